@@ -1,0 +1,110 @@
+//! 候选产品: what the gate lets stand before the reviewers. It holds published
+//! numbers and marks, never a withheld value.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    catalogue::Key,
+    contract::{Dimension, ProductTerms},
+    id::{JobId, RunId},
+};
+
+/// A product that waits for its two votes. Only `gate` makes one, inside `Quarantined`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Form of this document.
+    pub version: u32,
+    /// The job.
+    pub job: JobId,
+    /// The run that made it.
+    pub run: RunId,
+    /// How it is to be delivered.
+    pub product: ProductTerms,
+    /// Its tables, in contract order.
+    pub tables: Vec<CandidateTable>,
+}
+
+/// One table of a candidate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CandidateTable {
+    /// Name of the table.
+    pub name: String,
+    /// Which route its numbers took.
+    pub route: Route,
+    /// Key columns.
+    pub dimensions: Vec<Dimension>,
+    /// Number columns.
+    pub measures: Vec<CandidateMeasure>,
+    /// Every cell of the declared domain, in canonical order, margins last.
+    pub cells: Vec<Cell>,
+}
+
+/// The routes of the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Route {
+    /// Per-unit map, clamped sums, noise.
+    A,
+    /// Host tabulation with disclosure control.
+    C,
+}
+
+/// A number column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CandidateMeasure {
+    /// Heading.
+    pub name: String,
+    /// Standard deviation of the noise, in the measure's own unit (route A).
+    pub sigma: Option<f64>,
+    /// Half-width of the 95 % interval, in the measure's own unit (route A).
+    pub error_95: Option<f64>,
+}
+
+/// One cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// One entry per dimension; `None` is the margin over that dimension.
+    pub key: Vec<Option<Key>>,
+    /// The numbers, or the mark.
+    pub value: CellValue,
+}
+
+/// What stands in a cell.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CellValue {
+    /// One number per measure; `None` where there is nothing to divide by.
+    Published(Vec<Option<f64>>),
+    /// The one mark that everybody sees; the reasons are for reviewers only.
+    Withheld(Vec<Reason>),
+}
+
+/// Why a cell is withheld. Never shown to an operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Fewer than k units.
+    Threshold,
+    /// An empty cell of a declared domain.
+    Zero,
+    /// The largest n contribute a share of k or more.
+    Dominance,
+    /// The second largest could estimate the largest within p.
+    PPercent,
+    /// The largest contributes more than the allowed share.
+    LargestShare,
+    /// Every unit has the same value.
+    AllSame,
+    /// Negative contributions: a person must look.
+    Negative,
+    /// Protects another withheld cell.
+    Secondary,
+    /// The margins are redacted by contract.
+    Redacted,
+}
+
+impl Candidate {
+    /// The bytes that are sealed, committed to and voted on.
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+}

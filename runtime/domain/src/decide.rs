@@ -1,0 +1,1 @@
+//! What may happen next, decided by pure code against the state.

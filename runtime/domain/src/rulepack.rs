@@ -1,0 +1,109 @@
+//! 规则包: every number that a decision depends on, versioned (R45).
+
+use serde::{Deserialize, Serialize};
+
+/// A versioned set of parameters. Decisions record [`RulePack::version`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RulePack {
+    /// Version, e.g. `2026.1`.
+    pub version: String,
+    /// Route C.
+    pub disclosure: Disclosure,
+    /// Routes A and B.
+    pub budget: Budget,
+    /// Agreements.
+    pub agreement: AgreementRules,
+    /// Reviews.
+    pub review: ReviewRules,
+    /// Reserved limits.
+    pub limits: LimitRules,
+}
+
+/// Primary rules of route C (gate.md §3).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disclosure {
+    /// k: fewest units behind a published number.
+    pub threshold_units: u64,
+    /// k for sets with a column of level L4.
+    pub threshold_units_sensitive: u64,
+    /// p of the p% rule.
+    pub p_percent: f64,
+    /// n of (n,k) dominance.
+    pub dominance_n: u32,
+    /// k of (n,k) dominance, as a share.
+    pub dominance_share: f64,
+    /// Largest share one unit may have.
+    pub largest_share: f64,
+    /// Most atoms (cells of the common refinement) of one job's linked tables.
+    pub cells_max: usize,
+}
+
+/// Privacy budget policy (gate.md §4).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Most ρ one product may cost.
+    pub rho_per_product: f64,
+    /// Most ρ per dataset root and calendar year.
+    pub rho_per_root_and_year: f64,
+    /// δ at which ε is reported.
+    pub delta: f64,
+}
+
+/// Terms of agreements (R16).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AgreementRules {
+    /// Longest term, years.
+    pub years_max: u16,
+}
+
+/// Reviews (R28).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReviewRules {
+    /// Approving votes needed.
+    pub votes_needed: usize,
+}
+
+/// Defaults and ceilings of reserved limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, clippy::allow_attributes, reason = "named after the fields of `Limits`")]
+pub struct LimitRules {
+    pub fuel: u64,
+    pub fuel_max: u64,
+    pub memory_mib: u32,
+    pub memory_mib_max: u32,
+    pub rows_max: u32,
+    pub rows_max_max: u32,
+    pub wall_seconds: u32,
+    pub wall_seconds_max: u32,
+    /// Largest guest component, bytes.
+    pub guest_bytes_max: u64,
+    /// Most rows of one unit that are handed to a guest; a unit with more is an
+    /// invocation that failed (its default is used).
+    pub unit_rows_max: u32,
+}
+
+impl RulePack {
+    /// The rule pack that this version of Sluice ships.
+    ///
+    /// # Errors
+    /// Only if the shipped file were broken, which a test rules out.
+    pub fn shipped() -> Result<Self, toml::de::Error> {
+        toml::from_str(include_str!("../rulepacks/2026.1.toml"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::RulePack;
+
+    #[test]
+    fn the_shipped_rule_pack_parses() {
+        assert_eq!(RulePack::shipped().unwrap().version, "2026.1");
+    }
+}

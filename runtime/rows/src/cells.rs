@@ -1,0 +1,66 @@
+//! What a tabulation knows about each cell of route C before any rule is applied.
+
+use std::fmt;
+
+/// True statistics of every cell of one table: inside the domain only.
+/// One entry per cell that holds at least one row; absent cells are empty.
+pub struct Cells {
+    /// The cells, keyed by indices into the declared domains; `None` is the
+    /// margin over that dimension.
+    cells: Vec<(CellKey, CellStats)>,
+}
+
+/// Indices into the declared domains of a table's dimensions; `None` for a margin.
+pub type CellKey = Vec<Option<u32>>;
+
+/// Statistics of one cell.
+#[derive(Default)]
+pub struct CellStats {
+    /// Rows.
+    pub rows: u64,
+    /// Distinct privacy units with a row.
+    pub units: u64,
+    /// One entry per measure of the table that has a column, in SELECT order
+    /// (entries for counts of rows and units are left at their default).
+    pub measures: Vec<MeasureStats>,
+}
+
+/// Statistics of one measure column in one cell. Contributions are summed per
+/// unit inside the cell first; a unit counts when it has a non-null value.
+#[derive(Default, Clone, Copy)]
+pub struct MeasureStats {
+    /// Rows with a value.
+    pub count: u64,
+    /// Units with a value.
+    pub units: u64,
+    /// Sum over rows.
+    pub sum: f64,
+    /// Sum of the absolute values of the units' contributions.
+    pub abs_sum: f64,
+    /// The two largest contributions by absolute value.
+    pub top: [f64; 2],
+    /// Sum of the n largest absolute contributions, n of the rule pack.
+    pub top_n_sum: f64,
+    /// Whether any row's value is negative.
+    pub any_negative: bool,
+    /// Whether all units' contributions are the same value.
+    pub all_same: bool,
+}
+
+impl Cells {
+    /// Takes the result of a tabulation into custody.
+    pub fn new(cells: Vec<(CellKey, CellStats)>) -> Self {
+        Self { cells }
+    }
+
+    /// The cells, for the gate.
+    pub fn iter(&self) -> impl Iterator<Item = &(CellKey, CellStats)> {
+        self.cells.iter()
+    }
+}
+
+impl fmt::Debug for Cells {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cells(withheld)")
+    }
+}
