@@ -152,6 +152,8 @@ pub struct RunState {
     pub votes: Vec<Vote>,
     /// Reviewers who opened the candidate.
     pub opened_by: BTreeSet<PersonId>,
+    /// Position of the entry that approved it.
+    pub approved_at_seq: Option<u64>,
     /// Its product, once released.
     pub product: Option<ProductId>,
     /// Code of the reason it is void.
@@ -292,7 +294,10 @@ impl State {
                 }
                 r.votes.push(vote);
             }),
-            Event::Approved { run, .. } => self.on_run(&run, |r| r.stage = Stage::Approved),
+            Event::Approved { run, .. } => self.on_run(&run, |r| {
+                r.stage = Stage::Approved;
+                r.approved_at_seq = Some(entry.seq);
+            }),
             Event::ProductReleased { product, run, files } => {
                 self.on_run(&run, |r| {
                     r.stage = Stage::Released;
@@ -338,6 +343,7 @@ impl State {
                 pre_noise: None,
                 votes: Vec::new(),
                 opened_by: BTreeSet::new(),
+                approved_at_seq: None,
                 product: None,
                 void: None,
             },
