@@ -48,6 +48,12 @@ pub struct DomainInfo {
     pub ledger_key: PublicKey,
 }
 
+/// Proof that the ledger belongs to a domain made by `sluice demo` over public
+/// data. Only [`State::demo`] makes one; what may never run on real people's data
+/// (measuring an attacker's advantage) asks for it.
+#[derive(Debug)]
+pub struct DemoDomain(());
+
 /// A dataset and its snapshots.
 #[derive(Debug, Clone)]
 pub struct DatasetState {
@@ -369,6 +375,11 @@ impl State {
     /// The domain, once created.
     pub fn domain(&self) -> Option<&DomainInfo> {
         self.domain.as_ref()
+    }
+
+    /// The proof that this is a demo domain, if it is one.
+    pub fn demo(&self) -> Option<DemoDomain> {
+        self.domain.as_ref().filter(|d| d.kind == DomainKind::Demo).map(|_| DemoDomain(()))
     }
 
     /// A person.

@@ -55,8 +55,11 @@ impl Checkpoint {
         let text = std::str::from_utf8(parsed.text()).map_err(|_| CheckpointError::Form)?;
         let (origin, size, root) = parse(text).ok_or(CheckpointError::Form)?;
         let verifier = NoteKey::new(origin, *key)?;
-        let (held, others) = parsed.verify(&verifier).map_err(|_| CheckpointError::Signature)?;
-        if held.len() != 1 || !others.is_empty() || parsed.to_bytes() != note.as_bytes() {
+        let (held, _) = parsed.verify(&verifier).map_err(|_| CheckpointError::Signature)?;
+        // Spelt again with the one signature that holds: a repeated or a stranger's
+        // signature line, which the verification skips, would be a second spelling.
+        let again = Note::new(parsed.text(), &held).map_err(|_| CheckpointError::Form)?;
+        if held.len() != 1 || again.to_bytes() != note.as_bytes() {
             return Err(CheckpointError::Form);
         }
         Ok(Self { origin: origin.to_owned(), size, root, note: note.to_owned() })

@@ -3,8 +3,7 @@
 
 use sluice_domain::{Kind, Refusal, text};
 
-/// Why the ledger did not do it. Unless it says [`LedgerError::Conflict`] of somebody
-/// else's doing, nothing was written.
+/// Why the ledger did not do it. Whichever it is, nothing was recorded.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// `create` never overwrites.
@@ -32,7 +31,7 @@ pub enum LedgerError {
     #[error("there is no such entry")]
     NoSuchEntry,
     /// What is stored is not what was recorded.
-    #[error("damaged at entry {seq:?}: {what}")]
+    #[error("the ledger is damaged{}: {what}", seq.map(|seq| format!(" at entry {seq}")).unwrap_or_default())]
     Damaged {
         /// The entry, where it is one entry's.
         seq: Option<u64>,

@@ -17,7 +17,6 @@ macro_rules! keys {
 
         impl $name {
             /// The key of a 32-byte seed. The seed is wiped here, the key when it is dropped.
-            #[expect(clippy::needless_pass_by_value, reason = "taking the seed by value is what wipes it")]
             pub fn from_seed(seed: Zeroizing<[u8; 32]>) -> Self {
                 Self(SigningKey::from_bytes(&seed))
             }

@@ -61,6 +61,9 @@ pub(crate) struct Row {
     pub(crate) checkpoint: Vec<u8>,
 }
 
+/// The same, column by column.
+type Columns = (i64, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>);
+
 /// Makes a new file, private to its owner, with tables, guards and head.
 pub(crate) async fn create(path: &Path, head: &Head) -> Result<SqliteConnection, LedgerError> {
     let mut options = fs::OpenOptions::new();
@@ -71,6 +74,15 @@ pub(crate) async fn create(path: &Path, head: &Head) -> Result<SqliteConnection,
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => return Err(LedgerError::Exists),
         made => drop(made?),
     }
+    let made = fill(path, head).await;
+    if made.is_err() {
+        // It is ours and holds nothing; left behind, it would only be in the way.
+        drop(fs::remove_file(path));
+    }
+    made
+}
+
+async fn fill(path: &Path, head: &Head) -> Result<SqliteConnection, LedgerError> {
     let mut conn = options_for(path).journal_mode(SqliteJournalMode::Wal).connect().await?;
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
     for statement in SCHEMA {
@@ -110,12 +122,14 @@ fn options_for(path: &Path) -> SqliteConnectOptions {
 
 /// Reads the head of a file whose tables and guards are exactly ours.
 pub(crate) async fn head(conn: &mut SqliteConnection) -> Result<Head, LedgerError> {
-    let found: Vec<String> =
-        sqlx::query_scalar("SELECT sql FROM sqlite_schema ORDER BY rowid").fetch_all(&mut *conn).await?;
+    let mut found: Vec<String> = sqlx::query_scalar("SELECT sql FROM sqlite_schema").fetch_all(&mut *conn).await?;
     if found.is_empty() {
         return Err(LedgerError::NotALedger);
     }
-    if found != SCHEMA {
+    let mut ours = SCHEMA;
+    ours.sort_unstable();
+    found.sort_unstable();
+    if found != ours {
         return Err(LedgerError::Damaged { seq: None, what: Damage::Structure });
     }
     let broken = || LedgerError::Damaged { seq: None, what: Damage::Head };
@@ -131,7 +145,7 @@ pub(crate) async fn head(conn: &mut SqliteConnection) -> Result<Head, LedgerErro
 
 /// Up to a page of rows from `seq` on; empty at the end.
 pub(crate) async fn page(conn: &mut SqliteConnection, seq: u64) -> Result<Vec<Row>, LedgerError> {
-    let rows: Vec<(i64, Vec<u8>, Vec<u8>, Vec<u8>, Vec<u8>)> =
+    let rows: Vec<Columns> =
         sqlx::query_as("SELECT seq, body, leaf, root, checkpoint FROM entry WHERE seq >= ? ORDER BY seq LIMIT ?")
             .bind(position(seq)?)
             .bind(PAGE_ROWS)
@@ -163,4 +177,24 @@ pub(crate) async fn insert(conn: &mut SqliteConnection, row: &Row) -> Result<(),
 
 fn position(seq: u64) -> Result<i64, LedgerError> {
     i64::try_from(seq).map_err(|_| LedgerError::NoSuchEntry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What no kill of a process can show: that a commit waits for the disk.
+    #[tokio::test]
+    async fn every_connection_waits_for_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.db");
+        let key = PublicKey::from_bytes([0; 32]);
+        let head = Head { origin: "o".to_owned(), key, checkpoint: String::new() };
+        let made = create(&path, &head).await.unwrap();
+        for mut conn in [made, connect(&path).await.unwrap()] {
+            let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut conn).await.unwrap();
+            let journal: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut conn).await.unwrap();
+            assert_eq!((synchronous, journal.as_str()), (3, "wal"), "3 is EXTRA");
+        }
+    }
 }

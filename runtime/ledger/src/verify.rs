@@ -153,11 +153,15 @@ impl Log {
         let seq = self.tree.size();
         let fault = |what| Fault { entry: Some(seq), ..line.fault(what) };
         let Middle { seq: says, entry, leaf, checkpoint } = parse(line).map_err(|f| fault(f.what))?;
-        if says != seq || Position::of(&entry) != Some(seq) {
+        if says != seq {
             return Err(fault(What::Order));
         }
         if leaf_hash(entry.as_bytes()) != leaf {
             return Err(fault(What::Entry));
+        }
+        // The hash holds, so this is what was recorded; it must also stand where it says.
+        if Position::of(&entry) != Some(seq) {
+            return Err(fault(What::Order));
         }
         self.tree.push(leaf);
         let newest = Checkpoint::verify(&checkpoint, &self.key).map_err(|e| fault(e.into()))?;
