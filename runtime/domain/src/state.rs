@@ -500,4 +500,23 @@ impl State {
         });
         Ok(Authorised { agreement: id.clone(), inner: views.collect::<Result<_, Refusal>>()? })
     }
+
+    /// The views of a recorded run, on the snapshots it was charged for, whatever
+    /// has been ingested since: what a run reads, and what its replay reads again.
+    ///
+    /// # Errors
+    /// As [`State::authorise`] at the moment the run started.
+    pub fn authorise_run(&self, run: &RunState) -> Result<Authorised<Vec<GrantedView>>, Refusal> {
+        let no = || Refusal::refused("run.unknown", text("没有这次运行的记录", "there is no record of this run"), text("查看运行列表", "look at the list of runs")).at(run.id.as_str());
+        let job = self.jobs.get(&run.job).ok_or_else(no)?;
+        let mut granted = self.authorise(&job.contract.agreement, run.at)?;
+        for view in &mut granted.inner {
+            let (_, pinned) = run.snapshots.iter().find(|(dataset, _)| *dataset == view.view.dataset).ok_or_else(no)?;
+            let dataset = self.datasets.get(&view.view.dataset).ok_or_else(no)?;
+            let snapshot = dataset.snapshots.iter().find(|s| s.id == *pinned).ok_or_else(no)?;
+            view.snapshot = snapshot.id.clone();
+            view.roster_size = snapshot.roster_size;
+        }
+        Ok(granted)
+    }
 }
