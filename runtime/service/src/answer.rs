@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use sluice_domain::{
     Digest, Refusal,
-    contract::{Contract, Table, TableA},
+    contract::{Contract, Table},
     rulepack::RulePack,
     state::{Authorised, GrantedView},
 };

@@ -4,13 +4,15 @@
 use std::time::Duration;
 
 use sluice_domain::{
-    Refusal, decide,
+    Refusal,
+    catalogue::{ColumnRole, Level},
+    decide,
     event::Event,
     id::{JobId, RunId},
-    state::Stage,
+    state::{GrantedView, Stage},
     text,
 };
-use sluice_gate::{GateInput, Quarantined};
+use sluice_gate::{GateInput, Quarantined, Sensitivity};
 use sluice_vault::ObjectKind;
 
 use crate::{
@@ -100,7 +102,7 @@ impl Service {
             roster_size,
             tabulated,
             answer: sums,
-            sensitivity: sluice_gate::Sensitivity::of(granted.get()),
+            sensitivity: sensitivity(granted.get()),
         };
         let cleared = sluice_gate::clear(input)?;
         let candidate = sluice_gate::quarantine(cleared, job.clone(), run.clone(), contract.product.clone());
@@ -144,6 +146,16 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// A view with a column of the highest level (other than the unit's own id, which
+/// no table publishes) is held to the stricter threshold.
+fn sensitivity(views: &[GrantedView]) -> Sensitivity {
+    let highest = |view: &GrantedView| {
+        let granted = view.view.columns.iter().filter_map(|name| view.entry.column(name));
+        granted.into_iter().any(|c| c.level == Level::L4 && c.role != ColumnRole::Unit)
+    };
+    if views.iter().any(highest) { Sensitivity::Sensitive } else { Sensitivity::Ordinary }
 }
 
 pub(crate) fn no_such_job(job: &JobId) -> Refusal {
