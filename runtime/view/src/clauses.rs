@@ -112,6 +112,11 @@ fn check_select(form: Form, select: &Select) -> Result<String, Refusal> {
             &[(form == Form::Input && !keys.is_empty(), "GROUP BY"), (!modifiers.is_empty(), "GROUP BY … WITH")],
         )?,
     }
+    let table = match from.as_slice() {
+        [TableWithJoins { relation, joins }] if joins.is_empty() => table_name(form, relation)?,
+        [] => return Err(clause(form, "SELECT without FROM")),
+        _ => return Err(clause(form, "JOIN")),
+    };
     for item in projection {
         match item {
             SelectItem::UnnamedExpr(_) | SelectItem::ExprWithAlias { .. } => {}
@@ -119,11 +124,7 @@ fn check_select(form: Form, select: &Select) -> Result<String, Refusal> {
             SelectItem::Wildcard(options) | SelectItem::QualifiedWildcard(_, options) => wildcard(form, options)?,
         }
     }
-    match from.as_slice() {
-        [TableWithJoins { relation, joins }] if joins.is_empty() => table_name(form, relation),
-        [] => Err(clause(form, "SELECT without FROM")),
-        _ => Err(clause(form, "JOIN")),
-    }
+    Ok(table)
 }
 
 fn wildcard(form: Form, options: &WildcardAdditionalOptions) -> Result<(), Refusal> {

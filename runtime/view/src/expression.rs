@@ -15,28 +15,32 @@ use datafusion::{
     },
     common::{
         Column, DFSchema, DataFusionError, ScalarValue,
-        tree_node::{Transformed, TreeNode},
+        tree_node::{Transformed, TreeNode, TreeNodeRecursion},
     },
     logical_expr::{
-        BinaryExpr, Expr, ExprSchemable, Operator, TryCast, execution_props::ExecutionProps,
+        Cast, Expr, ExprSchemable, Operator, TryCast, execution_props::ExecutionProps,
         physical_planning_context::PhysicalPlanningContext, simplify::SimplifyContext,
     },
     optimizer::simplify_expressions::ExprSimplifier,
     physical_expr::{PhysicalExpr, create_physical_expr},
 };
-use sluice_domain::{Refusal, catalogue::ColumnType};
+use sluice_domain::{Refusal, catalogue::ColumnType, text};
 
 use crate::{
     functions,
-    refuse::{Form, expression, function, types},
+    refuse::{Form, expression, function, refuse, types},
     schema::plain_type,
 };
+
+/// Deepest expression. It is walked by recursion many times, on ordinary stacks.
+const DEPTH_MAX: usize = 64;
 
 /// Longest LIKE pattern, in bytes: it is compiled to a regular expression.
 const PATTERN_BYTES_MAX: usize = 256;
 
 /// The total form of `expr` over `schema` (unqualified, plain columns), and its type.
 pub(crate) fn total(form: Form, expr: &Expr, schema: &DFSchema) -> Result<(Expr, ColumnType), Refusal> {
+    shallow_enough(form, expr)?;
     let shown = expr.to_string();
     let misfit = || types(form, &shown);
     let allowed = rewrite(expr.clone(), Direction::Down, |e| allow(form, e))?;
@@ -48,6 +52,30 @@ pub(crate) fn total(form: Form, expr: &Expr, schema: &DFSchema) -> Result<(Expr,
     Ok((total, kind))
 }
 
+/// Refuses what is nested too deeply, without recursion.
+fn shallow_enough(form: Form, expr: &Expr) -> Result<(), Refusal> {
+    let mut open = vec![(expr, 1)];
+    while let Some((expr, depth)) = open.pop() {
+        if depth > DEPTH_MAX {
+            return Err(refuse(
+                "sql.too-deep",
+                "SQL",
+                text(
+                    format!("表达式嵌套超过 {DEPTH_MAX} 层（连续的 AND、OR、+ 等每个算一层）"),
+                    format!("the expression is nested more than {DEPTH_MAX} deep (each AND, OR, + in a row counts)"),
+                ),
+                form.next(),
+            ));
+        }
+        let children = expr.apply_children(|child| {
+            open.push((child, depth + 1));
+            Ok(TreeNodeRecursion::Continue)
+        });
+        children.map_err(|_| types(form, ""))?;
+    }
+    Ok(())
+}
+
 /// A physical expression over rows of `schema`.
 pub(crate) fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
     create_physical_expr(expr, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
@@ -55,12 +83,11 @@ pub(crate) fn physical(expr: &Expr, schema: &DFSchema) -> Result<Arc<dyn Physica
 
 /// One node of the parsed expression: kept, put into plain form, or refused.
 fn allow(form: Form, expr: Expr) -> Result<Expr, Refusal> {
-    let shown = expr.to_string();
-    let refused = || expression(form, &shown);
     match expr {
         Expr::Alias(alias) => allow(form, *alias.expr),
         Expr::Column(column) => Ok(Expr::Column(Column::new_unqualified(column.name))),
         Expr::Literal(value, _) => {
+            let shown = value.to_string();
             plain_literal(value).map(|v| Expr::Literal(v, None)).ok_or_else(|| types(form, &shown))
         }
         Expr::BinaryExpr(b) if is_allowed_operator(b.op) => Ok(Expr::BinaryExpr(b)),
@@ -82,70 +109,64 @@ fn allow(form: Form, expr: Expr) -> Result<Expr, Refusal> {
             {
                 Ok(expr)
             }
-            _ => Err(refused()),
+            _ => Err(expression(form, &expr.to_string())),
         },
         Expr::InList(ref list) if list.list.iter().all(|e| matches!(e, Expr::Literal(..))) => Ok(expr),
-        Expr::Cast(cast) => plain_target(cast.field.data_type())
-            .map(|to| Expr::TryCast(TryCast::new(cast.expr, to)))
-            .ok_or_else(|| types(form, &shown)),
-        Expr::TryCast(cast) => plain_target(cast.field.data_type())
-            .map(|to| Expr::TryCast(TryCast::new(cast.expr, to)))
-            .ok_or_else(|| types(form, &shown)),
+        Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
+            match plain_target(field.data_type()) {
+                Some(to) => Ok(Expr::TryCast(TryCast::new(expr, to))),
+                None => Err(types(form, &format!("CAST(… AS {})", field.data_type()))),
+            }
+        }
         Expr::ScalarFunction(f) if matches!(f.name(), "coalesce" | "nullif" | "abs") => Ok(Expr::ScalarFunction(f)),
         Expr::ScalarFunction(f) => Err(function(form, f.name())),
         Expr::AggregateFunction(f) => Err(function(form, f.func.name())),
-        _ => Err(refused()),
+        other => Err(expression(form, &other.to_string())),
     }
 }
 
 /// One node of the coerced expression: made total, or refused because its types do not fit.
 fn guard(form: Form, expr: Expr, schema: &DFSchema) -> Result<Expr, Refusal> {
-    let shown = expr.to_string();
-    let misfit = || types(form, &shown);
-    let type_of = |e: &Expr| e.get_type(schema).map_err(|_| misfit());
+    let misfit = |e: &Expr| types(form, &e.to_string());
+    let type_of = |e: &Expr| e.get_type(schema).map_err(|_| misfit(e));
     match expr {
-        Expr::Cast(cast) => {
-            let (from, to) = (type_of(&cast.expr)?, cast.field.data_type().clone());
-            total_cast(&from, &to).then(|| Expr::TryCast(TryCast::new(cast.expr, to))).ok_or_else(misfit)
-        }
-        Expr::TryCast(cast) => {
-            let (from, to) = (type_of(&cast.expr)?, cast.field.data_type().clone());
-            total_cast(&from, &to).then(|| Expr::TryCast(TryCast::new(cast.expr, to))).ok_or_else(misfit)
-        }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
-            let (l, r) = (type_of(&left)?, type_of(&right)?);
-            let number = matches!(l, DataType::Int64 | DataType::Float64);
-            let fits = l == r
-                && match op {
-                    Operator::And | Operator::Or => l == DataType::Boolean,
-                    Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo => {
-                        number
-                    }
-                    _ => plain_type(&l).is_some(),
-                };
-            match op {
-                _ if !fits => Err(misfit()),
-                Operator::Divide => functions::divide(&l, *left, *right).ok_or_else(misfit),
-                Operator::Modulo => functions::remainder(&l, *left, *right).ok_or_else(misfit),
-                _ => Ok(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+        Expr::Cast(Cast { ref expr, ref field }) | Expr::TryCast(TryCast { ref expr, ref field }) => {
+            let to = field.data_type().clone();
+            if !total_cast(&type_of(expr)?, &to) {
+                return Err(types(form, &format!("CAST({expr} AS {to})")));
             }
+            Ok(Expr::TryCast(TryCast::new(expr.clone(), to)))
         }
-        Expr::Negative(ref inner) => match type_of(inner)? {
-            DataType::Int64 | DataType::Float64 => Ok(expr),
-            _ => Err(misfit()),
-        },
+        Expr::BinaryExpr(ref b) => {
+            let (left, right) = (type_of(&b.left)?, type_of(&b.right)?);
+            let number = matches!(left, DataType::Int64 | DataType::Float64);
+            let fits = match b.op {
+                Operator::And | Operator::Or => left == DataType::Boolean,
+                Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo => number,
+                _ => plain_type(&left).is_some(),
+            };
+            if left != right || !fits {
+                return Err(misfit(&expr));
+            }
+            let operands = || (b.left.as_ref().clone(), b.right.as_ref().clone());
+            let total = match b.op {
+                Operator::Divide => functions::divide(&left, operands()),
+                Operator::Modulo => functions::remainder(&left, operands()),
+                _ => return Ok(expr),
+            };
+            total.ok_or_else(|| misfit(&expr))
+        }
+        Expr::Negative(ref inner) => {
+            functions::negate(&type_of(inner)?, inner.as_ref().clone()).ok_or_else(|| misfit(&expr))
+        }
         Expr::ScalarFunction(ref f) => {
             let kind = type_of(&expr)?;
-            let args = f.args.clone();
-            match f.name() {
-                "abs" => match <[Expr; 1]>::try_from(args) {
-                    Ok([a]) => functions::abs(&kind, a).ok_or_else(misfit),
-                    Err(_) => Err(misfit()),
-                },
-                "coalesce" => {
+            match (f.name(), f.args.as_slice()) {
+                ("abs", [a]) => functions::abs(&kind, a.clone()).ok_or_else(|| misfit(&expr)),
+                ("coalesce", args) => {
                     let same = args.iter().all(|a| type_of(a).is_ok_and(|t| t == kind));
-                    let folded = args.into_iter().rev().reduce(|rest, a| functions::coalesce(&kind, a, rest));
-                    if same { folded.ok_or_else(misfit) } else { Err(misfit()) }
+                    let total = args.iter().rev().cloned().reduce(|rest, a| functions::coalesce(&kind, (a, rest)));
+                    total.filter(|_| same).ok_or_else(|| misfit(&expr))
                 }
                 // Ours, or `nullif`, which is total as it is.
                 _ => Ok(expr),

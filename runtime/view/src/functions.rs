@@ -3,8 +3,8 @@
 //! DataFusion's own division, remainder and `abs` raise an error on some values
 //! (zero, the smallest integer), and an error is a bit about somebody's row. These
 //! give NULL instead. They are opaque to the optimizer, so no rule can take a guard
-//! apart. Addition, subtraction, multiplication and negation of integers wrap in
-//! DataFusion already.
+//! apart. Addition, subtraction and multiplication of integers wrap in DataFusion
+//! already.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use datafusion::{
 };
 
 /// `a / b`; NULL when `b` is zero or the quotient does not fit.
-pub(crate) fn divide(kind: &DataType, a: Expr, b: Expr) -> Option<Expr> {
+pub(crate) fn divide(kind: &DataType, (a, b): (Expr, Expr)) -> Option<Expr> {
     let udf = match kind {
         DataType::Int64 => binary::<Int64Type>("total_divide", i64::checked_div),
         DataType::Float64 => binary::<Float64Type>("total_divide", |a, b| (b != 0.0).then(|| a / b)),
@@ -29,7 +29,7 @@ pub(crate) fn divide(kind: &DataType, a: Expr, b: Expr) -> Option<Expr> {
 }
 
 /// `a % b`; NULL when `b` is zero or the quotient does not fit.
-pub(crate) fn remainder(kind: &DataType, a: Expr, b: Expr) -> Option<Expr> {
+pub(crate) fn remainder(kind: &DataType, (a, b): (Expr, Expr)) -> Option<Expr> {
     let udf = match kind {
         DataType::Int64 => binary::<Int64Type>("total_remainder", i64::checked_rem),
         DataType::Float64 => binary::<Float64Type>("total_remainder", |a, b| (b != 0.0).then(|| a % b)),
@@ -48,8 +48,19 @@ pub(crate) fn abs(kind: &DataType, a: Expr) -> Option<Expr> {
     Some(udf.call(vec![a]))
 }
 
+/// `-a`; NULL for the smallest integer. (DataFusion's own wraps in columns but fails
+/// on a constant.)
+pub(crate) fn negate(kind: &DataType, a: Expr) -> Option<Expr> {
+    let udf = match kind {
+        DataType::Int64 => unary::<Int64Type>("total_negate", i64::checked_neg),
+        DataType::Float64 => unary::<Float64Type>("total_negate", |a| Some(-a)),
+        _ => return None,
+    };
+    Some(udf.call(vec![a]))
+}
+
 /// `a` where it has a value, else `b`. Both of type `kind`.
-pub(crate) fn coalesce(kind: &DataType, a: Expr, b: Expr) -> Expr {
+pub(crate) fn coalesce(kind: &DataType, (a, b): (Expr, Expr)) -> Expr {
     let udf = total("total_coalesce", vec![kind.clone(), kind.clone()], kind.clone(), |args| match args {
         [a, b] => Ok(zip(&is_not_null(a)?, a, b)?),
         _ => internal_err!("two arguments"),

@@ -11,7 +11,12 @@ use datafusion::{
     sql::{
         parser::{DFParser, Statement},
         planner::{ParserOptions, PlannerContext, SqlToRel},
-        sqlparser::parser::ParserError,
+        sqlparser::{
+            dialect::GenericDialect,
+            keywords::Keyword,
+            parser::ParserError,
+            tokenizer::{Token, Tokenizer},
+        },
     },
 };
 use sluice_domain::{Refusal, state::GrantedView, text};
@@ -24,6 +29,10 @@ use crate::{
 
 /// Longest SQL that is read at all, in bytes.
 const SQL_BYTES_MAX: usize = 16 * 1024;
+
+/// Most operators and keywords in it. Each may nest what is parsed one level deeper
+/// (`1+1+1…`), and a tree that is too deep would exhaust the stack and end the process.
+const OPERATORS_MAX: usize = 512;
 
 /// The one view that `sql` reads, and the statement, syntactically in form.
 pub(crate) fn statement<'a>(
@@ -96,15 +105,41 @@ fn options() -> ParserOptions {
 }
 
 fn short_enough(form: Form, sql: &str) -> Result<(), Refusal> {
-    if sql.len() <= SQL_BYTES_MAX {
-        return Ok(());
+    let long = |zh: String, en: String| Err(refuse("sql.too-long", "SQL", text(zh, en), form.next()));
+    if sql.len() > SQL_BYTES_MAX {
+        return long(
+            format!("查询文本超过 {SQL_BYTES_MAX} 字节"),
+            format!("the query is longer than {SQL_BYTES_MAX} bytes"),
+        );
     }
-    Err(refuse(
-        "sql.too-long",
-        "SQL",
-        text(format!("查询文本超过 {SQL_BYTES_MAX} 字节"), format!("the query is longer than {SQL_BYTES_MAX} bytes")),
-        form.next(),
-    ))
+    let tokens = Tokenizer::new(&GenericDialect {}, sql)
+        .tokenize()
+        .map_err(|e| syntax(form, &DataFusionError::from(ParserError::from(e))))?;
+    if tokens.iter().filter(|t| may_nest(t)).count() > OPERATORS_MAX {
+        return long(
+            format!("查询中的运算符和关键字超过 {OPERATORS_MAX} 个"),
+            format!("the query has more than {OPERATORS_MAX} operators and keywords"),
+        );
+    }
+    Ok(())
+}
+
+/// Whether a token may put what stands before it one level deeper. Parentheses and
+/// functions may, too, but the parser bounds those.
+fn may_nest(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => word.keyword != Keyword::NoKeyword,
+        Token::Whitespace(_)
+        | Token::Comma
+        | Token::Period
+        | Token::LParen
+        | Token::RParen
+        | Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::DoubleQuotedString(_)
+        | Token::EOF => false,
+        _ => true,
+    }
 }
 
 /// The parser's complaint is about the operator's own text and says where it is.
@@ -142,7 +177,10 @@ fn unresolved(form: Form, names: &Names, error: &DataFusionError) -> Refusal {
             None => refuse(
                 "sql.form",
                 "SQL",
-                text("该查询不在允许的形式之内", "the query is not of the allowed form"),
+                text(
+                    "该查询不在允许的形式之内，或其类型不符",
+                    "the query is not of the allowed form, or its types do not fit",
+                ),
                 form.next(),
             ),
         },

@@ -94,7 +94,10 @@ struct Question {
 impl Question {
     /// The rows: the outputs, then the unit column.
     async fn run(self) -> Result<SendableRecordBatchStream, ViewError> {
-        self.start().await.map_err(|_| ViewError::Read)
+        self.start().await.map_err(|e| {
+            eprintln!("DEBUG {e}");
+            ViewError::Read
+        })
     }
 
     async fn start(self) -> FusionResult<SendableRecordBatchStream> {

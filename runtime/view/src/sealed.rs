@@ -4,7 +4,8 @@
 //! DataFusion's own Parquet source is used, with an encryption factory that answers
 //! for this one file: pruning, prefetch and the page decoder stay the library's. The
 //! columns outside the grant have no key; their metadata stays sealed, and the reader
-//! passes over it.
+//! passes over it. The page index is left alone, because the library reads it for all
+//! columns of a file or for none.
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
@@ -36,7 +37,7 @@ pub(crate) struct Sealed {
 impl Sealed {
     /// Scans the file's `columns` (indices into `schema`, the granted part of the
     /// file's schema), in file order, in one partition. `prune` may skip row groups
-    /// and pages in which no row can fulfil it; it does not filter rows.
+    /// in which no row can fulfil it; it does not filter rows.
     pub(crate) async fn scan(
         &self,
         schema: SchemaRef,
@@ -46,7 +47,10 @@ impl Sealed {
         let location = Path::from_absolute_path(&self.path)?;
         let file = LocalFileSystem::new().head(&location).await?;
         let keys = GrantedKeys { location, keys: Arc::clone(&self.keys) };
-        let mut source = ParquetSource::new(schema).with_encryption_factory(Arc::new(keys));
+        let mut source = ParquetSource::new(schema)
+            .with_encryption_factory(Arc::new(keys))
+            .with_enable_page_index(false)
+            .with_bloom_filter_on_read(false);
         if let Some(prune) = prune {
             source = source.with_predicate(prune);
         }

@@ -49,7 +49,8 @@ pub fn plan_table(views: &[GrantedView], sql: &str) -> Result<Tabulation, Refusa
     let mut measures: Vec<MeasureC> = Vec::new();
     for expr in selected {
         let (inner, alias) = match expr {
-            Expr::Alias(alias) => (alias.expr.as_ref(), Some(alias.name.as_str())),
+            // The planner's own alias for the star is not a heading.
+            Expr::Alias(alias) => (alias.expr.as_ref(), Some(alias.name.as_str()).filter(|n| *n != "count(*)")),
             other => (other, None),
         };
         let Expr::Column(output) = inner else { return Err(refuse::expression(FORM, &inner.to_string())) };
@@ -153,6 +154,10 @@ fn dimension(columns: &[ViewColumn], name: &str) -> Result<Dimension, Refusal> {
 
 fn measure(columns: &[ViewColumn], call: &Expr, alias: Option<&str>) -> Result<MeasureC, Refusal> {
     let shown = call.to_string();
+    let call = match call {
+        Expr::Alias(alias) => alias.expr.as_ref(),
+        other => other,
+    };
     let Expr::AggregateFunction(AggregateFunction { func, params }) = call else {
         return Err(refuse::expression(FORM, &shown));
     };
