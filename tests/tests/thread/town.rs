@@ -61,3 +61,15 @@ pub(crate) fn guest(file: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("target/guests").join(file);
     std::fs::read(&path).unwrap_or_else(|_| panic!("{}: run scripts/guests first", path.display()))
 }
+
+/// Everything the ledger holds.
+pub(crate) async fn entries(town: &Town) -> Vec<sluice_domain::event::Entry> {
+    let mut export = Vec::new();
+    town.city.service.export_ledger(&town.city.auditor, &mut export).await.unwrap();
+    let lines = String::from_utf8(export).unwrap();
+    let entry = |line: &str| -> Option<sluice_domain::event::Entry> {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        serde_json::from_str(line["entry"].as_str()?).ok()
+    };
+    lines.lines().filter_map(entry).collect()
+}
