@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use sluice_domain::{Digest, Refusal, text};
 use wasmparser::{
-    Encoding, Parser, Payload, Validator, WasmFeatures,
+    Parser, Payload, Validator, WasmFeatures,
     component_types::{
         ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentInstanceTypeId, ComponentValType,
     },

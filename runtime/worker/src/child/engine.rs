@@ -32,7 +32,7 @@ fn config(profile: Profile) -> Config {
         .memory_init_cow(true)
         .native_unwind_info(false)
         .generate_address_map(false)
-        .wasm_backtrace(false)
+        .wasm_backtrace_max_frames(None)
         .cranelift_nan_canonicalization(profile == Profile::Reproducible);
     config
 }
