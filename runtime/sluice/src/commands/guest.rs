@@ -1,6 +1,6 @@
 //! `sluice guest`, `sluice doctor`.
 
-use sluice_domain::{Digest, Refusal, rulepack::RulePack, text};
+use sluice_domain::{Digest, rulepack::RulePack, text};
 use sluice_service::Programs;
 use sluice_worker::{InspectLimits, LayerStatus};
 

@@ -9,7 +9,7 @@ mod tamper;
 use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context, anyhow};
-use sluice_domain::{Refusal, decide, id::ProductId, text};
+use sluice_domain::{decide, id::ProductId, text};
 use sluice_service::RunEnd;
 use sluice_worker::LayerStatus;
 
