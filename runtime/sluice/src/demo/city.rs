@@ -77,6 +77,7 @@ impl City {
     /// Whatever the verbs say.
     pub async fn found(folder: &Path, data: &Path, output: &Output) -> Result<Self, Failure> {
         output.say(&text("建立演示域，登记人员与目录", "making a demo domain, enrolling people, registering the catalogue"));
+        std::fs::create_dir_all(folder.parent().unwrap_or(Path::new("."))).context("folder")?;
         let key_file = beside(folder);
         let kek = if key_file.exists() { Kek::from_file(&key_file) } else { Kek::generate_file(&key_file) };
         let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?;
