@@ -72,13 +72,7 @@ impl ExecutionPlan for BarrierExec {
         }
         let schema: SchemaRef = self.schema();
         let rows = self.inner.execute(0, Arc::clone(&self.context)).map_err(|_| silent())?;
-        Ok(Box::pin(RecordBatchStreamAdapter::new(
-            schema,
-            rows.map_err(|e| {
-                eprintln!("DEBUG {e}");
-                silent()
-            }),
-        )))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, rows.map_err(|_| silent()))))
     }
 }
 

@@ -175,11 +175,7 @@ impl TableProvider for AuthorisedView {
         }
         let all: Vec<usize> = (0..self.visible.fields().len()).collect();
         let plan = self.behind_barrier(projection.unwrap_or(&all), &filters).await;
-        plan.map_err(|e| {
-            eprintln!("DEBUG {e}");
-            e
-        })
-        .map_err(|_| DataFusionError::External(Box::new(ViewError::Open)))
+        plan.map_err(|_| DataFusionError::External(Box::new(ViewError::Open)))
     }
 }
 

@@ -20,6 +20,7 @@ use sluice_domain::{
     state::{Authorised, GrantedView},
 };
 use sluice_rows::{RowBatch, UNIT_COLUMN, cells::Cells};
+use sluice_vault::Vault;
 
 use crate::{
     InputPlan, ViewError, mask::Pseudonyms, provider::AuthorisedView, sealed::Sealed, session, tabulate, units,
@@ -32,7 +33,24 @@ pub struct ViewReader {
 }
 
 impl ViewReader {
-    /// Opens views over their sealed snapshots.
+    /// Opens every view of an authorisation: from here on the keys of its granted
+    /// columns are in memory, and no others.
+    ///
+    /// # Errors
+    /// [`ViewError::Open`], whatever is wrong.
+    pub fn open(vault: &Vault, granted: &Authorised<Vec<GrantedView>>) -> Result<Self, ViewError> {
+        let views = granted.get().iter().map(|view| {
+            let columns = view.view.columns.iter().cloned().collect();
+            let grant = vault.grant(&view.entry, &view.snapshot, &columns).map_err(|_| ViewError::Open)?;
+            let keys = grant.decryption().map_err(|_| ViewError::Open)?;
+            Ok((view, Sealed { path: grant.path().to_owned(), keys }))
+        });
+        let key = vault.pseudonym_key(granted.agreement());
+        let pseudonyms: Pseudonyms = Arc::new(move |value| key.pseudonym(value));
+        Self::over(views.collect::<Result<_, ViewError>>()?, &pseudonyms)
+    }
+
+    /// Puts views over their opened snapshots.
     pub(crate) fn over(views: Vec<(&GrantedView, Sealed)>, pseudonyms: &Pseudonyms) -> Result<Self, ViewError> {
         let pool = session::pool();
         let inner = session::inner(Arc::clone(&pool)).map_err(|_| ViewError::Open)?;
@@ -94,10 +112,7 @@ struct Question {
 impl Question {
     /// The rows: the outputs, then the unit column.
     async fn run(self) -> Result<SendableRecordBatchStream, ViewError> {
-        self.start().await.map_err(|e| {
-            eprintln!("DEBUG {e}");
-            ViewError::Read
-        })
+        self.start().await.map_err(|_| ViewError::Read)
     }
 
     async fn start(self) -> FusionResult<SendableRecordBatchStream> {
