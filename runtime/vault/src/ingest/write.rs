@@ -94,7 +94,7 @@ pub(crate) fn stored_schema(entry: &CatalogueEntry) -> SchemaRef {
 }
 
 /// Everything but the encryption.
-pub(super) fn properties(schema: &Schema) -> WriterPropertiesBuilder {
+pub(crate) fn properties(schema: &Schema) -> WriterPropertiesBuilder {
     let unit = i32::try_from(schema.fields().len().saturating_sub(1)).unwrap_or(0);
     WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))

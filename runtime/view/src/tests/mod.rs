@@ -6,7 +6,9 @@ mod forbidden;
 mod planning;
 mod randhie;
 mod tabulation;
+mod total;
 mod units;
+mod vault;
 
 use std::{path::Path, sync::Arc};
 

@@ -79,6 +79,8 @@ fn a_table_is_reduced_to_dimensions_measures_and_filter() {
             measure("avg_spend", Aggregate::Mean, Some("spend")),
         ]
     );
+    let named = plan_table(&views, "SELECT count(*) AS n, count(DISTINCT id) AS people, count(*) FROM people").unwrap();
+    assert_eq!(named.measures.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["n", "people", "count"]);
     let filter: Vec<_> = plan.filter.iter().map(|(d, keys)| (d.name.as_str(), keys.clone())).collect();
     let expected = [
         ("age", vec![Key::Int(20)]),
