@@ -9,7 +9,6 @@
 )]
 
 mod bad_input;
-mod canary;
 mod command_line;
 mod crash;
 mod exact;
