@@ -159,8 +159,8 @@ mod tests {
             (0..).zip(units).map(|(row, unit)| Placed { unit: *unit, batch: 0, row }).collect()
         };
         assert_eq!(row_groups(&rows(&[1, 1, 1, 2, 2, 3, 4]), 2), [0..3, 3..5, 5..7]);
-        assert_eq!(row_groups(&rows(&[1, 1, 1]), 1), [0..3]);
+        assert_eq!(row_groups(&rows(&[1, 1, 1]), 1), std::slice::from_ref(&(0..3)));
         assert_eq!(row_groups(&rows(&[1, 2]), 1), [0..1, 1..2]);
-        assert_eq!(row_groups(&rows(&[1, 2]), 9), [0..2]);
+        assert_eq!(row_groups(&rows(&[1, 2]), 9), std::slice::from_ref(&(0..2)));
     }
 }
