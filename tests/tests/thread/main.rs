@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod canary;
 mod command_line;
 mod crash;
 mod exact;
