@@ -95,7 +95,7 @@ mod tests {
         let pool = pool();
         let inner = inner(Arc::clone(&pool)).unwrap();
         assert!(!inner.runtime_env().disk_manager.tmp_files_enabled());
-        let mut greedy = datafusion::execution::memory_pool::MemoryConsumer::new("test").register(&pool);
+        let greedy = datafusion::execution::memory_pool::MemoryConsumer::new("test").register(&pool);
         assert!(greedy.try_grow(MEMORY_BYTES_MAX).is_ok() && greedy.try_grow(1).is_err());
     }
 }
