@@ -108,7 +108,7 @@ fn masks_change_type_and_role() {
     ];
     let columns = view_schema(&granted(&ALL, None, &masks)).unwrap();
     let shown: Vec<_> = columns.iter().map(|c| (c.name.as_str(), c.kind, c.dimension().is_some())).collect();
-    use ColumnType::{Int, Text};
+    use ColumnType::{Bool, Date, Int, Text};
     let expected = [
         ("id", Int, false),
         ("age", Int, true),
@@ -117,6 +117,8 @@ fn masks_change_type_and_role() {
         ("sex", Text, true),
         // Nullable: a missing value has no bin.
         ("spend", Int, false),
+        ("born", Date, false),
+        ("flag", Bool, false),
     ];
     assert_eq!(shown, expected);
     assert_eq!(columns[0].role, ViewRole::Unit);

@@ -4,7 +4,7 @@ use futures::StreamExt;
 use proptest::prelude::*;
 
 use super::{ALL, Row, batch, granted, reader};
-use crate::plan_input;
+use crate::{plan_input, schema::plain_type};
 
 /// SQL of a number, text or condition, over the town's columns and awkward constants.
 fn expression() -> impl Strategy<Value = String> {
@@ -14,6 +14,8 @@ fn expression() -> impl Strategy<Value = String> {
         Just("spend"),
         Just("code"),
         Just("sex"),
+        Just("born"),
+        Just("flag"),
         Just("0"),
         Just("-1"),
         Just("9223372036854775807"),
@@ -97,6 +99,11 @@ fn no_expression_that_plans_can_fail() {
             planned.set(planned.get() + 1);
             let units: Vec<_> = runtime.block_on(reader.units(&plan, 10).collect());
             prop_assert!(units.iter().all(Result::is_ok), "{}: {:?}", sql, units);
+            for unit in units.into_iter().flatten() {
+                let found: Vec<_> = unit.schema().fields().iter().map(|f| plain_type(f.data_type())).collect();
+                let told: Vec<_> = plan.columns.iter().map(|(_, kind)| Some(*kind)).collect();
+                prop_assert_eq!(found, told, "{}", sql);
+            }
         }
     });
     assert!(planned.get() > 500, "the generator makes too few expressions of fitting types: {}", planned.get());
