@@ -143,7 +143,9 @@ async fn no_canary_is_found_outside_the_vault() {
     let mut read = 0;
     for file in files(&home) {
         let place = file.strip_prefix(&home).unwrap().display().to_string();
-        canaries.assert_absent(&place, &std::fs::read(&file).unwrap());
+        // SQLite's side files may go while its handle closes.
+        let Ok(bytes) = std::fs::read(&file) else { continue };
+        canaries.assert_absent(&place, &bytes);
         if file.extension().is_some_and(|e| e == "parquet") && !place.starts_with("vault") {
             canaries.assert_absent(&format!("{place}, decoded"), &decoded(&file));
         }
