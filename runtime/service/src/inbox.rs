@@ -51,6 +51,14 @@ impl Service {
         if theirs { Ok(()) } else { Err(crate::run::no_such_job(job)) }
     }
 
+    /// The release tick of `job`, fixed when it was accepted.
+    ///
+    /// # Errors
+    /// `job.unknown`.
+    pub async fn tick(&self, job: &JobId) -> Result<Timestamp, Refusal> {
+        self.snapshot().await?.job(job).map(decide::tick_of).ok_or_else(|| crate::run::no_such_job(job))
+    }
+
     /// Whether `who` may replay runs: the bureau and auditors.
     ///
     /// # Errors

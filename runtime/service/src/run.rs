@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sluice_domain::{
-    Refusal,
+    Kind, Refusal,
     catalogue::{ColumnRole, Level},
     decide,
     event::Event,
@@ -84,6 +84,22 @@ impl Service {
         self.record(SYSTEM, |_, _| Ok(event.clone())).await?;
         tracing::info!(run.id = %run, job.id = %job, "run {run} ended");
         Ok((run, end))
+    }
+
+    /// Runs every accepted job that has not run, oldest first. What may not start
+    /// any more (its agreement ended, its budget is gone) stays where it is.
+    ///
+    /// # Errors
+    /// A fault of the ledger.
+    pub async fn run_accepted(&self) -> Result<(), Refusal> {
+        let waiting: Vec<JobId> = self.snapshot().await?.jobs().filter(|j| j.run.is_none()).map(|j| j.id.clone()).collect();
+        for job in waiting {
+            match self.run(&job).await {
+                Err(refusal) if refusal.kind == Kind::Failed => return Err(refusal),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     async fn compute(&self, job: &JobId, run: &RunId) -> Result<Event, Fault> {
