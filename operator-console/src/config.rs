@@ -38,7 +38,7 @@ pub struct DemoAccount {
 
 impl ConsoleConfig {
     /// The usual limits: 30 minutes idle, 10 hours in all, 30 s and 64 KiB per request.
-    pub fn new(listen: SocketAddr) -> Self {
+    pub fn on(listen: SocketAddr) -> Self {
         Self {
             listen,
             reached_as: None,
