@@ -3,8 +3,6 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use sluice_domain::Text;
-
 /// Where the console listens, and its limits.
 #[derive(Debug, Clone)]
 pub struct ConsoleConfig {
@@ -23,17 +21,6 @@ pub struct ConsoleConfig {
     pub body_bytes_max: usize,
     /// Most sessions at one time; the one idle longest makes room.
     pub sessions_max: usize,
-    /// Accounts named on the sign-in page of a demo domain, and of no other.
-    pub demo_accounts: Vec<DemoAccount>,
-}
-
-/// An account of a demo domain, as the sign-in page names it.
-#[derive(Debug, Clone)]
-pub struct DemoAccount {
-    /// What to type as the account name.
-    pub name: String,
-    /// Whose it is.
-    pub role: Text,
 }
 
 impl ConsoleConfig {
@@ -47,7 +34,6 @@ impl ConsoleConfig {
             request: Duration::from_secs(30),
             body_bytes_max: 64 * 1024,
             sessions_max: 10_000,
-            demo_accounts: Vec::new(),
         }
     }
 

@@ -26,7 +26,6 @@ pub(crate) enum Section {
     Inbox,
     Products,
     Ledger,
-    None,
 }
 
 /// Everything that the frame of a page shows.

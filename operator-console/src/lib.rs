@@ -41,6 +41,6 @@ mod store;
 mod svg;
 mod token;
 
-pub use config::{ConsoleConfig, ConsoleError, DemoAccount};
+pub use config::{ConsoleConfig, ConsoleError};
 pub use router::{RouteLine, router, routes};
 pub use serve::{serve, serve_on};

@@ -46,8 +46,12 @@ pub async fn serve_on(
 }
 
 async fn refuse_open_demo(service: &Service, config: &ConsoleConfig) -> Result<(), ConsoleError> {
-    if service.is_demo().await && !config.listen.ip().is_loopback() {
-        return Err(ConsoleError::DemoNotLoopback(config.listen));
+    if config.listen.ip().is_loopback() {
+        return Ok(());
     }
-    Ok(())
+    // A domain whose kind cannot be told is taken for a demo.
+    match service.snapshot().await {
+        Ok(state) if state.demo().is_none() => Ok(()),
+        _ => Err(ConsoleError::DemoNotLoopback(config.listen)),
+    }
 }

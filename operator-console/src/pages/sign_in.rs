@@ -9,17 +9,17 @@ use axum::{
     response::{IntoResponse as _, Redirect, Response},
 };
 use serde::Deserialize;
+use sluice_domain::Lang;
 use tower_sessions::Session;
 use zeroize::Zeroizing;
 
 use super::problem::sentence;
 use crate::{
     app::{App, undisturbed},
-    config::DemoAccount,
     cookies,
     form::{Sent, Tokened, secret},
     frame::{Frame, page, page_with_status},
-    lang::texts,
+    lang::{texts, words},
     problem::{Problem, status_of},
     session::{Here, Visitor, begin, own_path},
     token::Token,
@@ -33,12 +33,13 @@ struct Page {
     next: String,
     account: String,
     refused: Option<(&'static str, String)>,
-    demo_accounts: Vec<DemoAccountLine>,
+    demo_accounts: Vec<DemoAccount>,
 }
 
-struct DemoAccountLine {
+/// An account of a demo domain, whose passwords are public.
+struct DemoAccount {
     name: String,
-    role: String,
+    role: &'static str,
 }
 
 /// The token that the sign-in form must carry: it came with a cookie that only this
@@ -144,9 +145,13 @@ async fn form(
 ) -> Page {
     let mut frame = Frame::outside(here, texts(here.lang).sign_in.title);
     frame.demo = app.service.is_demo().await;
-    let shown = if frame.demo { app.config.demo_accounts.as_slice() } else { &[] };
-    let line = |a: &DemoAccount| DemoAccountLine { name: a.name.clone(), role: a.role.of(here.lang).to_owned() };
-    let demo_accounts = shown.iter().map(line).collect();
+    let demo_accounts = if frame.demo { demo_accounts(app, here.lang).await } else { Vec::new() };
     let next = own_path(&next).unwrap_or("/").to_owned();
     Page { frame, token: token.as_str().to_owned(), next, account, refused, demo_accounts }
+}
+
+/// Who can sign in to a demo domain. Never asked of any other.
+async fn demo_accounts(app: &App, lang: Lang) -> Vec<DemoAccount> {
+    let Ok(state) = app.service.snapshot().await else { return Vec::new() };
+    state.people().map(|p| DemoAccount { name: p.id.to_string(), role: words::role(p.role, lang) }).collect()
 }
