@@ -113,6 +113,11 @@ pub fn decode(raw: &RawBatch, schema: &OutputSchema) -> Option<Decoded> {
     }
     let rows = usize::try_from(raw.rows).ok()?;
     let (keys, measures) = raw.columns.split_at_checked(schema.dimensions.len())?;
+    // Before anything is allocated: the claimed rows must be there in bytes.
+    let claimed = rows.checked_mul(8)?;
+    if measures.is_empty() || measures.iter().any(|column| column.data.len() != claimed) {
+        return None;
+    }
     let mut cells = vec![Some(0usize); rows];
     for (codes, column) in schema.dimensions.iter().zip(keys) {
         let positions = codes.positions(column, rows)?;

@@ -28,6 +28,8 @@
 
 mod clear;
 mod findings;
+#[cfg(test)]
+mod fixtures;
 pub mod intake;
 pub mod noise;
 mod quarantine;

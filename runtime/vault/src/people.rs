@@ -145,8 +145,7 @@ mod tests {
             fs::write(&path, whole.replace(from, to)).unwrap();
             assert!(matches!(vault.unlock(&li, &word("pw")), Err(VaultError::WrongPassword)), "{from}");
         }
-        let digits: Vec<usize> =
-            whole.match_indices(|c: char| c == '0' || c == '1').map(|(at, _)| at).skip(6).collect();
+        let digits: Vec<usize> = whole.match_indices(['0', '1']).map(|(at, _)| at).skip(6).collect();
         for at in digits.iter().step_by(digits.len() / 6) {
             let mut bytes = whole.clone().into_bytes();
             bytes[*at] ^= 1;

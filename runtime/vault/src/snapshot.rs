@@ -81,8 +81,10 @@ impl Vault {
     }
 
     /// Whether the published file is, byte for byte, the one that the ledger
-    /// recorded. Reads all of it; every read is authenticated piece by piece
-    /// anyway, so this is for start-up, audits and backups.
+    /// recorded. Reads all of it. A read authenticates every piece it uses, so a
+    /// changed file never gives other rows; but parquet-rs 59.3 overlooks a few
+    /// framing bytes, and may panic or ask for much memory on others. Where that
+    /// matters (start-up, audit, restore, before a run) this comes first.
     ///
     /// # Errors
     /// [`VaultError::Tampered`], [`VaultError::Missing`].

@@ -140,7 +140,6 @@ fn wildcard(form: Form, options: &WildcardAdditionalOptions) -> Result<(), Refus
     none_of(
         form,
         &[
-            (form != Form::Input, "*"),
             (opt_ilike.is_some(), "* ILIKE"),
             (opt_exclude.is_some(), "* EXCLUDE"),
             (opt_except.is_some(), "* EXCEPT"),

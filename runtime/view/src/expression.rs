@@ -42,11 +42,11 @@ const PATTERN_BYTES_MAX: usize = 256;
 pub(crate) fn total(form: Form, expr: &Expr, schema: &DFSchema) -> Result<(Expr, ColumnType), Refusal> {
     shallow_enough(form, expr)?;
     let shown = expr.to_string();
-    let misfit = || types(form, &shown);
+    let misfit = || types(&shown);
     let allowed = rewrite(expr.clone(), Direction::Down, |e| allow(form, e))?;
     let context = SimplifyContext::builder().with_schema(Arc::new(schema.clone())).build();
     let coerced = ExprSimplifier::new(context).coerce(allowed, schema).map_err(|_| misfit())?;
-    let total = rewrite(coerced, Direction::Up, |e| guard(form, e, schema))?;
+    let total = rewrite(coerced, Direction::Up, |e| guard(e, schema))?;
     let kind = total.get_type(schema).ok().as_ref().and_then(plain_type).ok_or_else(misfit)?;
     trial(&total, schema).map_err(|_| misfit())?;
     Ok((total, kind))
@@ -71,7 +71,7 @@ fn shallow_enough(form: Form, expr: &Expr) -> Result<(), Refusal> {
             open.push((child, depth + 1));
             Ok(TreeNodeRecursion::Continue)
         });
-        children.map_err(|_| types(form, ""))?;
+        children.map_err(|_| types(""))?;
     }
     Ok(())
 }
@@ -88,7 +88,7 @@ fn allow(form: Form, expr: Expr) -> Result<Expr, Refusal> {
         Expr::Column(column) => Ok(Expr::Column(Column::new_unqualified(column.name))),
         Expr::Literal(value, _) => {
             let shown = value.to_string();
-            plain_literal(value).map(|v| Expr::Literal(v, None)).ok_or_else(|| types(form, &shown))
+            plain_literal(value).map(|v| Expr::Literal(v, None)).ok_or_else(|| types(&shown))
         }
         Expr::BinaryExpr(b) if is_allowed_operator(b.op) => Ok(Expr::BinaryExpr(b)),
         Expr::Not(_)
@@ -115,7 +115,7 @@ fn allow(form: Form, expr: Expr) -> Result<Expr, Refusal> {
         Expr::Cast(Cast { expr, field }) | Expr::TryCast(TryCast { expr, field }) => {
             match plain_target(field.data_type()) {
                 Some(to) => Ok(Expr::TryCast(TryCast::new(expr, to))),
-                None => Err(types(form, &format!("CAST(… AS {})", field.data_type()))),
+                None => Err(types(&format!("CAST(… AS {})", field.data_type()))),
             }
         }
         Expr::ScalarFunction(f) if matches!(f.name(), "coalesce" | "nullif" | "abs") => Ok(Expr::ScalarFunction(f)),
@@ -126,14 +126,14 @@ fn allow(form: Form, expr: Expr) -> Result<Expr, Refusal> {
 }
 
 /// One node of the coerced expression: made total, or refused because its types do not fit.
-fn guard(form: Form, expr: Expr, schema: &DFSchema) -> Result<Expr, Refusal> {
-    let misfit = |e: &Expr| types(form, &e.to_string());
+fn guard(expr: Expr, schema: &DFSchema) -> Result<Expr, Refusal> {
+    let misfit = |e: &Expr| types(&e.to_string());
     let type_of = |e: &Expr| e.get_type(schema).map_err(|_| misfit(e));
     match expr {
         Expr::Cast(Cast { ref expr, ref field }) | Expr::TryCast(TryCast { ref expr, ref field }) => {
             let to = field.data_type().clone();
             if !total_cast(&type_of(expr)?, &to) {
-                return Err(types(form, &format!("CAST({expr} AS {to})")));
+                return Err(types(&format!("CAST({expr} AS {to})")));
             }
             Ok(Expr::TryCast(TryCast::new(expr.clone(), to)))
         }
@@ -255,9 +255,9 @@ fn rewrite(
     walked.map(|t| t.data).map_err(|e| match e {
         DataFusionError::External(inner) => match inner.downcast::<Refusal>() {
             Ok(refusal) => *refusal,
-            Err(_) => types(Form::Input, ""),
+            Err(_) => types(""),
         },
-        _ => types(Form::Input, ""),
+        _ => types(""),
     })
 }
 

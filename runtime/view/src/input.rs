@@ -45,7 +45,7 @@ pub fn plan_input(views: &[GrantedView], sql: &str) -> Result<InputPlan, Refusal
     row_filter(view)?;
     let kinds: BTreeMap<&str, ColumnType> = columns.iter().map(|c| (c.name.as_str(), c.kind)).collect();
     let schema = arrow_schema(columns.iter().map(|c| (c.name.as_str(), c.kind)));
-    let over = DFSchema::try_from(schema.as_ref().clone()).map_err(|_| refuse::types(form, view.id.as_str()))?;
+    let over = DFSchema::try_from(schema.as_ref().clone()).map_err(|_| refuse::types(view.id.as_str()))?;
 
     let plan = parse::resolve(form, view, schema, statement)?;
     let (selected, condition) = shape(&plan).ok_or_else(|| shapeless(&plan))?;
@@ -70,7 +70,7 @@ pub fn plan_input(views: &[GrantedView], sql: &str) -> Result<InputPlan, Refusal
 pub(crate) fn boolean(form: Form, condition: &Expr, over: &DFSchema) -> Result<Expr, Refusal> {
     match total(form, condition, over)? {
         (expr, ColumnType::Bool) => Ok(expr),
-        _ => Err(refuse::types(form, &condition.to_string())),
+        _ => Err(refuse::types(&condition.to_string())),
     }
 }
 

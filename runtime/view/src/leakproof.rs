@@ -38,3 +38,42 @@ pub(crate) fn is_leakproof(expr: &Expr, schema: &Schema) -> bool {
 fn is_comparison(op: Operator) -> bool {
     matches!(op, Operator::Eq | Operator::NotEq | Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq)
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::{
+        arrow::datatypes::Field,
+        logical_expr::{cast, col, lit},
+    };
+
+    use super::*;
+
+    #[test]
+    fn only_what_can_neither_fail_nor_tell() {
+        let schema = Schema::new(vec![Field::new("n", DataType::Int64, true), Field::new("t", DataType::Utf8, true)]);
+        let yes = [
+            col("n").gt(lit(1i64)),
+            lit("x").eq(col("t")),
+            col("n").in_list(vec![lit(1i64), lit(2i64)], true),
+            col("n").between(lit(1i64), lit(5i64)),
+            col("t").is_null().and(!col("n").is_not_null().or(col("n").not_eq(lit(3i64)))),
+        ];
+        let no = [
+            cast(col("t"), DataType::Int64).gt(lit(1i64)),
+            (lit(1i64) / (col("n") - lit(77i64))).gt(lit(-5i64)),
+            col("n").gt(lit(1.5)),
+            col("n").gt(col("n")),
+            col("t").like(lit("x%")),
+            col("missing").gt(lit(1i64)),
+            col("n").in_list(vec![lit(1i64) / lit(0i64)], false),
+            col("n").between(lit(1i64), col("n")),
+            (col("n") / lit(0i64)).is_null(),
+            col("n").gt(lit(1i64)).and(cast(col("t"), DataType::Int64).gt(lit(1i64))),
+            lit(true),
+        ];
+        assert!(yes.iter().all(|e| is_leakproof(e, &schema)));
+        for expr in no {
+            assert!(!is_leakproof(&expr, &schema), "{expr}");
+        }
+    }
+}

@@ -6,7 +6,7 @@
 //! authorisation and the vault and runs only what planning left over: the SQL text
 //! itself is never executed.
 //!
-//! Between the two stands the barrier ([`barrier`]): a view's rows come out of a
+//! Between the two stands the barrier (`barrier.rs`): a view's rows come out of a
 //! leaf of the plan, already filtered and masked, so that no expression of an
 //! operator's is ever evaluated on a row or a value that the view hides.
 //!

@@ -83,8 +83,7 @@ pub(crate) fn function(form: Form, name: &str) -> Refusal {
 }
 
 /// Types that do not fit, or a type that is not one of the five.
-pub(crate) fn types(form: Form, shown: &str) -> Refusal {
-    let _ = form;
+pub(crate) fn types(shown: &str) -> Refusal {
     refuse(
         "sql.type",
         shown,

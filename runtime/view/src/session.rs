@@ -57,10 +57,7 @@ fn config() -> SessionConfig {
         .with_target_partitions(1)
         .with_information_schema(false)
         .with_create_default_catalog_and_schema(false);
-    let options = config.options_mut();
-    options.optimizer.skip_failed_rules = false;
-    // A cache outlives the query, and this one's key is the file's name only.
-    options.execution.parquet.schema_force_view_types = false;
+    config.options_mut().optimizer.skip_failed_rules = false;
     config
 }
 
@@ -70,4 +67,35 @@ fn runtime(pool: Arc<dyn MemoryPool>, stores: Arc<dyn ObjectStoreRegistry>) -> R
         .with_object_store_registry(stores)
         .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled))
         .build_arc()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outer_session_has_no_doors() {
+        let session = outer(pool()).unwrap();
+        let runtime = session.runtime_env();
+        for url in ["file://", "https://example.org", "s3://bucket"] {
+            let url = ObjectStoreUrl::parse(url).unwrap();
+            assert!(runtime.object_store(&url).is_err(), "{url}");
+        }
+        assert!(session.scalar_functions().is_empty() && session.aggregate_functions().is_empty());
+        assert!(session.window_functions().is_empty() && session.table_functions().is_empty());
+        assert!(session.catalog_list().catalog_names().is_empty());
+        assert!(session.get_file_format_factory("parquet").is_none());
+        assert!(!runtime.disk_manager.tmp_files_enabled());
+        assert_eq!(session.config().target_partitions(), 1);
+        assert_eq!(session.optimizers().len(), 2);
+    }
+
+    #[test]
+    fn neither_may_spill_or_grow_without_bound() {
+        let pool = pool();
+        let inner = inner(Arc::clone(&pool)).unwrap();
+        assert!(!inner.runtime_env().disk_manager.tmp_files_enabled());
+        let greedy = datafusion::execution::memory_pool::MemoryConsumer::new("test").register(&pool);
+        assert!(greedy.try_grow(MEMORY_BYTES_MAX).is_ok() && greedy.try_grow(1).is_err());
+    }
 }

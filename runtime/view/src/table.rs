@@ -48,11 +48,7 @@ pub fn plan_table(views: &[GrantedView], sql: &str) -> Result<Tabulation, Refusa
     let mut dimensions: Vec<Dimension> = Vec::new();
     let mut measures: Vec<MeasureC> = Vec::new();
     for expr in selected {
-        let (inner, alias) = match expr {
-            // The planner's own alias for the star is not a heading.
-            Expr::Alias(alias) => (alias.expr.as_ref(), Some(alias.name.as_str()).filter(|n| *n != "count(*)")),
-            other => (other, None),
-        };
+        let (inner, alias) = unalias(expr);
         let Expr::Column(output) = inner else { return Err(refuse::expression(FORM, &inner.to_string())) };
         let place = aggregate.schema.index_of_column(output).map_err(|_| refuse::expression(FORM, output.name()))?;
         if let Some(key) = aggregate.group_expr.get(place) {
@@ -123,6 +119,17 @@ fn aggregation(plan: &LogicalPlan) -> Result<(&[Expr], &AggregatePlan), Refusal>
     }
 }
 
+/// An expression without its names, and the heading that the operator gave it. The
+/// planner itself names the star `count(*)`, which is no heading.
+fn unalias(mut expr: &Expr) -> (&Expr, Option<&str>) {
+    let mut heading = None;
+    while let Expr::Alias(alias) = expr {
+        heading = heading.or(Some(alias.name.as_str()).filter(|name| *name != "count(*)"));
+        expr = &alias.expr;
+    }
+    (expr, heading)
+}
+
 fn grouping(columns: &[ViewColumn], key: &Expr, alias: Option<&str>) -> Result<Dimension, Refusal> {
     let Expr::Column(column) = key else { return Err(refuse::expression(FORM, &key.to_string())) };
     let dimension = dimension(columns, &column.name)?;
@@ -154,10 +161,7 @@ fn dimension(columns: &[ViewColumn], name: &str) -> Result<Dimension, Refusal> {
 
 fn measure(columns: &[ViewColumn], call: &Expr, alias: Option<&str>) -> Result<MeasureC, Refusal> {
     let shown = call.to_string();
-    let call = match call {
-        Expr::Alias(alias) => alias.expr.as_ref(),
-        other => other,
-    };
+    let (call, _) = unalias(call);
     let Expr::AggregateFunction(AggregateFunction { func, params }) = call else {
         return Err(refuse::expression(FORM, &shown));
     };

@@ -64,10 +64,9 @@ pub(crate) async fn tabulate(
     let mut last = None;
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(|_| ViewError::Read)?;
-        for (unit, from, len) in runs(&batch, last)? {
-            last = Some(unit);
-            grid.unit(&batch.slice(from, len), unit)?;
-        }
+        let runs = runs(&batch, last)?;
+        last = runs.last().map(|(unit, ..)| *unit).or(last);
+        grid.batch(&batch, &runs)?;
     }
     Ok(grid.finish())
 }
@@ -104,23 +103,36 @@ impl Grid {
         Ok(Self { axes, margins, cells, columns: columns.len(), order, dominance_n })
     }
 
-    /// Adds some rows of one unit.
-    fn unit(&mut self, rows: &RecordBatch, unit: u64) -> Result<(), ViewError> {
+    /// Adds rows, cut into units.
+    fn batch(&mut self, rows: &RecordBatch, runs: &[(u64, usize, usize)]) -> Result<(), ViewError> {
         let mut columns = rows.columns().iter();
         let keys = self.axes.iter().zip(columns.by_ref()).map(|(axis, column)| axis.places(column));
         let keys: Vec<Vec<usize>> = keys.collect::<Result<_, _>>()?;
         let values = columns.take(self.columns).map(numbers).collect::<Result<Vec<_>, _>>()?;
-        for row in 0..rows.num_rows() {
-            for margin in &self.margins {
-                let place =
-                    self.axes.iter().zip(&keys).zip(margin).try_fold(0usize, |place, ((axis, keys), margined)| {
-                        let key = if *margined { axis.len } else { *keys.get(row)? };
-                        Some(place * (axis.len + 1) + key)
-                    });
-                let cell = place.and_then(|p| self.cells.get_mut(p)).ok_or(ViewError::Read)?;
-                let cell = cell.get_or_insert_with(|| Box::new(CellFold::new(self.columns, self.dominance_n)));
-                cell.row(unit, values.iter().map(|v| v.get(row).copied().flatten()));
+        for (unit, from, len) in runs {
+            for row in *from..from + len {
+                self.row(*unit, row, &keys, &values)?;
             }
+        }
+        Ok(())
+    }
+
+    fn row(
+        &mut self,
+        unit: u64,
+        row: usize,
+        keys: &[Vec<usize>],
+        values: &[Vec<Option<f64>>],
+    ) -> Result<(), ViewError> {
+        for margin in &self.margins {
+            let axes = self.axes.iter().zip(keys).zip(margin);
+            let place = axes.into_iter().try_fold(0usize, |place, ((axis, keys), margined)| {
+                let key = if *margined { axis.len } else { *keys.get(row)? };
+                Some(place * (axis.len + 1) + key)
+            });
+            let cell = place.and_then(|p| self.cells.get_mut(p)).ok_or(ViewError::Read)?;
+            let cell = cell.get_or_insert_with(|| Box::new(CellFold::new(self.columns, self.dominance_n)));
+            cell.row(unit, values.iter().map(|v| v.get(row).copied().flatten()));
         }
         Ok(())
     }

@@ -83,8 +83,8 @@ async fn an_agreement_outside_its_term_serves_nothing() {
     let town = Town::start().await;
     let expired = AGREEMENT
         .replace("insurance-pricing-2026", "insurance-pricing-2020")
-        .replace("from = 2026-01-01", "from = 2020-01-01")
-        .replace("to = 2028-12-31", "to = 2020-12-31");
+        .replace("from = \"2026-01-01\"", "from = \"2020-01-01\"")
+        .replace("to = \"2028-12-31\"", "to = \"2020-12-31\"");
     town.city.service.sign_agreement(&town.city.bureau, &expired).await.unwrap();
     let job = VISITS_REPORT.replace("insurance-pricing-2026", "insurance-pricing-2020");
     assert_eq!(refused(&town.city, &job, None).await.code, "agreement.not-in-force");

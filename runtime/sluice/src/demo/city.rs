@@ -76,7 +76,16 @@ impl City {
     /// # Errors
     /// Whatever the verbs say.
     pub async fn found(folder: &Path, data: &Path, output: &Output) -> Result<Self, Failure> {
+        Self::found_with(folder, data, CATALOGUE, AGREEMENT, output).await
+    }
+
+    /// The same with another catalogue and agreement.
+    ///
+    /// # Errors
+    /// Whatever the verbs say.
+    pub async fn found_with(folder: &Path, data: &Path, catalogue: &str, agreement: &str, output: &Output) -> Result<Self, Failure> {
         output.say(&text("建立演示域，登记人员与目录", "making a demo domain, enrolling people, registering the catalogue"));
+        std::fs::create_dir_all(folder.parent().unwrap_or(Path::new("."))).context("folder")?;
         let key_file = beside(folder);
         let kek = if key_file.exists() { Kek::from_file(&key_file) } else { Kek::generate_file(&key_file) };
         let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?;
@@ -86,7 +95,7 @@ impl City {
         let provider = service.sign_in("wang-health", password()).await?;
         let bar = output.progress(&text("归集兰德健康保险实验，逐列加密：行", "ingesting RAND HIE, a key per column: rows"));
         let shown = bar.clone();
-        let ingested = service.ingest(&provider, CATALOGUE, data, move |done, _| shown.set_position(done)).await;
+        let ingested = service.ingest(&provider, catalogue, data, move |done, _| shown.set_position(done)).await;
         bar.finish_and_clear();
         let ingested = ingested?;
         output.say(&text(
@@ -94,7 +103,7 @@ impl City {
             format!("{} rows of {} persons taken in as {}", ingested.rows, ingested.roster_size, ingested.snapshot),
         ));
         let bureau = service.sign_in("lin-bureau", password()).await?;
-        service.sign_agreement(&bureau, AGREEMENT).await?;
+        service.sign_agreement(&bureau, agreement).await?;
 
         let operator = service.sign_in("chen-insurance", password()).await?;
         let auditor = service.sign_in("sun-auditor", password()).await?;

@@ -22,6 +22,8 @@ use std::path::Path;
 
 use sluice_domain::{Digest, Refusal, catalogue::CatalogueEntry, id::SnapshotId};
 
+#[cfg(test)]
+pub(crate) use self::write::properties;
 pub(crate) use self::write::stored_schema;
 use self::{intake::Intake, refuse::Broken};
 use crate::{crypt::Key, dataset_key::IfAbsent, disk, error::VaultError, snapshot, vault::Vault};
@@ -106,4 +108,4 @@ impl Vault {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,13 +6,15 @@ mod forbidden;
 mod planning;
 mod randhie;
 mod tabulation;
+mod total;
 mod units;
+mod vault;
 
 use std::{path::Path, sync::Arc};
 
 use datafusion::{
     arrow::{
-        array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array},
+        array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array},
         datatypes::{DataType, Field, Schema},
     },
     parquet::{
@@ -97,6 +99,20 @@ title = "Visits"
 type = "int"
 level = "L2"
 role = "measure"
+
+[[column]]
+name = "born"
+title = "Day of birth"
+type = "date"
+level = "L3"
+nullable = true
+
+[[column]]
+name = "flag"
+title = "Flag"
+type = "bool"
+level = "L1"
+nullable = true
 "#;
 
 /// One row of the small town.
@@ -115,6 +131,10 @@ pub(super) fn row(unit: u64, age: i64, code: &'static str, plan: i64, sex: &'sta
     Row { unit, age, code: Some(code), plan, sex, spend: Some(spend), visits: 1 }
 }
 
+fn born(age: i64) -> Option<i32> {
+    (age != 1).then(|| i32::try_from(age.clamp(i32::MIN.into(), i32::MAX.into())).unwrap())
+}
+
 /// Rows as a snapshot has them.
 pub(super) fn batch(rows: &[Row]) -> RecordBatch {
     let columns: Vec<(&str, ArrayRef)> = vec![
@@ -125,6 +145,9 @@ pub(super) fn batch(rows: &[Row]) -> RecordBatch {
         ("sex", Arc::new(StringArray::from_iter_values(rows.iter().map(|r| r.sex)))),
         ("spend", Arc::new(Float64Array::from_iter(rows.iter().map(|r| r.spend)))),
         ("visits", Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.visits)))),
+        // Follow from the age, up to the ends of their types.
+        ("born", Arc::new(Date32Array::from_iter(rows.iter().map(|r| born(r.age))))),
+        ("flag", Arc::new(BooleanArray::from_iter(rows.iter().map(|r| (r.age != 0).then_some(r.age > 0))))),
         (UNIT_COLUMN, Arc::new(UInt64Array::from_iter_values(rows.iter().map(|r| r.unit)))),
     ];
     let fields: Vec<_> = columns
@@ -150,7 +173,7 @@ pub(super) fn granted(columns: &[&str], filter: Option<&str>, masks: &[(&str, Ma
     }
 }
 
-pub(super) const ALL: [&str; 7] = ["id", "age", "code", "plan", "sex", "spend", "visits"];
+pub(super) const ALL: [&str; 9] = ["id", "age", "code", "plan", "sex", "spend", "visits", "born", "flag"];
 
 /// The key of a column; `None` is the footer's.
 fn key(column: Option<usize>) -> Vec<u8> {

@@ -79,6 +79,8 @@ fn a_table_is_reduced_to_dimensions_measures_and_filter() {
             measure("avg_spend", Aggregate::Mean, Some("spend")),
         ]
     );
+    let named = plan_table(&views, "SELECT count(*) AS n, count(DISTINCT id) AS people, count(*) FROM people").unwrap();
+    assert_eq!(named.measures.iter().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["n", "people", "count"]);
     let filter: Vec<_> = plan.filter.iter().map(|(d, keys)| (d.name.as_str(), keys.clone())).collect();
     let expected = [
         ("age", vec![Key::Int(20)]),
@@ -106,7 +108,7 @@ fn masks_change_type_and_role() {
     ];
     let columns = view_schema(&granted(&ALL, None, &masks)).unwrap();
     let shown: Vec<_> = columns.iter().map(|c| (c.name.as_str(), c.kind, c.dimension().is_some())).collect();
-    use ColumnType::{Int, Text};
+    use ColumnType::{Bool, Date, Int, Text};
     let expected = [
         ("id", Int, false),
         ("age", Int, true),
@@ -115,6 +117,8 @@ fn masks_change_type_and_role() {
         ("sex", Text, true),
         // Nullable: a missing value has no bin.
         ("spend", Int, false),
+        ("born", Date, false),
+        ("flag", Bool, false),
     ];
     assert_eq!(shown, expected);
     assert_eq!(columns[0].role, ViewRole::Unit);

@@ -106,6 +106,16 @@ async fn every_expression_is_total() {
         "(spend > 1) IS NOT TRUE",
         "CAST('nonsense' AS BIGINT)",
         "DATE '2020-01-01' > CAST(code AS DATE)",
+        "born",
+        "born > '2020-01-01'",
+        "born BETWEEN DATE '1970-01-01' AND CAST(code AS DATE)",
+        "coalesce(born, DATE '2020-01-01')",
+        "nullif(born, CAST('2020-01-01' AS DATE))",
+        "CASE WHEN flag THEN born END",
+        "NOT flag AND born IS NULL",
+        "flag IS UNKNOWN",
+        "CAST(flag AS BIGINT)",
+        "CAST(flag AS VARCHAR)",
     ];
     let view = granted(&ALL, None, &[]);
     for expr in exprs {

@@ -1,0 +1,179 @@
+//! Canaries: a value that occurs nowhere else in every raw column, of the column's
+//! own type. After everything has run, none of them is found outside the vault, in
+//! any file decoded, in any answer, on any page; and inside it only sealed.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
+use sluice::{
+    Output,
+    demo::city::{AGREEMENT, CATALOGUE, City},
+};
+use sluice_domain::catalogue::{CatalogueEntry, ColumnRole};
+use sluice_rows::arrow::{
+    array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray},
+    datatypes::{DataType, Field, Float64Type, Int64Type, Schema},
+};
+
+use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest, quick, randhie};
+
+const WORD: &str = "金丝雀Canary7Q";
+
+/// The planted values and every form they could be found in.
+struct Canaries {
+    forms: Vec<(String, Vec<u8>)>,
+}
+
+impl Canaries {
+    fn int(&mut self, column: &str, value: i64) {
+        self.forms.push((format!("{column} as text"), value.to_string().into_bytes()));
+        self.forms.push((format!("{column} as int64"), value.to_le_bytes().to_vec()));
+        self.forms.push((format!("{column} as hex"), format!("{value:x}").into_bytes()));
+    }
+
+    fn float(&mut self, column: &str, value: f64) {
+        self.forms.push((format!("{column} as text"), format!("{value:.0}").into_bytes()));
+        self.forms.push((format!("{column} as float64"), value.to_le_bytes().to_vec()));
+    }
+
+    fn text(&mut self, column: &str, value: &str) {
+        self.forms.push((format!("{column} as text"), value.as_bytes().to_vec()));
+        self.forms.push((format!("{column} as base64"), data_encoding::BASE64.encode(value.as_bytes()).into_bytes()));
+        self.forms.push((format!("{column} as hex"), data_encoding::HEXLOWER.encode(value.as_bytes()).into_bytes()));
+    }
+
+    fn assert_absent(&self, place: &str, bytes: &[u8]) {
+        for (what, form) in &self.forms {
+            let found = bytes.windows(form.len()).any(|window| window == form);
+            assert!(!found, "the canary of {what} is in {place}");
+        }
+    }
+}
+
+/// The real file with one person's values replaced and a text column added.
+fn planted(folder: &Path) -> (PathBuf, String, Canaries) {
+    let catalogue = format!(
+        "{CATALOGUE}\n[[column]]\nname = \"memo\"\ntitle = \"备注\"\ntype = \"text\"\nlevel = \"L4\"\n"
+    );
+    let entry = CatalogueEntry::parse(&catalogue).unwrap();
+    let mut canaries = Canaries { forms: Vec::new() };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(randhie()).unwrap()).unwrap().with_batch_size(1 << 20).build().unwrap();
+    let batch = reader.map(Result::unwrap).next().unwrap();
+    // The first person's rows are adjacent in the provider's file.
+    let person = batch.column_by_name("zper").unwrap().as_primitive::<Int64Type>().clone();
+    let target: Vec<bool> = person.iter().map(|p| p == Some(person.value(0))).collect();
+
+    let (mut fields, mut columns) = (Vec::new(), Vec::<ArrayRef>::new());
+    for (i, field) in batch.schema().fields().iter().enumerate() {
+        let column = batch.column(i);
+        let plant = entry.column(field.name()).unwrap().role != ColumnRole::Dimension;
+        columns.push(match column.data_type() {
+            DataType::Int64 if plant => {
+                let value = 7_300_619_000_000 + 1_000_003 * i as i64;
+                canaries.int(field.name(), value);
+                let old = column.as_primitive::<Int64Type>();
+                Arc::new(old.iter().zip(&target).map(|(v, hit)| if *hit { Some(value) } else { v }).collect::<Int64Array>())
+            }
+            DataType::Float64 if plant => {
+                let value = 5_190_730_000_000.0 + 1_000_033.0 * i as f64 + 0.375;
+                canaries.float(field.name(), value);
+                let old = column.as_primitive::<Float64Type>();
+                Arc::new(old.iter().zip(&target).map(|(v, hit)| if *hit { Some(value) } else { v }).collect::<Float64Array>())
+            }
+            _ => Arc::clone(column),
+        });
+        fields.push(Arc::clone(field));
+    }
+    canaries.text("memo", WORD);
+    fields.push(Arc::new(Field::new("memo", DataType::Utf8, false)));
+    columns.push(Arc::new(StringArray::from_iter_values(target.iter().map(|hit| if *hit { WORD } else { "无" }))));
+
+    let schema = Arc::new(Schema::new(fields));
+    let path = folder.join("planted.parquet");
+    let mut writer = ArrowWriter::try_new(File::create(&path).unwrap(), Arc::clone(&schema), None).unwrap();
+    writer.write(&RecordBatch::try_new(schema, columns).unwrap()).unwrap();
+    writer.close().unwrap();
+    (path, catalogue, canaries)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_canary_is_found_outside_the_vault() {
+    let folder = tempfile::tempdir().unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    let (data, catalogue, canaries) = planted(outside.path());
+    // The search itself works: the raw file, decoded, is full of them.
+    let raw = decoded(&data);
+    assert!(canaries.forms.iter().filter(|(what, _)| what.ends_with("as text")).all(|(_, form)| raw.windows(form.len()).any(|w| w == form)));
+
+    let agreement = AGREEMENT.replace("\"xage\"]", "\"xage\", \"income\", \"inpdol\", \"mhi\", \"memo\"]");
+    assert_ne!(agreement, AGREEMENT);
+    let city = City::found_with(&folder.path().join("domain"), &data, &catalogue, &agreement, &Output::silent()).await.unwrap();
+    let town = Town { city, folder };
+    let city = &town.city;
+    let a = town.product(&quick(SPENDING_CHANGE), Some(&guest("spending_change.wasm"))).await;
+    let c = town.product(&quick(VISITS_REPORT), None).await;
+    let money = VISITS_REPORT.replace("sum(mdvis) AS visits", "sum(meddol) AS spent, sum(income) AS earned");
+    let (_, run) = town.run(&quick(&money), None).await;
+
+    // What people are shown and given.
+    let bench = city.service.open_candidate(&city.reviewers[0], &run).await.unwrap();
+    canaries.assert_absent("the workbench", bench.raw.as_bytes());
+    canaries.assert_absent("its charts", bench.charts.iter().map(|(_, svg)| svg.as_str()).collect::<String>().as_bytes());
+    for product in [&a, &c] {
+        for (name, ..) in city.service.product(&city.operator, product).await.unwrap().files {
+            let file = city.service.download(&city.operator, product, &name).await.unwrap();
+            canaries.assert_absent(&name, &file.bytes);
+        }
+    }
+    let mut export = Vec::new();
+    city.service.export_ledger(&city.auditor, &mut export).await.unwrap();
+    canaries.assert_absent("the exported ledger", &export);
+    let jobs = city.service.inbox(&city.operator).await.unwrap().jobs;
+    let told: String = jobs.iter().flat_map(|j| [j.name.clone(), j.comments.join(" "), j.holder.zh.clone()]).collect();
+    canaries.assert_absent("the operator's inbox", told.as_bytes());
+
+    // Every file of the domain. The ledger's handle must be closed before its file is read.
+    let Town { city, folder } = town;
+    let home = city.home.folder().to_owned();
+    drop(city);
+    let mut read = 0;
+    for file in files(&home) {
+        let place = file.strip_prefix(&home).unwrap().display().to_string();
+        canaries.assert_absent(&place, &std::fs::read(&file).unwrap());
+        if file.extension().is_some_and(|e| e == "parquet") && !place.starts_with("vault") {
+            canaries.assert_absent(&format!("{place}, decoded"), &decoded(&file));
+        }
+        read += 1;
+    }
+    assert!(read > 20, "the whole domain was read: {read} files");
+    drop(folder);
+}
+
+/// Every value of a Parquet file as text.
+fn decoded(path: &Path) -> Vec<u8> {
+    let mut out = Vec::new();
+    for row in crate::raw::rows(path) {
+        for (_, field) in row.get_column_iter() {
+            let text = match field {
+                parquet::record::Field::Double(x) => format!("{x:.3} "),
+                parquet::record::Field::Str(s) => format!("{s} "),
+                other => format!("{other} "),
+            };
+            out.extend(text.into_bytes());
+        }
+    }
+    out
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
