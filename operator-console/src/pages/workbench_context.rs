@@ -1,0 +1,135 @@
+//! The context of a candidate: under which agreement, over which views, with which
+//! code, limits and cost. All of it is public to the parties of the contract.
+
+use sluice_domain::{
+    agreement::{Agreement, View},
+    candidate::Route,
+    contract::{Contract, Table},
+    id::ViewId,
+};
+use sluice_service::pages::Workbench;
+
+use crate::{
+    lang::{Texts, words},
+    show::{Moment, count, moment, number},
+};
+
+/// Everything around the candidate, as lines.
+pub(crate) struct Context {
+    pub(crate) scenario: String,
+    pub(crate) purpose: String,
+    pub(crate) person: String,
+    pub(crate) submitted: Moment,
+    pub(crate) tick: Moment,
+    pub(crate) job: String,
+    pub(crate) name: String,
+    pub(crate) agreement: String,
+    pub(crate) term: String,
+    pub(crate) forms: String,
+    pub(crate) recipients: Option<String>,
+    pub(crate) plan: String,
+    pub(crate) budget: String,
+    pub(crate) views: Vec<ViewLine>,
+    pub(crate) contract_digest: String,
+    pub(crate) guest_digest: Option<String>,
+    pub(crate) rulepack: String,
+    pub(crate) params: Vec<(String, String)>,
+    pub(crate) limits: String,
+    /// Name and SQL of each input.
+    pub(crate) inputs: Vec<(String, String)>,
+    pub(crate) tables: Vec<TableLine>,
+    /// Dataset root and ρ.
+    pub(crate) charges: Vec<(String, String)>,
+    /// Dataset, snapshot, commitment.
+    pub(crate) snapshots: Vec<(String, String, String)>,
+}
+
+/// A view as the agreement grants it.
+pub(crate) struct ViewLine {
+    pub(crate) name: String,
+    pub(crate) dataset: String,
+    pub(crate) columns: Vec<String>,
+    pub(crate) filter: Option<String>,
+    /// Column and mask.
+    pub(crate) masks: Vec<(String, String)>,
+}
+
+/// A table as the contract promises it.
+pub(crate) struct TableLine {
+    pub(crate) name: String,
+    pub(crate) route: &'static str,
+    pub(crate) terms: String,
+    /// Of route C.
+    pub(crate) sql: Option<String>,
+}
+
+impl Context {
+    /// The context of `bench`.
+    pub(crate) fn of(bench: &Workbench, t: &Texts) -> Self {
+        let (agreement, contract): (&Agreement, &Contract) = (&bench.agreement, &bench.contract);
+        let terms = &agreement.agreement;
+        let forms: Vec<_> = terms.forms.iter().map(|f| words::form(*f, t.lang)).collect();
+        let recipients = &contract.product.recipients;
+        let limits = &contract.limits;
+        Self {
+            scenario: terms.title.clone(),
+            purpose: terms.purpose.clone(),
+            person: bench.submitted_by.0.to_string(),
+            submitted: moment(bench.submitted),
+            tick: moment(bench.tick),
+            job: bench.job.to_string(),
+            name: contract.name.clone(),
+            agreement: terms.id.to_string(),
+            term: format!("{} – {}", terms.from, terms.to),
+            forms: forms.join(" · "),
+            recipients: (!recipients.is_empty()).then(|| recipients.join(" · ")),
+            plan: terms.contingency_plan.clone(),
+            budget: format!("ρ = {}", number(terms.rho_per_year)),
+            views: agreement.views.iter().map(|(id, view)| view_line(id, view, t)).collect(),
+            contract_digest: bench.contract_digest.to_string(),
+            guest_digest: contract.guest.map(|d| d.to_string()),
+            rulepack: contract.rulepack.clone(),
+            params: contract.params.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            limits: (t.bench.limits_line)(limits.fuel, limits.memory_mib, limits.rows_max, limits.wall_seconds),
+            inputs: contract.inputs.iter().map(|(name, input)| (name.clone(), input.sql.clone())).collect(),
+            tables: contract.tables.iter().map(|table| table_line(table, t)).collect(),
+            charges: bench.charges.iter().map(|(root, rho)| (root.to_string(), number(*rho))).collect(),
+            snapshots: bench.snapshots.iter().map(|(d, s, c)| (d.to_string(), s.to_string(), c.to_string())).collect(),
+        }
+    }
+}
+
+fn view_line(id: &ViewId, view: &View, t: &Texts) -> ViewLine {
+    ViewLine {
+        name: id.to_string(),
+        dataset: view.dataset.to_string(),
+        columns: view.columns.clone(),
+        filter: view.filter.clone(),
+        masks: view.masks.iter().map(|(column, mask)| (column.clone(), words::mask(mask, t.lang))).collect(),
+    }
+}
+
+fn table_line(table: &Table, t: &Texts) -> TableLine {
+    match table {
+        Table::A(a) => {
+            let measures: Vec<_> = a
+                .measures
+                .iter()
+                .map(|m| format!("{} ∈ [{}, {}]/{}", m.name, m.lo, m.hi, count(u64::from(m.grid))))
+                .collect();
+            let keys = (t.bench.keys_per_unit)(a.keys_per_unit);
+            TableLine {
+                name: a.name.clone(),
+                route: words::route(Route::A, t.lang),
+                terms: format!("{} · {keys} · ρ = {}", measures.join(" · "), number(a.rho)),
+                sql: None,
+            }
+        }
+        Table::C(c) => TableLine {
+            name: c.name.clone(),
+            route: words::route(Route::C, t.lang),
+            terms: words::totals(c.totals, t.lang).to_owned(),
+            sql: Some(c.sql.clone()),
+        },
+    }
+}
