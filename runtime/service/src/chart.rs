@@ -100,7 +100,11 @@ fn grid(svg: &mut String, table: &CandidateTable, cells: &[&Cell], measure: usiz
         #[expect(clippy::cast_precision_loss, reason = "a few hundred cells at most")]
         let (x, y) = (LABELS + width * (i % across) as f64, top + ROW + ROW * (i / across) as f64);
         if i < across {
-            text_at(svg, x + width / 2.0, top + 14.0, "middle", "400", &clip(&label(table, cell, last), width));
+            let words = label(table, cell, last);
+            // A label that has no room gives way to the code it stands for.
+            let code = cell.key.last().and_then(Option::as_ref).map(ToString::to_string).unwrap_or_default();
+            let heading = if clip(&words, width) == words { words } else { clip(&code, width) };
+            text_at(svg, x + width / 2.0, top + 14.0, "middle", "400", &heading);
         }
         if i % across == 0 {
             let line: Vec<String> = (0..last).map(|d| label(table, cell, d)).collect();
