@@ -107,4 +107,11 @@ impl Candidate {
     pub fn canonical_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
+
+    /// Reads canonical bytes back. `None` unless encoding the result again gives
+    /// exactly `bytes`: one candidate has one form, so a digest means one thing.
+    pub fn from_canonical_bytes(bytes: &[u8]) -> Option<Self> {
+        let candidate: Self = serde_json::from_slice(bytes).ok()?;
+        (candidate.canonical_bytes() == bytes).then_some(candidate)
+    }
 }

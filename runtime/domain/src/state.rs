@@ -48,6 +48,12 @@ pub struct DomainInfo {
     pub ledger_key: PublicKey,
 }
 
+/// Proof that the ledger belongs to a domain made by `sluice demo` over public
+/// data. Only [`State::demo`] makes one; what may never run on real people's data
+/// (measuring an attacker's advantage) asks for it.
+#[derive(Debug)]
+pub struct DemoDomain(());
+
 /// A dataset and its snapshots.
 #[derive(Debug, Clone)]
 pub struct DatasetState {
@@ -152,6 +158,8 @@ pub struct RunState {
     pub votes: Vec<Vote>,
     /// Reviewers who opened the candidate.
     pub opened_by: BTreeSet<PersonId>,
+    /// Position of the entry that approved it.
+    pub approved_at_seq: Option<u64>,
     /// Its product, once released.
     pub product: Option<ProductId>,
     /// Code of the reason it is void.
@@ -292,7 +300,10 @@ impl State {
                 }
                 r.votes.push(vote);
             }),
-            Event::Approved { run, .. } => self.on_run(&run, |r| r.stage = Stage::Approved),
+            Event::Approved { run, .. } => self.on_run(&run, |r| {
+                r.stage = Stage::Approved;
+                r.approved_at_seq = Some(entry.seq);
+            }),
             Event::ProductReleased { product, run, files } => {
                 self.on_run(&run, |r| {
                     r.stage = Stage::Released;
@@ -338,6 +349,7 @@ impl State {
                 pre_noise: None,
                 votes: Vec::new(),
                 opened_by: BTreeSet::new(),
+                approved_at_seq: None,
                 product: None,
                 void: None,
             },
@@ -363,6 +375,11 @@ impl State {
     /// The domain, once created.
     pub fn domain(&self) -> Option<&DomainInfo> {
         self.domain.as_ref()
+    }
+
+    /// The proof that this is a demo domain, if it is one.
+    pub fn demo(&self) -> Option<DemoDomain> {
+        self.domain.as_ref().filter(|d| d.kind == DomainKind::Demo).map(|_| DemoDomain(()))
     }
 
     /// A person.
@@ -482,5 +499,24 @@ impl State {
             })
         });
         Ok(Authorised { agreement: id.clone(), inner: views.collect::<Result<_, Refusal>>()? })
+    }
+
+    /// The views of a recorded run, on the snapshots it was charged for, whatever
+    /// has been ingested since: what a run reads, and what its replay reads again.
+    ///
+    /// # Errors
+    /// As [`State::authorise`] at the moment the run started.
+    pub fn authorise_run(&self, run: &RunState) -> Result<Authorised<Vec<GrantedView>>, Refusal> {
+        let no = || Refusal::refused("run.unknown", text("没有这次运行的记录", "there is no record of this run"), text("查看运行列表", "look at the list of runs")).at(run.id.as_str());
+        let job = self.jobs.get(&run.job).ok_or_else(no)?;
+        let mut granted = self.authorise(&job.contract.agreement, run.at)?;
+        for view in &mut granted.inner {
+            let (_, pinned) = run.snapshots.iter().find(|(dataset, _)| *dataset == view.view.dataset).ok_or_else(no)?;
+            let dataset = self.datasets.get(&view.view.dataset).ok_or_else(no)?;
+            let snapshot = dataset.snapshots.iter().find(|s| s.id == *pinned).ok_or_else(no)?;
+            view.snapshot = snapshot.id.clone();
+            view.roster_size = snapshot.roster_size;
+        }
+        Ok(granted)
     }
 }

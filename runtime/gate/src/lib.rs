@@ -1,1 +1,43 @@
-//! Placeholder.
+//! 输出闸门: what a run may say, and the only way a product gets out.
+//!
+//! The way to read it: hostile bytes become integers ([`intake`]) → clamped sums
+//! ([`route_a`]) → noised sums ([`noise`]); true tabulations are judged and
+//! suppressed ([`route_c`]); [`clear()`] composes all of it and alone makes a
+//! [`Cleared`]; [`quarantine()`] holds it for review, with [`findings()`] beside it,
+//! until [`Quarantined::release`] consumes a recorded approval.
+//!
+//! Pure, but for [`noise`]: no clock, no files, no network; keys come in as
+//! functions. Nothing here is `Serialize`, no error or `Debug` carries a value.
+//!
+//! What this version does not do: lineage over earlier releases, the evidence of
+//! route D, route B, recipient marks.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::float_cmp,
+        clippy::cast_precision_loss,
+        clippy::allow_attributes,
+        reason = "tests may fail loudly"
+    )
+)]
+
+mod clear;
+mod findings;
+#[cfg(test)]
+mod fixtures;
+pub mod intake;
+pub mod noise;
+mod quarantine;
+mod refusals;
+pub mod route_a;
+pub mod route_c;
+
+pub use clear::{Cleared, GateInput, clear};
+pub use findings::{Finding, Risk, findings};
+pub use quarantine::{Quarantined, Released, quarantine};
+pub use route_c::Sensitivity;

@@ -20,8 +20,8 @@ pub struct CellStats {
     pub rows: u64,
     /// Distinct privacy units with a row.
     pub units: u64,
-    /// One entry per measure of the table that has a column, in SELECT order
-    /// (entries for counts of rows and units are left at their default).
+    /// One entry per measure of the table, in SELECT order (the entries of counts
+    /// of rows and of units have no column and are left at their default).
     pub measures: Vec<MeasureStats>,
 }
 

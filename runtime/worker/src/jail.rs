@@ -7,7 +7,7 @@
 //! so, and the parent decides. Not here: a new root, a control group, a sealed
 //! memory ring in place of the pipes.
 
-use std::{collections::BTreeMap, os::fd::RawFd};
+use std::collections::BTreeMap;
 
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _, RulesetStatus,
@@ -105,26 +105,14 @@ fn missing(errno: Option<i32>) -> LayerStatus {
 }
 
 /// Closes every descriptor but the standard three; says whether that worked.
-fn close_inherited() -> bool {
-    let Some(open) = descriptors() else { return false };
-    for fd in open.into_iter().filter(|fd| *fd > 2) {
-        close(fd);
-    }
-    // The folder that is being listed is open while it is listed.
-    descriptors().is_some_and(|left| left.iter().filter(|fd| **fd > 2).count() <= 1)
-}
-
-fn descriptors() -> Option<Vec<RawFd>> {
-    let names = std::fs::read_dir("/proc/self/fd").ok()?;
-    names.map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
-}
-
 #[expect(unsafe_code, reason = "a descriptor that nobody in this program owns has only its number")]
-fn close(fd: RawFd) {
-    // SAFETY: this is the first thing the program does. Nothing has been opened
-    // since it started but the folder listing, which is dropped by now: so the
-    // descriptor is either inherited and unowned, or already closed.
-    unsafe { rustix::io::close(fd) }
+fn close_inherited() -> bool {
+    // SAFETY: this is the first thing the program does: nothing of it is open yet, so
+    // whatever is above the standard three was inherited and nobody here owns it.
+    let closed = unsafe { libc::close_range(3, libc::c_uint::MAX, 0) } == 0;
+    // The folder that is being listed is open while it is listed.
+    let Ok(left) = std::fs::read_dir("/proc/self/fd") else { return false };
+    closed && left.filter(|entry| entry.is_ok()).count() <= 4
 }
 
 #[expect(unsafe_code, reason = "unshare can take descriptors from other threads; there are none")]

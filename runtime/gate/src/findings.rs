@@ -1,0 +1,264 @@
+//! What reviewers are told about a candidate, in order of risk.
+//!
+//! Computed from the candidate, the contract and the rule pack alone: a finding can
+//! say nothing that the candidate does not hold. It is for reviewers; the operator
+//! sees one mark for every withheld cell and none of this.
+
+use std::collections::BTreeMap;
+
+use sluice_domain::{
+    Refusal, Text,
+    candidate::{Candidate, CandidateTable, CellValue, Reason, Route},
+    contract::{Aggregate, Contract, Table, TableA, TableC, Totals},
+    rulepack::RulePack,
+    text,
+};
+
+use crate::noise::epsilon_at;
+
+/// How much a finding should worry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Risk {
+    /// Needs a decision.
+    High,
+    /// Worth a look.
+    Medium,
+    /// For the record.
+    Note,
+}
+
+/// One sentence for the reviewers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How much it should worry.
+    pub risk: Risk,
+    /// The table it is about; none when about the whole product.
+    pub table: Option<String>,
+    /// The sentence.
+    pub text: Text,
+}
+
+/// The findings about `candidate`, highest risk first.
+///
+/// # Errors
+/// `gate.host-fault` when the contract's ρ has no ε (it is negative or not a number).
+pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack) -> Result<Vec<Finding>, Refusal> {
+    let mut all = Vec::new();
+    for (table, declared) in candidate.tables.iter().zip(&contract.tables) {
+        let about = match declared {
+            Table::A(a) => route_a(table, a),
+            Table::C(c) => route_c(table, c, rulepack),
+        };
+        all.extend(about.into_iter().map(|(risk, text)| Finding { risk, table: Some(table.name.clone()), text }));
+    }
+    let whole = whole(candidate, contract, rulepack)?;
+    all.extend(whole.into_iter().map(|(risk, text)| Finding { risk, table: None, text }));
+    all.sort_by_key(|finding| finding.risk);
+    Ok(all)
+}
+
+fn route_a(table: &CandidateTable, declared: &TableA) -> Vec<(Risk, Text)> {
+    let mut found = Vec::new();
+    for (m, measure) in table.measures.iter().enumerate() {
+        let (Some(sigma), Some(error)) = (measure.sigma, measure.error_95) else { continue };
+        let (mut drowned, mut numbers) = (0usize, 0usize);
+        for cell in &table.cells {
+            if let CellValue::Published(values) = &cell.value
+                && let Some(value) = values.get(m).copied().flatten()
+            {
+                numbers += 1;
+                drowned += usize::from(value.abs() <= error);
+            }
+        }
+        found.push((
+            Risk::Note,
+            text(
+                format!("“{}”加了离散高斯噪声：σ = {sigma:.4}，95% 误差 ±{error:.4}", measure.name),
+                format!(
+                    "`{}` carries discrete Gaussian noise: sigma = {sigma:.4}, 95 % within ±{error:.4}",
+                    measure.name
+                ),
+            ),
+        ));
+        if drowned > 0 {
+            found.push((
+                Risk::Medium,
+                text(
+                    format!("“{}”的 {numbers} 个数中有 {drowned} 个淹没在噪声里，不能当作差异解读", measure.name),
+                    format!(
+                        "{drowned} of {numbers} numbers of `{}` drown in the noise and must not be read as differences",
+                        measure.name
+                    ),
+                ),
+            ));
+        }
+    }
+    found.push((
+        Risk::Note,
+        text(
+            format!("该表的隐私开销为 ρ = {}，每单位至多影响 {} 个键", declared.rho, declared.keys_per_unit),
+            format!(
+                "this table costs rho = {}; one unit touches at most {} keys",
+                declared.rho, declared.keys_per_unit
+            ),
+        ),
+    ));
+    found
+}
+
+fn route_c(table: &CandidateTable, declared: &TableC, rulepack: &RulePack) -> Vec<(Risk, Text)> {
+    let mut found = Vec::new();
+    let (total, mut withheld, mut inner_withheld) = (table.cells.len(), 0usize, 0usize);
+    let mut by_reason: BTreeMap<Reason, usize> = BTreeMap::new();
+    for cell in &table.cells {
+        if let CellValue::Withheld(reasons) = &cell.value {
+            withheld += 1;
+            inner_withheld += usize::from(!reasons.contains(&Reason::Redacted));
+            for reason in reasons {
+                *by_reason.entry(*reason).or_default() += 1;
+            }
+        }
+    }
+    if let Some(count) = by_reason.get(&Reason::Negative) {
+        found.push((
+            Risk::High,
+            text(
+                format!("{count} 格含负的贡献，规则无法自动判断，已全部隐去"),
+                format!("{count} cells hold negative contributions; the rules cannot judge them, so all are withheld"),
+            ),
+        ));
+    }
+    if let Some((margin, text)) = smallest_count(table, declared, rulepack) {
+        found.push((if margin < 2.0 { Risk::High } else { Risk::Medium }, text));
+    }
+    if withheld > 0 {
+        let (zh, en): (Vec<_>, Vec<_>) = by_reason
+            .iter()
+            .map(|(reason, count)| {
+                let name = reason_name(*reason);
+                (format!("{}{count} 格", name.zh), format!("{} {count}", name.en))
+            })
+            .unzip();
+        found.push((
+            Risk::Medium,
+            text(
+                format!("{total} 格中隐去 {withheld} 格：{}（一格可有多个原因）", zh.join("，")),
+                format!(
+                    "{withheld} of {total} cells are withheld: {} (a cell may have several reasons)",
+                    en.join(", ")
+                ),
+            ),
+        ));
+        let bits = log2_choose(total, inner_withheld);
+        found.push((
+            Risk::Note,
+            text(
+                format!("隐去的位置本身至多透露 {bits:.0} 比特"),
+                format!("the pattern of withheld cells itself tells at most {bits:.0} bits"),
+            ),
+        ));
+    }
+    if withheld == total {
+        found.push((
+            Risk::Medium,
+            text("整张表都被隐去，没有可用的内容", "the whole table is withheld: nothing in it can be used"),
+        ));
+    }
+    if declared.totals == Totals::True {
+        found.push((
+            Risk::Note,
+            text(
+                "合计为真值；互补隐去已按真合计计算，并经线性代数与区间两道检查",
+                "margins are true; complementary suppression accounts for them, checked by elimination and by intervals",
+            ),
+        ));
+    }
+    found
+}
+
+/// The published count closest to k, as a multiple of k, and what to say about it.
+fn smallest_count(table: &CandidateTable, declared: &TableC, rulepack: &RulePack) -> Option<(f64, Text)> {
+    let counts: Vec<usize> = declared
+        .plan
+        .measures
+        .iter()
+        .enumerate()
+        .filter(|(_, m)| m.aggregate == Aggregate::Units)
+        .map(|(i, _)| i)
+        .collect();
+    let values = table.cells.iter().filter_map(|cell| match &cell.value {
+        CellValue::Published(values) => Some(values),
+        CellValue::Withheld(_) => None,
+    });
+    let smallest = values
+        .flat_map(|values| counts.iter().filter_map(|i| values.get(*i).copied().flatten()))
+        .min_by(f64::total_cmp)?;
+    let k = rulepack.disclosure.threshold_units;
+    #[expect(clippy::cast_precision_loss, reason = "k is small")]
+    let times = smallest / k.max(1) as f64;
+    Some((
+        times,
+        text(
+            format!("公布的最小单位数是 {smallest}，为门槛 k = {k} 的 {times:.1} 倍"),
+            format!("the smallest published number of units is {smallest}, {times:.1} times the threshold k = {k}"),
+        ),
+    ))
+}
+
+fn whole(candidate: &Candidate, contract: &Contract, rulepack: &RulePack) -> Result<Vec<(Risk, Text)>, Refusal> {
+    let mut found = Vec::new();
+    let has = |route| candidate.tables.iter().any(|t| t.route == route);
+    if has(Route::A) {
+        let (rho, delta) = (contract.rho, rulepack.budget.delta);
+        let epsilon = epsilon_at(rho, delta)?;
+        found.push((
+            Risk::Note,
+            text(
+                format!("整个产品计 ρ = {rho}，相当于 δ = {delta:e} 时 ε = {epsilon:.4}；无论客程序做什么都成立"),
+                format!(
+                    "the product is charged rho = {rho}, i.e. epsilon = {epsilon:.4} at delta = {delta:e}, whatever the guest does"
+                ),
+            ),
+        ));
+    }
+    if has(Route::C) {
+        found.push((
+            Risk::Medium,
+            text(
+                "未能显示：与此前发布、与其他视图或其他作业的表相减会露出什么；本版本只核对同一作业、同一视图内的表",
+                "this cannot show what subtracting earlier releases, other views or other jobs would reveal: this version compares the tables of one job over one view only",
+            ),
+        ));
+        found.push((
+            Risk::Note,
+            text(
+                "未能显示：攻击者已知某些人的取值时还能推出什么；路线 C 不作差分隐私承诺",
+                "this cannot show what follows for somebody who already knows some people's values: route C makes no differential-privacy claim",
+            ),
+        ));
+    }
+    Ok(found)
+}
+
+fn reason_name(reason: Reason) -> Text {
+    match reason {
+        Reason::Threshold => text("单位数不足 ", "too few units"),
+        Reason::Zero => text("空格 ", "empty"),
+        Reason::Dominance => text("少数占优 ", "dominance"),
+        Reason::PPercent => text("p% 规则 ", "p% rule"),
+        Reason::LargestShare => text("单一占比过大 ", "largest share"),
+        Reason::AllSame => text("取值全同 ", "all the same"),
+        Reason::Negative => text("含负值 ", "negative"),
+        Reason::Secondary => text("互补隐去 ", "complementary"),
+        Reason::Redacted => text("合计按合约隐去 ", "margins redacted by contract"),
+    }
+}
+
+/// log₂ of the number of ways to choose `k` of `n`.
+#[expect(clippy::cast_precision_loss, reason = "a number of cells")]
+fn log2_choose(n: usize, k: usize) -> f64 {
+    (0..k.min(n)).map(|i| ((n - i) as f64 / (i + 1) as f64).log2()).sum()
+}
+
+#[cfg(test)]
+mod tests;

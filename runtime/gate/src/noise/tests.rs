@@ -1,0 +1,122 @@
+use opendp::{measurements::make_laplace, measures::MaxDivergence, metrics::L1Distance};
+
+use super::{discrete::masses, *};
+use crate::{
+    fixtures::{output, table},
+    route_a::Reducer,
+};
+
+fn answer(t: &TableA, values: &[(i64, f64)]) -> PreNoise {
+    let mut reducer = Reducer::new(t, 1_000_000, 4096).unwrap();
+    for (key, value) in values {
+        reducer.add(Some(&output(&[(*key, &vec![*value; t.measures.len()])])));
+    }
+    reducer.finish().unwrap()
+}
+
+#[test]
+fn checked_values_of_the_specification() {
+    // Gaussian σ = 20, Δ₂ = 4 → ρ = 0.02: four keys of a 0/1…2 measure.
+    let t = table(8, &[(0, 2, 1)], 4, 0.02);
+    let m = Mechanism::for_table(&t).unwrap();
+    assert_eq!((m.sigma(), m.rho()), (20.0, 0.02));
+    // Laplace s = 20, Δ₁ = 10 → ε = 0.5.
+    let laplace = make_laplace::<_, _, MaxDivergence>(
+        VectorDomain::new(AtomDomain::<i64>::new_non_nan()),
+        L1Distance::<f64>::default(),
+        20.0,
+        None,
+    );
+    assert_eq!(laplace.unwrap().map(&10.0).unwrap(), 0.5);
+    // ρ = 0.02 → ε = 0.9951 at δ = 1e-7.
+    assert!((epsilon_at(0.02, 1e-7).unwrap() - 0.9951).abs() < 5e-5);
+}
+
+#[test]
+fn the_design_example_gets_its_sigma() {
+    let t = table(16, &[(0, 1, 1), (0, 1, 1)], 1, 0.02);
+    let m = Mechanism::for_table(&t).unwrap();
+    assert!((m.sigma() - 7.071_067_8).abs() < 1e-6);
+    let noisy = m.draw(answer(&t, &[])).unwrap();
+    assert_eq!(noisy.errors(), vec![(m.sigma(), 14.0); 2]);
+}
+
+#[test]
+fn the_map_never_exceeds_the_contract_and_sigma_is_hardly_widened() {
+    for hi in [1, 2, 3, 7, 10, 999, 123_457, 1 << 40] {
+        for l0 in [1, 2, 3, 5] {
+            for rho in [1e-9, 0.001, 0.02, 0.05, 1.0 / 3.0, 7.7] {
+                let t = table(4, &[(-1, hi, 1), (0, hi / 2 + 1, 1)], l0, rho);
+                let Ok(m) = Mechanism::for_table(&t) else {
+                    assert!(t.sigma().unwrap() >= SIGMA_MAX, "{hi} {l0} {rho}");
+                    continue;
+                };
+                assert!(m.rho() <= rho, "{hi} {l0} {rho}");
+                assert!(m.sigma() >= t.sigma().unwrap() && m.sigma() <= t.sigma().unwrap() * (1.0 + 1e-12));
+            }
+        }
+    }
+}
+
+#[test]
+fn contracts_without_a_mechanism_are_refused() {
+    for rho in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+        assert_eq!(Mechanism::for_table(&table(1, &[(0, 1, 1)], 1, rho)).unwrap_err().code, "gate.table");
+    }
+    assert_eq!(Mechanism::for_table(&table(1, &[(0, 0, 1)], 1, 0.02)).unwrap_err().code, "gate.table");
+    assert_eq!(Mechanism::for_table(&table(1, &[(0, i64::MAX, 1)], 1, 1e-9)).unwrap_err().code, "gate.table");
+}
+
+#[test]
+fn an_answer_of_another_shape_is_not_noised() {
+    let m = Mechanism::for_table(&table(2, &[(0, 1, 1)], 1, 0.02)).unwrap();
+    let other = table(3, &[(0, 1, 1)], 1, 0.02);
+    assert_eq!(m.draw(answer(&other, &[])).unwrap_err().code, "gate.host-fault");
+}
+
+#[test]
+fn published_numbers_are_noised_sums_over_the_grid() {
+    let t = table(1, &[(0, 1 << 40, 8)], 1, 1e9); // so much budget that σ < 25 of 2⁴⁰
+    let noisy = Mechanism::for_table(&t).unwrap().draw(answer(&t, &[(0, 1_000_000_000.125)])).unwrap();
+    let value = noisy.values().next().unwrap()[0];
+    assert!((value - 1e9).abs() < 1e6 && (value * 8.0).fract() == 0.0);
+}
+
+/// Drawn noise against the exact masses: Pearson's χ² over bins of 20 expected draws
+/// and more. The limit is the 1 − 10⁻⁹ quantile (Wilson and Hilferty): a test with a
+/// generator that cannot be seeded must hardly ever fail by chance.
+#[test]
+fn drawn_noise_follows_the_discrete_gaussian() {
+    let t = table(20_000, &[(0, 3, 1)], 1, 0.5); // σ = 3
+    let m = Mechanism::for_table(&t).unwrap();
+    let noisy = m.draw(answer(&t, &[])).unwrap();
+    let draws: Vec<i64> = noisy.values().map(|v| v[0] as i64).collect();
+    let statistic = chi_squared(&draws, m.sigma());
+    assert!(statistic.0 < statistic.1, "χ² {} is above {}", statistic.0, statistic.1);
+    // The test can fail: the same draws do not fit a σ that is 10 % off.
+    let off = chi_squared(&draws, m.sigma() * 1.1);
+    assert!(off.0 > off.1, "χ² {} is below {}", off.0, off.1);
+}
+
+fn chi_squared(draws: &[i64], sigma: f64) -> (f64, f64) {
+    let masses = masses(sigma);
+    let mass = |x: i64| masses.get(x.unsigned_abs() as usize).copied().unwrap_or(0.0);
+    let n = draws.len() as f64;
+    let edge = (0i64..).find(|x| mass(*x) * n < 20.0).unwrap();
+    let mut bins: Vec<(f64, f64)> =
+        (-edge + 1..edge).map(|x| (draws.iter().filter(|d| **d == x).count() as f64, mass(x) * n)).collect();
+    let inside: f64 = bins.iter().map(|b| b.1).sum();
+    bins.push((draws.iter().filter(|d| d.abs() >= edge).count() as f64, n - inside));
+    let statistic = bins.iter().map(|(seen, expected)| (seen - expected).powi(2) / expected).sum();
+    let freedom = (bins.len() - 1) as f64;
+    let limit = freedom * (1.0 - 2.0 / (9.0 * freedom) + 6.0 * (2.0 / (9.0 * freedom)).sqrt()).powi(3);
+    (statistic, limit)
+}
+
+#[test]
+fn two_draws_differ_because_nothing_can_be_seeded() {
+    let t = table(50, &[(0, 100, 1)], 1, 0.02);
+    let m = Mechanism::for_table(&t).unwrap();
+    let draw = || m.draw(answer(&t, &[])).unwrap().sums;
+    assert_ne!(draw(), draw());
+}

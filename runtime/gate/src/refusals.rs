@@ -1,0 +1,65 @@
+//! Every no of the gate, in both languages. None of them carries a number or a
+//! value from the data: they name tables, columns and limits of the contract.
+
+use sluice_domain::{Kind, Refusal, text};
+
+/// A contract that route A cannot keep.
+pub(crate) fn bad_table(table: &str, zh: &str, en: &str) -> Refusal {
+    Refusal::refused(
+        "gate.table",
+        text(zh, en),
+        text("修改作业文件中的这张表后重新提交", "change this table of the job file and submit it again"),
+    )
+    .at(table)
+}
+
+/// roster × M × scale reaches 2⁶² (gate.md §4).
+pub(crate) fn overflow(table: &str) -> Refusal {
+    bad_table(
+        table,
+        "名册规模与截断范围之积超出整数上限",
+        "roster size times clamp reaches the integer limit of 2^62 grid units",
+    )
+}
+
+/// The host broke its own promise: not the operator's doing, and never a partial answer.
+pub(crate) fn host_fault(place: &str, zh: &str, en: &str) -> Refusal {
+    Refusal::failed(
+        "gate.host-fault",
+        text(zh, en),
+        text("该次运行作废，请联系主管部门", "the run is void; please contact the bureau"),
+    )
+    .at(place)
+}
+
+/// The noise engine refused or failed.
+pub(crate) fn noise(place: &str) -> Refusal {
+    host_fault(place, "噪声机制未能给出结果", "the noise mechanism gave no answer")
+}
+
+/// The linked tables of one job have too many atoms.
+pub(crate) fn too_many_cells(view: &str, most: usize) -> Refusal {
+    Refusal::refused(
+        "gate.too-many-cells",
+        text(
+            format!("同一视图上各表的维度交叉后超过 {most} 格"),
+            format!("the tables on this view together span more than {most} cells"),
+        ),
+        text(
+            "减少维度、合并类别，或把表分到不同的作业",
+            "use fewer dimensions or coarser bins, or put the tables into different jobs",
+        ),
+    )
+    .at(view)
+}
+
+/// Bytes or a digest that do not stand for the candidate.
+pub(crate) fn not_the_candidate(run: &str, zh: &str, en: &str) -> Refusal {
+    Refusal::new(
+        Kind::Verification,
+        "gate.not-the-candidate",
+        text(zh, en),
+        text("停止发布并通知审计", "stop the release and tell the auditor"),
+    )
+    .at(run)
+}

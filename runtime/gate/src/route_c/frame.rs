@@ -1,0 +1,156 @@
+//! The common refinement of all tables over one view: what linear algebra sees.
+//!
+//! Every dimension that a table groups or filters by spans a cross product of
+//! declared codes, its *atoms*. Each cell of each table is a set of atoms. Atoms that
+//! lie in exactly the same cells cannot be told apart by any publication and are
+//! merged into one *variable*; atoms in no cell are dropped. So a [`Frame`] holds,
+//! for each cell, a 0/1 vector, whatever the tables share: dimensions, totals, or a
+//! filter that restricts one of them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sluice_domain::{
+    Refusal,
+    catalogue::Key,
+    contract::{TableC, Totals},
+};
+
+use super::primary::JudgedTable;
+use crate::refusals;
+
+/// The cells of one view's tables over common variables.
+pub(super) struct Frame {
+    /// Number of variables.
+    pub(super) variables: usize,
+    /// Every cell that could be published (all but redacted margins).
+    pub(super) cells: Vec<FrameCell>,
+    /// For each variable, the cells that contain it.
+    pub(super) cells_of: Vec<Vec<usize>>,
+}
+
+/// One cell: where it stands and which variables it sums.
+pub(super) struct FrameCell {
+    pub(super) table: usize,
+    pub(super) cell: usize,
+    /// Ascending.
+    pub(super) variables: Vec<u32>,
+}
+
+/// One frame per view, over the tables of a job.
+///
+/// # Errors
+/// `gate.too-many-cells` above `cells_max` atoms, `gate.host-fault` when one name
+/// stands for two domains.
+pub(super) fn frames(tables: &[(&TableC, &JudgedTable)], cells_max: usize) -> Result<Vec<Frame>, Refusal> {
+    let mut by_view: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (i, (table, _)) in tables.iter().enumerate() {
+        by_view.entry(table.plan.view.as_str()).or_default().push(i);
+    }
+    by_view
+        .into_values()
+        .map(|members| {
+            let plans: Vec<&TableC> = members.iter().filter_map(|i| tables.get(*i)).map(|(t, _)| *t).collect();
+            let axes = Axes::of(&plans, cells_max)?;
+            Ok(frame(tables, &members, &axes))
+        })
+        .collect()
+}
+
+/// The dimensions of one view's tables and the sizes of their domains.
+pub(super) struct Axes<'a> {
+    names: Vec<&'a str>,
+    domains: Vec<&'a [(Key, String)]>,
+}
+
+impl<'a> Axes<'a> {
+    /// Collects every dimension that is grouped or filtered by.
+    pub(super) fn of(tables: &[&'a TableC], cells_max: usize) -> Result<Self, Refusal> {
+        let mut axes = Self { names: Vec::new(), domains: Vec::new() };
+        for table in tables {
+            let filters = table.plan.filter.iter().map(|(dimension, _)| dimension);
+            for dimension in table.plan.dimensions.iter().chain(filters) {
+                match axes.names.iter().position(|name| *name == dimension.name) {
+                    None => {
+                        axes.names.push(&dimension.name);
+                        axes.domains.push(&dimension.domain);
+                    }
+                    Some(at) if axes.domains.get(at) == Some(&dimension.domain.as_slice()) => {}
+                    Some(_) => {
+                        return Err(refusals::host_fault(
+                            &dimension.name,
+                            "同名维度的代码表不一致",
+                            "one dimension has two code lists",
+                        ));
+                    }
+                }
+            }
+            let size = |extra: usize| {
+                let sizes = table.plan.dimensions.iter().map(|d| d.domain.len().checked_add(extra));
+                sizes.into_iter().try_fold(1usize, |n, size| n.checked_mul(size?))
+            };
+            let cells = size(usize::from(table.totals != Totals::None));
+            if cells.is_none_or(|n| n > cells_max) || table.plan.dimensions.len() > 16 {
+                return Err(refusals::too_many_cells(&table.name, cells_max));
+            }
+        }
+        let atoms = axes.domains.iter().try_fold(1usize, |n, domain| n.checked_mul(domain.len()));
+        if atoms.is_none_or(|n| n > cells_max) {
+            let view = tables.first().map_or("", |t| t.plan.view.as_str());
+            return Err(refusals::too_many_cells(view, cells_max));
+        }
+        Ok(axes)
+    }
+
+    /// The atoms of the cell of `table` at `key`, ascending.
+    fn atoms(&self, table: &TableC, key: &[Option<u32>]) -> Vec<usize> {
+        let mut atoms = vec![0usize];
+        for (name, domain) in self.names.iter().zip(&self.domains) {
+            let grouped = table.plan.dimensions.iter().position(|d| d.name == *name);
+            let fixed = grouped.and_then(|i| key.get(i).copied().flatten());
+            let kept: Vec<usize> = domain
+                .iter()
+                .enumerate()
+                .filter(|(i, _)| fixed.is_none_or(|f| usize::try_from(f) == Ok(*i)))
+                .filter(|(_, (code, _))| {
+                    table.plan.filter.iter().filter(|(d, _)| d.name == *name).all(|(_, keys)| keys.contains(code))
+                })
+                .map(|(i, _)| i)
+                .collect();
+            atoms = atoms.iter().flat_map(|atom| kept.iter().map(move |i| atom * domain.len() + i)).collect();
+        }
+        atoms
+    }
+}
+
+fn frame(tables: &[(&TableC, &JudgedTable)], members: &[usize], axes: &Axes<'_>) -> Frame {
+    let mut cells = Vec::new();
+    let mut cells_at: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for &table in members {
+        let Some((plan, judged)) = tables.get(table) else { continue };
+        for (cell, judged) in judged.cells.iter().enumerate() {
+            if plan.totals == Totals::Redacted && judged.key.iter().any(Option::is_none) {
+                continue;
+            }
+            for atom in axes.atoms(plan, &judged.key) {
+                cells_at.entry(atom).or_default().push(cells.len());
+            }
+            cells.push(FrameCell { table, cell, variables: Vec::new() });
+        }
+    }
+    let mut variables: HashMap<Vec<usize>, u32> = HashMap::new();
+    let mut cells_of = Vec::new();
+    for signature in cells_at.into_values() {
+        if variables.contains_key(&signature) {
+            continue;
+        }
+        let variable = u32::try_from(cells_of.len()).unwrap_or(u32::MAX);
+        for i in &signature {
+            if let Some(cell) = cells.get_mut(*i) {
+                cell.variables.push(variable);
+            }
+        }
+        variables.insert(signature.clone(), variable);
+        cells_of.push(signature);
+    }
+    Frame { variables: cells_of.len(), cells, cells_of }
+}

@@ -1,0 +1,22 @@
+//! Route C: host tabulation under statistical disclosure control (gate.md §3).
+//!
+//! Stages, each a public function over plain values:
+//! [`rules`] (which rules are on) → [`primary`] (every cell of the declared domain,
+//! judged by itself) → [`secondary`] (what else must be withheld so that no withheld
+//! cell follows from what is published). None of them makes anything `Cleared`.
+//!
+//! Route C claims no differential privacy. It does not look at earlier releases
+//! (lineage, §6) and does not compare tables over different views.
+
+mod audit;
+mod differencing;
+mod frame;
+pub mod primary;
+mod programme;
+pub mod rules;
+pub mod secondary;
+mod span;
+
+pub use primary::{JudgedTable, primary};
+pub use rules::{Rules, Sensitivity, Switch};
+pub use secondary::secondary;

@@ -1,0 +1,143 @@
+//! G4 on a whole table: every cell of the declared domain is present and judged.
+//!
+//! An empty cell is judged too (it would say that nobody is there). A cell takes the
+//! union of its measures' reasons and is withheld as a whole. The order of cells is
+//! canonical: inner cells row-major by code list, then margins, fewest summed
+//! dimensions first. Nothing here looks at a neighbouring cell.
+
+use std::{collections::BTreeSet, fmt};
+
+use sluice_domain::{
+    Refusal,
+    candidate::Reason,
+    contract::{Aggregate, TableC, Totals},
+};
+use sluice_rows::cells::{CellKey, CellStats, Cells, MeasureStats};
+
+use super::rules::Rules;
+use crate::refusals;
+
+/// A table of route C with its true values and verdicts: inside the domain only.
+pub struct JudgedTable {
+    pub(crate) cells: Vec<JudgedCell>,
+}
+
+/// One judged cell.
+pub(crate) struct JudgedCell {
+    pub(crate) key: CellKey,
+    pub(crate) units: u64,
+    pub(crate) reasons: BTreeSet<Reason>,
+    /// One per measure, in SELECT order.
+    pub(crate) numbers: Vec<Number>,
+}
+
+/// What is known of one measure in one cell.
+pub(crate) struct Number {
+    /// The number that would be published.
+    pub(crate) value: Option<f64>,
+    /// The part of it that adds up over cells: rows, units, or the sum.
+    pub(crate) additive: f64,
+    /// Largest contribution of one unit.
+    pub(crate) largest: f64,
+    pub(crate) any_negative: bool,
+}
+
+impl JudgedTable {
+    /// Number of cells, margins included.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// Whether there is no cell; a declared domain always has one.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    /// Each cell's key (positions in the declared domains) and the primary reasons
+    /// to withhold it. For the gate's reports and tests: reasons, no numbers.
+    pub fn verdicts(&self) -> impl Iterator<Item = (&CellKey, &BTreeSet<Reason>)> {
+        self.cells.iter().map(|c| (&c.key, &c.reasons))
+    }
+}
+
+/// Judges every cell of `table` by itself.
+///
+/// # Errors
+/// `gate.host-fault` when the tabulation does not fit the table: unknown or repeated
+/// keys, or a wrong number of measures.
+pub fn primary(table: &TableC, tabulated: &Cells, rules: &Rules) -> Result<JudgedTable, Refusal> {
+    let sizes: Vec<u32> =
+        table.plan.dimensions.iter().map(|d| u32::try_from(d.domain.len()).unwrap_or(u32::MAX)).collect();
+    let mut found = std::collections::HashMap::new();
+    for (key, stats) in tabulated.iter() {
+        let inside =
+            key.len() == sizes.len() && key.iter().zip(&sizes).all(|(part, size)| part.is_none_or(|i| i < *size));
+        let fits = inside && stats.measures.len() == table.plan.measures.len();
+        if !fits || found.insert(key.as_slice(), stats).is_some() {
+            return Err(refusals::host_fault(
+                &table.name,
+                "制表结果与合约不符",
+                "the tabulation does not fit the contract",
+            ));
+        }
+    }
+    let empty = CellStats::default();
+    let cells = keys(&sizes, table.totals)
+        .map(|key| {
+            let stats = found.get(key.as_slice()).copied().unwrap_or(&empty);
+            judge(table, key, stats, rules)
+        })
+        .collect();
+    Ok(JudgedTable { cells })
+}
+
+fn judge(table: &TableC, key: CellKey, cell: &CellStats, rules: &Rules) -> JudgedCell {
+    let absent = MeasureStats::default();
+    let measures = || table.plan.measures.iter().enumerate().map(|(i, m)| (m, cell.measures.get(i).unwrap_or(&absent)));
+    let mut reasons: BTreeSet<Reason> = if cell.units == 0 {
+        rules.judge_empty()
+    } else {
+        measures().flat_map(|(m, stats)| rules.judge(m.aggregate, cell, stats)).collect()
+    };
+    if table.totals == Totals::Redacted && key.iter().any(Option::is_none) {
+        reasons.insert(Reason::Redacted);
+    }
+    let numbers = measures().map(|(m, stats)| number(m.aggregate, cell, stats)).collect();
+    JudgedCell { key, units: cell.units, reasons, numbers }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn number(aggregate: Aggregate, cell: &CellStats, stats: &MeasureStats) -> Number {
+    let (value, additive) = match aggregate {
+        Aggregate::Rows => (Some(cell.rows as f64), cell.rows as f64),
+        Aggregate::Units => (Some(cell.units as f64), cell.units as f64),
+        Aggregate::Count => (Some(stats.count as f64), stats.count as f64),
+        Aggregate::Sum => (Some(stats.sum), stats.sum),
+        Aggregate::Mean => ((stats.count > 0).then(|| stats.sum / stats.count as f64), stats.sum),
+    };
+    // A sum that overflowed to infinity is not a number to publish.
+    let value = value.filter(|v| v.is_finite());
+    Number { value, additive, largest: stats.top.first().map_or(0.0, |x| x.abs()), any_negative: stats.any_negative }
+}
+
+/// Every key in canonical order. The number of keys was bounded by
+/// [`super::secondary::within_limits`].
+fn keys(sizes: &[u32], totals: Totals) -> impl Iterator<Item = CellKey> {
+    let last_pattern = if totals == Totals::None { 0 } else { (1u32 << sizes.len().min(31)) - 1 };
+    // Bit i of a pattern: dimension i is summed.
+    let mut patterns: Vec<u32> = (0..=last_pattern).collect();
+    patterns.sort_by_key(|pattern| pattern.count_ones());
+    patterns.into_iter().flat_map(move |pattern| {
+        sizes.iter().enumerate().fold(vec![CellKey::new()], |keys, (dimension, size)| {
+            let summed = pattern >> dimension & 1 == 1;
+            let parts: Vec<Option<u32>> = if summed { vec![None] } else { (0..*size).map(Some).collect() };
+            keys.iter().flat_map(|key| parts.iter().map(|part| [key.as_slice(), &[*part]].concat())).collect()
+        })
+    })
+}
+
+impl fmt::Debug for JudgedTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JudgedTable({} cells, withheld)", self.cells.len())
+    }
+}

@@ -1,0 +1,292 @@
+//! Published equations over non-negative unknowns, and how far a sum of unknowns can
+//! still move: the linear programmes behind [`super::audit`], solved by microlp.
+//!
+//! Plain consequences (an equation with one unknown, a sum of zero) are worked out
+//! first, the rest falls into independent components, and every solution found is
+//! kept: a point that the solver visited for one cell often settles the next one.
+
+use std::collections::BTreeMap;
+
+use good_lp::{
+    Expression, ProblemVariables, ResolutionError, Solution, SolverModel, Variable, constraint, microlp, variable,
+};
+
+use super::span::{Fate, indicator, sweep};
+
+/// The solver's accuracy, relative to the largest number of a component.
+const ACCURACY: f64 = 1e-9;
+
+/// Rounding of a sum of floats, relative to its terms.
+const ROUNDING: f64 = 1e-12;
+
+/// The published numbers cannot all be sums of the same non-negative unknowns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Contradiction;
+
+/// The equations of one quantity.
+pub(super) struct System {
+    /// Unknowns that follow plainly.
+    fixed: Vec<Option<f64>>,
+    /// For every other unknown in an equation: its component and place in it.
+    places: Vec<Option<(usize, usize)>>,
+    components: Vec<Component>,
+}
+
+/// Unknowns that hang together.
+struct Component {
+    unknowns: usize,
+    equations: Vec<(Vec<usize>, f64)>,
+    /// Largest right-hand side; the programme is solved in units of it.
+    scale: f64,
+    /// Every feasible point found so far.
+    points: Vec<Vec<f64>>,
+}
+
+/// An equation: these unknowns add up to this.
+struct Equation {
+    unknowns: Vec<u32>,
+    value: f64,
+    /// How far `value` may be off for rounding alone.
+    rounding: f64,
+    /// Whether it says something that the others do not.
+    fate: Fate,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Towards {
+    High,
+    Low,
+}
+
+impl System {
+    /// The system of `shown` equations over `unknowns` unknowns.
+    pub(super) fn of(unknowns: usize, shown: &[(&[u32], f64)]) -> Result<Self, Contradiction> {
+        let vectors: Vec<_> = shown.iter().map(|(unknowns, _)| indicator(unknowns)).collect();
+        let mut equations: Vec<Equation> = shown
+            .iter()
+            .zip(sweep(&vectors, &[], unknowns))
+            .map(|((unknowns, value), fate)| Equation {
+                unknowns: unknowns.to_vec(),
+                value: *value,
+                rounding: ROUNDING * value.abs(),
+                fate,
+            })
+            .collect();
+        let fixed = fix(unknowns, &mut equations)?;
+        let mut system = Self { places: vec![None; unknowns], fixed, components: Vec::new() };
+        system.split(equations);
+        Ok(system)
+    }
+
+    /// Whether the possible values of the sum of `unknowns` satisfy `met(low, high,
+    /// slack)`, which must not fail on a wider interval when it holds on a narrower.
+    pub(super) fn allows(
+        &mut self,
+        unknowns: &[u32],
+        met: impl Fn(f64, f64, f64) -> bool,
+    ) -> Result<bool, Contradiction> {
+        let mut known = 0.0;
+        let mut unbounded = 0usize;
+        let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for unknown in unknowns {
+            let at = *unknown as usize;
+            match (self.fixed.get(at).copied().flatten(), self.places.get(at).copied().flatten()) {
+                (Some(value), _) => known += value,
+                (None, Some((component, place))) => parts.entry(component).or_default().push(place),
+                (None, None) => unbounded += 1,
+            }
+        }
+        let scales = parts.keys().filter_map(|c| self.components.get(*c)).map(|c| c.scale);
+        let slack = ACCURACY * scales.fold(known.abs(), f64::max);
+        let holds = |system: &Self| {
+            let ranges = parts.iter().map(|(c, part)| system.components.get(*c).and_then(|c| c.visited(part)));
+            let sum = ranges.into_iter().try_fold((known, known), |(low, high), range| {
+                let (l, h) = range?;
+                Some((low + l, high + h))
+            });
+            let above = if unbounded > 0 { f64::INFINITY } else { 0.0 };
+            sum.is_some_and(|(low, high)| met(low, high + above, slack))
+        };
+        if holds(self) {
+            return Ok(true);
+        }
+        for towards in [Towards::High, Towards::Low] {
+            for (component, part) in &parts {
+                if let Some(component) = self.components.get_mut(*component) {
+                    component.push_point(part, towards)?;
+                }
+                if holds(self) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Sorts the equations into independent components.
+    fn split(&mut self, equations: Vec<Equation>) {
+        let mut parents: Vec<usize> = (0..self.fixed.len()).collect();
+        for equation in &equations {
+            let mut roots = equation.unknowns.iter().map(|u| root(&mut parents, *u as usize)).collect::<Vec<_>>();
+            let first = roots.pop();
+            for other in roots {
+                if let (Some(first), Some(slot)) = (first, parents.get_mut(other)) {
+                    *slot = first;
+                }
+            }
+        }
+        let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
+        for equation in equations {
+            let Some(lead) = equation.unknowns.first() else { continue };
+            let next = numbers.len();
+            let number = *numbers.entry(root(&mut parents, *lead as usize)).or_insert(next);
+            if number == self.components.len() {
+                self.components.push(Component { unknowns: 0, equations: vec![], scale: 0.0, points: vec![] });
+            }
+            let Some(component) = self.components.get_mut(number) else { continue };
+            let places = equation.unknowns.iter().filter_map(|unknown| {
+                let slot = self.places.get_mut(*unknown as usize)?;
+                let (_, place) = *slot.get_or_insert_with(|| {
+                    component.unknowns += 1;
+                    (number, component.unknowns - 1)
+                });
+                Some(place)
+            });
+            let places: Vec<usize> = places.collect();
+            component.scale = component.scale.max(equation.value);
+            if equation.fate == Fate::Published {
+                component.equations.push((places, equation.value));
+            }
+        }
+    }
+}
+
+impl Component {
+    /// The range of a part's sum over the points visited so far.
+    fn visited(&self, part: &[usize]) -> Option<(f64, f64)> {
+        let sums = self.points.iter().map(|point| part.iter().filter_map(|i| point.get(*i)).sum::<f64>());
+        sums.fold(None, |range, sum| {
+            let (low, high) = range.unwrap_or((sum, sum));
+            Some((low.min(sum), high.max(sum)))
+        })
+    }
+
+    /// Finds a point at which the part's sum is as high or as low as it can be.
+    fn push_point(&mut self, part: &[usize], towards: Towards) -> Result<(), Contradiction> {
+        let mut unknowns = ProblemVariables::new();
+        let handles: Vec<Variable> = (0..self.unknowns).map(|_| unknowns.add(variable().min(0.0))).collect();
+        let sum = |places: &[usize]| {
+            let mut sum = Expression::with_capacity(places.len());
+            for handle in places.iter().filter_map(|i| handles.get(*i)) {
+                sum.add_mul(1.0, *handle);
+            }
+            sum
+        };
+        let goal = sum(part);
+        let problem = if towards == Towards::High { unknowns.maximise(goal) } else { unknowns.minimise(goal) };
+        let mut model = problem.using(microlp);
+        for (places, value) in &self.equations {
+            model = model.with(constraint::eq(sum(places), value / self.scale));
+        }
+        match model.solve() {
+            Ok(solution) => {
+                let point = handles.iter().map(|h| solution.value(*h).max(0.0) * self.scale).collect();
+                self.points.push(point);
+                Ok(())
+            }
+            Err(ResolutionError::Infeasible) => Err(Contradiction),
+            // Every unknown stands in an equation, so nothing is unbounded; a solver
+            // that gives up has shown nothing, and the cell counts as too close.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// Works out plain consequences: what they fix leaves the equations.
+fn fix(count: usize, equations: &mut Vec<Equation>) -> Result<Vec<Option<f64>>, Contradiction> {
+    let mut fixed: Vec<Option<f64>> = vec![None; count];
+    loop {
+        let mut changed = false;
+        for Equation { unknowns, value: rest, rounding, .. } in equations.iter_mut() {
+            let before = unknowns.len();
+            unknowns.retain(|u| match fixed.get(*u as usize).copied().flatten() {
+                Some(value) => {
+                    *rest -= value;
+                    *rounding += ROUNDING * value.abs();
+                    false
+                }
+                None => true,
+            });
+            changed |= unknowns.len() < before;
+            if *rest < -*rounding || (unknowns.is_empty() && *rest > *rounding) {
+                return Err(Contradiction);
+            }
+            let follows = match unknowns.as_slice() {
+                [_] => Some(rest.max(0.0)),
+                [_, ..] if *rest <= *rounding => Some(0.0),
+                _ => None,
+            };
+            if let Some(value) = follows {
+                for unknown in unknowns.drain(..) {
+                    if let Some(slot) = fixed.get_mut(unknown as usize) {
+                        *slot = Some(value);
+                    }
+                }
+                changed = true;
+            }
+        }
+        equations.retain(|e| !e.unknowns.is_empty());
+        if !changed {
+            return Ok(fixed);
+        }
+    }
+}
+
+fn root(parents: &mut [usize], of: usize) -> usize {
+    let mut at = of;
+    while let Some(parent) = parents.get(at).copied().filter(|p| *p != at) {
+        at = parent;
+    }
+    if let Some(slot) = parents.get_mut(of) {
+        *slot = at;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Contradiction, System};
+
+    fn range(shown: &[(&[u32], f64)], n: usize, of: &[u32]) -> (f64, f64) {
+        let mut system = System::of(n, shown).unwrap();
+        let last = std::cell::Cell::new((f64::NAN, f64::NAN));
+        let never = |low, high, _| {
+            last.set((low, high));
+            false
+        };
+        assert_eq!(system.allows(of, never), Ok(false));
+        last.get()
+    }
+
+    #[test]
+    fn a_two_by_two_table_with_totals_has_the_frechet_bounds() {
+        // Rows 7 and 5, columns 4 and 8: the first cell lies in [0, 4].
+        let shown: [(&[u32], f64); 4] = [(&[0, 1], 7.0), (&[2, 3], 5.0), (&[0, 2], 4.0), (&[1, 3], 8.0)];
+        let (low, high) = range(&shown, 4, &[0]);
+        assert!((low - 0.0).abs() < 1e-6 && (high - 4.0).abs() < 1e-6);
+        let (low, high) = range(&shown, 4, &[1]);
+        assert!((low - 3.0).abs() < 1e-6 && (high - 7.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn plain_consequences_are_points() {
+        assert_eq!(range(&[(&[0, 1], 5.0), (&[0], 2.0)], 2, &[1]), (3.0, 3.0));
+        assert_eq!(range(&[(&[0, 1], 0.0)], 2, &[1]), (0.0, 0.0));
+        assert_eq!(range(&[(&[0], 1.0)], 2, &[1]), (0.0, f64::INFINITY));
+    }
+
+    #[test]
+    fn numbers_that_cannot_be_are_a_contradiction() {
+        assert!(matches!(System::of(2, &[(&[0, 1], 1.0), (&[0], 2.0)]), Err(Contradiction)));
+    }
+}
