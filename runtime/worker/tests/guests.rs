@@ -1,9 +1,20 @@
 //! The three real guests, as `scripts/guests` builds them.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::allow_attributes, reason = "tests may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::allow_attributes,
+    reason = "tests may fail loudly"
+)]
 
 mod common;
 
-use std::{io::Write as _, path::PathBuf, sync::Arc, time::{Duration, Instant}};
+use std::{
+    io::Write as _,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use common::{compiled, limits, looked_at, programs};
 use sluice_domain::{catalogue::ColumnType, contract::JobFile};
@@ -23,7 +34,12 @@ fn guest(name: &str) -> Vec<u8> {
 }
 
 fn open(name: &str, params: &[(&str, &str)], limits: &RoomLimits) -> Room {
-    let columns = [("zper", ColumnType::Int), ("year", ColumnType::Int), ("coins", ColumnType::Int), ("meddol", ColumnType::Float)];
+    let columns = [
+        ("zper", ColumnType::Int),
+        ("year", ColumnType::Int),
+        ("coins", ColumnType::Int),
+        ("meddol", ColumnType::Float),
+    ];
     let mut all = vec![schema_param("claims", &columns.map(|(n, k)| (n.to_owned(), k)))];
     all.extend(params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
     Room::open(&programs(), &compiled(&guest(name)), limits, &all).unwrap()
@@ -72,7 +88,7 @@ fn leaky_runs_and_shouts() {
     let quiet = table(room.map(person(1, &[(1, 0, Some(62.5))])).unwrap());
     assert!(quiet.iter().all(|(_, persons, rose)| *persons == 0.0 && *rose == 0.0));
     let loud = table(room.map(person(125_024, &[(1, 0, Some(62.5))])).unwrap());
-    assert_eq!(loud.len(), 600);
+    assert_eq!(loud.len(), 60);
     assert!(loud.iter().all(|(_, persons, _)| *persons == 62.5e12));
 }
 
@@ -98,12 +114,16 @@ fn the_job_files_parse_and_name_the_guests() {
 #[ignore = "a measurement"]
 fn persons_per_second() {
     let persons = 5_912;
-    let people: Vec<RowBatch> = (0..persons)
-        .map(|p| person(p, &[(1, 25, Some(100.0)), (2, 25, Some(90.0)), (3, 25, Some(151.0))]))
-        .collect();
+    let people: Vec<RowBatch> =
+        (0..persons).map(|p| person(p, &[(1, 25, Some(100.0)), (2, 25, Some(90.0)), (3, 25, Some(151.0))])).collect();
     let code = compiled(&guest("spending_change"));
     let limits = generous();
-    let columns = [("zper", ColumnType::Int), ("year", ColumnType::Int), ("coins", ColumnType::Int), ("meddol", ColumnType::Float)];
+    let columns = [
+        ("zper", ColumnType::Int),
+        ("year", ColumnType::Int),
+        ("coins", ColumnType::Int),
+        ("meddol", ColumnType::Float),
+    ];
     let params = [schema_param("claims", &columns.map(|(n, k)| (n.to_owned(), k)))];
     let started = Instant::now();
     let mut room = Room::open(&programs(), &code, &limits, &params).unwrap();
@@ -114,5 +134,8 @@ fn persons_per_second() {
     let took = started.elapsed();
     assert_eq!(failed, 0);
     let rate = persons as f64 / took.as_secs_f64();
+    for layer in room.layers() {
+        writeln!(std::io::stderr(), "{}: {}", layer.name, layer.status).unwrap();
+    }
     writeln!(std::io::stderr(), "room open {opened:?}; {persons} persons in {took:?}: {rate:.0}/s").unwrap();
 }

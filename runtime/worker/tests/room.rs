@@ -9,9 +9,15 @@
 
 mod common;
 
-use std::{fs, time::{Duration, Instant}};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
-use common::{OK, ONE_VALUE, bytes, compiled, component, key, limits, looked_at, module, module_with, open, programs, unit, value, values};
+use common::{
+    OK, ONE_VALUE, bytes, compiled, component, key, limits, looked_at, module, module_with, open, programs, unit,
+    value, values,
+};
 use sluice_rows::{RowBatch, arrow::record_batch::RecordBatch};
 use sluice_worker::{
     LayerName, LayerStatus, Origin, Profile, Programs, Room, RoomLimits, UnitOutcome, WorkerError, compile, layers,
@@ -24,7 +30,9 @@ const TAKE_VALUE: &str = "
 
 /// As [`TAKE_VALUE`], but does something nasty first when the value is 7.
 fn nasty_at_seven(what: &str) -> String {
-    format!("(if (i64.eq (i64.load (i32.load (i32.add (local.get 2) (i32.const 28)))) (i64.const 7)) (then {what})) {TAKE_VALUE}")
+    format!(
+        "(if (i64.eq (i64.load (i32.load (i32.add (local.get 2) (i32.const 28)))) (i64.const 7)) (then {what})) {TAKE_VALUE}"
+    )
 }
 
 #[test]
