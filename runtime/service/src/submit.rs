@@ -32,7 +32,13 @@ impl Service {
     /// # Errors
     /// `job.*`, `sql.*`, `guest.*`, `agreement.*` with place and next step. A
     /// refusal is recorded, too.
-    pub async fn submit(&self, who: &SignedIn, password: Zeroizing<String>, job_toml: &str, guest: Option<&[u8]>) -> Result<JobId, Refusal> {
+    pub async fn submit(
+        &self,
+        who: &SignedIn,
+        password: Zeroizing<String>,
+        job_toml: &str,
+        guest: Option<&[u8]>,
+    ) -> Result<JobId, Refusal> {
         let by = who.person().id.clone();
         decide::require(&self.snapshot().await?, &by, &[Role::Operator])?;
         let key = self.signing_key(who, password).await?;
@@ -76,7 +82,12 @@ impl Service {
 
     fn freeze(&self, state: &State, who: &SignedIn, job_toml: &str, guest: Option<&[u8]>) -> Result<Contract, Refusal> {
         if job_toml.len() > JOB_FILE_MAX {
-            return Err(Refusal::new(Kind::Usage, "job.too-large", text("作业文件过大", "the job file is too large"), text("作业文件不得超过 256 KiB", "a job file has 256 KiB at most")));
+            return Err(Refusal::new(
+                Kind::Usage,
+                "job.too-large",
+                text("作业文件过大", "the job file is too large"),
+                text("作业文件不得超过 256 KiB", "a job file has 256 KiB at most"),
+            ));
         }
         let file = JobFile::parse(job_toml)?;
         let granted = state.authorise(&file.job.agreement, Self::now())?;
@@ -91,7 +102,9 @@ impl Service {
         }
         let rules = state.rulepack();
         let memory = u64::from(file.limits.memory_mib.unwrap_or(rules.limits.memory_mib)) << 20;
-        let guest = guest.map(|bytes| sluice_worker::inspect(bytes, inspect_limits(memory, rules)).map(|i| i.digest())).transpose()?;
+        let guest = guest
+            .map(|bytes| sluice_worker::inspect(bytes, inspect_limits(memory, rules)).map(|i| i.digest()))
+            .transpose()?;
         let resolved = resolve(granted.get(), &file, guest)?;
         decide::freeze(file, resolved, rules)
     }

@@ -22,7 +22,19 @@ pub(super) async fn job(command: JobCommand, output: &Output) -> Result<(), Fail
                 .iter()
                 .map(|j| serde_json::json!({ "job": j.job, "name": j.name, "status": j.status.text().of(output.lang()), "holder": j.holder.of(output.lang()), "since": j.since, "tick": j.tick, "comments": j.comments, "product": j.product }))
                 .collect();
-            let plain: Vec<_> = jobs.iter().map(|j| format!("{}\t{}\t{}\t{}\t{}", j.job, j.name, j.status.text().of(output.lang()), j.holder.of(output.lang()), j.since)).collect();
+            let plain: Vec<_> = jobs
+                .iter()
+                .map(|j| {
+                    format!(
+                        "{}\t{}\t{}\t{}\t{}",
+                        j.job,
+                        j.name,
+                        j.status.text().of(output.lang()),
+                        j.holder.of(output.lang()),
+                        j.since
+                    )
+                })
+                .collect();
             output.data(&rows, &plain.join("\n"));
             Ok(())
         }
@@ -43,7 +55,10 @@ async fn submit(args: SubmitArgs, output: &Output) -> Result<(), Failure> {
     let (service, who) = open_as(&args.job.actor).await?;
     let job = service.submit(&who, password(&args.job.actor.password_file)?, &toml, guest.as_deref()).await?;
     let tick = service.tick(&job).await?;
-    output.say(&text(format!("已受理 {job}，正在隔离运行；结果不早于 {tick} 可见"), format!("{job} accepted, running in isolation; nothing shows before {tick}")));
+    output.say(&text(
+        format!("已受理 {job}，正在隔离运行；结果不早于 {tick} 可见"),
+        format!("{job} accepted, running in isolation; nothing shows before {tick}"),
+    ));
     if args.detach {
         output.say(&text("由 `sluice serve` 运行", "`sluice serve` runs it"));
     } else {

@@ -92,8 +92,13 @@ pub(crate) fn read_bytes(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn unreadable(file: &Path) -> Refusal {
-    Refusal::new(Kind::Usage, "file.unreadable", text("文件不存在或无法读取", "the file is missing or cannot be read"), text("检查路径与权限", "check the path and its permissions"))
-        .at(file.display().to_string())
+    Refusal::new(
+        Kind::Usage,
+        "file.unreadable",
+        text("文件不存在或无法读取", "the file is missing or cannot be read"),
+        text("检查路径与权限", "check the path and its permissions"),
+    )
+    .at(file.display().to_string())
 }
 
 /// Writes a new file.

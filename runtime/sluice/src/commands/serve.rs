@@ -17,8 +17,15 @@ pub(super) async fn serve(args: ServeArgs, output: &Output) -> Result<(), Failur
 }
 
 /// Serves the console until the process is told to stop.
-pub(crate) async fn serve_until_interrupted(service: Arc<Service>, listen: SocketAddr, output: &Output) -> Result<(), Failure> {
-    output.say(&text(format!("运营台：http://{listen}/（按 Ctrl-C 结束）"), format!("console: http://{listen}/ (Ctrl-C ends)")));
+pub(crate) async fn serve_until_interrupted(
+    service: Arc<Service>,
+    listen: SocketAddr,
+    output: &Output,
+) -> Result<(), Failure> {
+    output.say(&text(
+        format!("运营台：http://{listen}/（按 Ctrl-C 结束）"),
+        format!("console: http://{listen}/ (Ctrl-C ends)"),
+    ));
     let clock = [
         every_second(&service, |s| async move { s.run_accepted().await }),
         every_second(&service, |s| async move { s.release_due().await.map(drop) }),

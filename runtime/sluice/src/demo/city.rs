@@ -83,8 +83,17 @@ impl City {
     ///
     /// # Errors
     /// Whatever the verbs say.
-    pub async fn found_with(folder: &Path, data: &Path, catalogue: &str, agreement: &str, output: &Output) -> Result<Self, Failure> {
-        output.say(&text("建立演示域，登记人员与目录", "making a demo domain, enrolling people, registering the catalogue"));
+    pub async fn found_with(
+        folder: &Path,
+        data: &Path,
+        catalogue: &str,
+        agreement: &str,
+        output: &Output,
+    ) -> Result<Self, Failure> {
+        output.say(&text(
+            "建立演示域，登记人员与目录",
+            "making a demo domain, enrolling people, registering the catalogue",
+        ));
         std::fs::create_dir_all(folder.parent().unwrap_or(Path::new("."))).context("folder")?;
         let key_file = beside(folder);
         let kek = if key_file.exists() { Kek::from_file(&key_file) } else { Kek::generate_file(&key_file) };
@@ -93,7 +102,8 @@ impl City {
         enrol(&service).await?;
 
         let provider = service.sign_in("wang-health", password()).await?;
-        let bar = output.progress(&text("归集兰德健康保险实验，逐列加密：行", "ingesting RAND HIE, a key per column: rows"));
+        let bar =
+            output.progress(&text("归集兰德健康保险实验，逐列加密：行", "ingesting RAND HIE, a key per column: rows"));
         let shown = bar.clone();
         let ingested = service.ingest(&provider, catalogue, data, move |done, _| shown.set_position(done)).await;
         bar.finish_and_clear();
@@ -107,7 +117,8 @@ impl City {
 
         let operator = service.sign_in("chen-insurance", password()).await?;
         let auditor = service.sign_in("sun-auditor", password()).await?;
-        let reviewers = [service.sign_in("zhao-reviewer", password()).await?, service.sign_in("qian-reviewer", password()).await?];
+        let reviewers =
+            [service.sign_in("zhao-reviewer", password()).await?, service.sign_in("qian-reviewer", password()).await?];
         let key = service.snapshot().await?.domain().map(|d| d.ledger_key).context("domain")?;
         Ok(Self { service, home: Home::new(folder), key, bureau, provider, operator, auditor, reviewers })
     }
