@@ -15,6 +15,7 @@ use sluice_service::{
     Home, Kek, Programs, Service, SignedIn,
     pages::{Ballot, Voted},
 };
+use sluice_worker::LayerName;
 use zeroize::Zeroizing;
 
 use crate::{commands::Failure, output::Output};
@@ -97,7 +98,8 @@ impl City {
         std::fs::create_dir_all(folder.parent().unwrap_or(Path::new("."))).context("folder")?;
         let key_file = beside(folder);
         let kek = if key_file.exists() { Kek::from_file(&key_file) } else { Kek::generate_file(&key_file) };
-        let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?;
+        // Public data: a demo goes on without what this host lacks, having said so aloud.
+        let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?.accepting_missing(&LayerName::ALL);
         let service = Service::init(folder, kek.map_err(Refusal::from)?, "demo", DomainKind::Demo, programs).await?;
         enrol(&service).await?;
 
