@@ -199,6 +199,7 @@ impl Ledger {
 /// The bytes that are hashed and kept: the entry as JSON, checked to read back as itself.
 fn encode(entry: &Entry) -> Result<Vec<u8>, LedgerError> {
     let body = serde_json::to_vec(entry).map_err(|_| LedgerError::Unrecordable)?;
+    // JSON has no NaN: serde writes null, and the log would not read back.
     let back = serde_json::from_slice::<Entry>(&body).map_err(|_| LedgerError::Unrecordable)?;
     if back == *entry && body.len() <= ENTRY_BYTES_MAX { Ok(body) } else { Err(LedgerError::Unrecordable) }
 }

@@ -298,3 +298,18 @@ async fn nothing_secret_or_recorded_is_in_debug() {
     assert!(!shown.contains(&"01".repeat(32)), "{shown}");
     assert_eq!(recorded.into_parts().0, refused("hush-hush"));
 }
+
+/// A server's handlers spawn these: each future must be `Send`.
+#[tokio::test]
+async fn every_operation_can_be_spawned() {
+    let place = Place::of(&["one"]).await;
+    let ledger = std::sync::Arc::new(Ledger::open(&place.path(), key(1)).await.unwrap());
+    let spawned = tokio::spawn(async move {
+        ledger.record(1, now(), Actor::System, refused("two")).await.unwrap();
+        ledger.export(&mut Vec::new()).await.unwrap();
+        ledger.inclusion_proof(0).await.unwrap();
+        ledger.checkpoint().await.unwrap();
+        ledger.read_from(0).await.unwrap().len()
+    });
+    assert_eq!(spawned.await.unwrap(), 2);
+}
