@@ -189,6 +189,3 @@ fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
             .collect(),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -259,6 +259,3 @@ fn reason_name(reason: Reason) -> Text {
 fn log2_choose(n: usize, k: usize) -> f64 {
     (0..k.min(n)).map(|i| ((n - i) as f64 / (i + 1) as f64).log2()).sum()
 }
-
-#[cfg(test)]
-mod tests;
