@@ -14,7 +14,10 @@ use sluice_domain::{
     text,
 };
 
-use crate::noise::epsilon_at;
+use crate::{
+    noise::epsilon_at,
+    route_c::{Rules, Sensitivity},
+};
 
 /// How much a finding should worry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,12 +45,18 @@ pub struct Finding {
 ///
 /// # Errors
 /// `gate.host-fault` when the contract's ρ has no ε (it is negative or not a number).
-pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack) -> Result<Vec<Finding>, Refusal> {
+pub fn findings(
+    candidate: &Candidate,
+    contract: &Contract,
+    rulepack: &RulePack,
+    sensitivity: Sensitivity,
+) -> Result<Vec<Finding>, Refusal> {
+    let k = Rules::of(&rulepack.disclosure, sensitivity).threshold.unwrap_or_default();
     let mut all = Vec::new();
     for (table, declared) in candidate.tables.iter().zip(&contract.tables) {
         let about = match declared {
             Table::A(a) => route_a(table, a),
-            Table::C(c) => route_c(table, c, rulepack),
+            Table::C(c) => route_c(table, c, k),
         };
         all.extend(about.into_iter().map(|(risk, text)| Finding { risk, table: Some(table.name.clone()), text }));
     }
@@ -106,7 +115,7 @@ fn route_a(table: &CandidateTable, declared: &TableA) -> Vec<(Risk, Text)> {
     found
 }
 
-fn route_c(table: &CandidateTable, declared: &TableC, rulepack: &RulePack) -> Vec<(Risk, Text)> {
+fn route_c(table: &CandidateTable, declared: &TableC, k: u64) -> Vec<(Risk, Text)> {
     let mut found = Vec::new();
     let (total, mut withheld, mut inner_withheld) = (table.cells.len(), 0usize, 0usize);
     let mut by_reason: BTreeMap<Reason, usize> = BTreeMap::new();
@@ -128,7 +137,7 @@ fn route_c(table: &CandidateTable, declared: &TableC, rulepack: &RulePack) -> Ve
             ),
         ));
     }
-    if let Some((margin, text)) = smallest_count(table, declared, rulepack) {
+    if let Some((margin, text)) = smallest_count(table, declared, k) {
         found.push((if margin < 2.0 { Risk::High } else { Risk::Medium }, text));
     }
     if withheld > 0 {
@@ -177,7 +186,7 @@ fn route_c(table: &CandidateTable, declared: &TableC, rulepack: &RulePack) -> Ve
 }
 
 /// The published count closest to k, as a multiple of k, and what to say about it.
-fn smallest_count(table: &CandidateTable, declared: &TableC, rulepack: &RulePack) -> Option<(f64, Text)> {
+fn smallest_count(table: &CandidateTable, declared: &TableC, k: u64) -> Option<(f64, Text)> {
     let counts: Vec<usize> = declared
         .plan
         .measures
@@ -193,7 +202,6 @@ fn smallest_count(table: &CandidateTable, declared: &TableC, rulepack: &RulePack
     let smallest = values
         .flat_map(|values| counts.iter().filter_map(|i| values.get(*i).copied().flatten()))
         .min_by(f64::total_cmp)?;
-    let k = rulepack.disclosure.threshold_units;
     #[expect(clippy::cast_precision_loss, reason = "k is small")]
     let times = smallest / k.max(1) as f64;
     Some((

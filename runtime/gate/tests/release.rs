@@ -204,7 +204,7 @@ fn a_cleared_product_holds_noise_and_marks_and_no_withheld_value() {
     };
     assert!(withheld(0..3) >= 2 && withheld(0..9) >= 4 && withheld(0..16) < 10);
     assert_eq!(c.cells[15].value, CellValue::Published(vec![Some(257.0), c_mean(c)]));
-    let all = findings(closed.for_review(), &contract, &RulePack::shipped().unwrap()).unwrap();
+    let all = findings(closed.for_review(), &contract, &RulePack::shipped().unwrap(), Sensitivity::Ordinary).unwrap();
     assert!(all.windows(2).all(|w| w[0].risk <= w[1].risk));
     assert!(all.iter().any(|f| f.text.en.contains("epsilon = 0.9951")));
     assert!(all.iter().any(|f| f.text.en.contains("too few units 1")));
@@ -280,6 +280,9 @@ fn results_that_do_not_fit_the_contract_are_a_host_fault() {
     let mut stale = both.clone();
     stale.rulepack = "2025.9".into();
     assert_eq!(with(&stale, cells(), answer(), ROSTER), fault);
+    let mut undercharged = both.clone();
+    undercharged.rho = 0.01;
+    assert_eq!(with(&undercharged, cells(), answer(), ROSTER), fault);
     let mut renamed = table_a();
     renamed.name = "thorn".into();
     assert_eq!(with(&contract(vec![Table::A(renamed)]), vec![], answer(), ROSTER), fault);
