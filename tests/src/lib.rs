@@ -1,1 +1,2 @@
-//! Placeholder.
+//! Nothing but tests: the house's own rules (`tests/house.rs`) and the whole thread
+//! on real data (`tests/thread/`).

@@ -91,4 +91,11 @@ macro_rules! numbered {
     )*};
 }
 
-numbered! { SnapshotId "snap" JobId "job" RunId "run" ProductId "product" }
+numbered! { SnapshotId "snap" JobId "job" RunId "run" }
+
+impl ProductId {
+    /// The name of the one product that `run` can become.
+    pub fn of_run(run: &RunId) -> Self {
+        Self(format!("product-{}", run.0.trim_start_matches("run-")))
+    }
+}

@@ -158,6 +158,8 @@ pub struct RunState {
     pub votes: Vec<Vote>,
     /// Reviewers who opened the candidate.
     pub opened_by: BTreeSet<PersonId>,
+    /// Position of the entry that approved it.
+    pub approved_at_seq: Option<u64>,
     /// Its product, once released.
     pub product: Option<ProductId>,
     /// Code of the reason it is void.
@@ -298,7 +300,10 @@ impl State {
                 }
                 r.votes.push(vote);
             }),
-            Event::Approved { run, .. } => self.on_run(&run, |r| r.stage = Stage::Approved),
+            Event::Approved { run, .. } => self.on_run(&run, |r| {
+                r.stage = Stage::Approved;
+                r.approved_at_seq = Some(entry.seq);
+            }),
             Event::ProductReleased { product, run, files } => {
                 self.on_run(&run, |r| {
                     r.stage = Stage::Released;
@@ -344,6 +349,7 @@ impl State {
                 pre_noise: None,
                 votes: Vec::new(),
                 opened_by: BTreeSet::new(),
+                approved_at_seq: None,
                 product: None,
                 void: None,
             },
@@ -493,5 +499,24 @@ impl State {
             })
         });
         Ok(Authorised { agreement: id.clone(), inner: views.collect::<Result<_, Refusal>>()? })
+    }
+
+    /// The views of a recorded run, on the snapshots it was charged for, whatever
+    /// has been ingested since: what a run reads, and what its replay reads again.
+    ///
+    /// # Errors
+    /// As [`State::authorise`] at the moment the run started.
+    pub fn authorise_run(&self, run: &RunState) -> Result<Authorised<Vec<GrantedView>>, Refusal> {
+        let no = || Refusal::refused("run.unknown", text("没有这次运行的记录", "there is no record of this run"), text("查看运行列表", "look at the list of runs")).at(run.id.as_str());
+        let job = self.jobs.get(&run.job).ok_or_else(no)?;
+        let mut granted = self.authorise(&job.contract.agreement, run.at)?;
+        for view in &mut granted.inner {
+            let (_, pinned) = run.snapshots.iter().find(|(dataset, _)| *dataset == view.view.dataset).ok_or_else(no)?;
+            let dataset = self.datasets.get(&view.view.dataset).ok_or_else(no)?;
+            let snapshot = dataset.snapshots.iter().find(|s| s.id == *pinned).ok_or_else(no)?;
+            view.snapshot = snapshot.id.clone();
+            view.roster_size = snapshot.roster_size;
+        }
+        Ok(granted)
     }
 }

@@ -26,6 +26,7 @@
     )
 )]
 
+mod again;
 mod chain;
 mod checkpoint;
 mod error;

@@ -1,1 +1,40 @@
-//! Placeholder.
+//! The verbs of Sluice, one file each. Read them in the order of the data:
+//! [`open`](Service::init) → `people` → `ingest` → `agree` → `submit` → `run` →
+//! `review` → `release` → `audit`.
+//!
+//! Every verb goes the same way: decide against the state (pure code in
+//! `sluice-domain`), record in the ledger, then act. A verb that was interrupted
+//! between record and act is finished or cleanly abandoned by [`Service::recover`].
+#![forbid(unsafe_code)]
+
+mod agree;
+mod answer;
+mod audit;
+pub mod chart;
+mod final_check;
+mod home;
+mod ingest;
+mod inbox;
+mod open;
+pub mod pages;
+mod people;
+mod product;
+mod receipt;
+mod record;
+mod recover;
+mod release;
+mod replay;
+mod review;
+mod run;
+mod submit;
+
+pub use audit::Trace;
+pub use home::Home;
+pub use open::Service;
+pub use people::SignedIn;
+pub use receipt::{Receipt, verify_receipt};
+pub use replay::Replayed;
+pub use run::RunEnd;
+pub use sluice_ledger::verify;
+pub use sluice_vault::Kek;
+pub use sluice_worker::Programs;

@@ -1,1 +1,49 @@
-//! Placeholder.
+//! 内室: where an operator's code meets people's rows.
+//!
+//! The way to read it: [`inspect()`] refuses a guest that could ask for anything,
+//! before it is compiled → [`compile()`] makes machine code of it in a child that
+//! sees no data → [`Room`] is a second child that runs it, one fresh instance per
+//! privacy unit, and answers with raw bytes or "failed" → the gate's intake
+//! decides what the bytes mean. Nothing here believes a guest, and nothing a
+//! guest says in words leaves the child.
+//!
+//! Not here: which rows a unit has (`view`), what an output may be (`gate`).
+//! `child` is the code of the two child programs and `jail` is how they lock
+//! themselves in; the parent calls neither.
+#![deny(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::allow_attributes,
+        reason = "tests may fail loudly"
+    )
+)]
+
+#[doc(hidden)]
+pub mod child;
+pub mod compile;
+mod encode;
+pub mod error;
+pub mod inspect;
+mod jail;
+mod keeper;
+pub mod layer;
+pub mod limits;
+pub mod programs;
+pub mod raw;
+pub mod room;
+pub mod wire;
+
+pub use compile::{CacheKey, Compiled, Origin, compile};
+pub use encode::schema_param;
+pub use error::WorkerError;
+pub use inspect::{InspectLimits, Inspected, inspect};
+pub use layer::{Layer, LayerName, LayerStatus};
+pub use limits::{Profile, RoomLimits};
+pub use programs::Programs;
+pub use raw::{RawBatch, RawColumn, UnitOutcome};
+pub use room::{Room, layers};

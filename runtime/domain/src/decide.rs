@@ -1,1 +1,0 @@
-//! What may happen next, decided by pure code against the state.

@@ -1,0 +1,12 @@
+//! What may happen next, decided by pure code against the state. Each function
+//! answers with the event to record, or says no; it changes nothing.
+
+mod agreement;
+mod job;
+mod people;
+mod review;
+
+pub use agreement::{register_dataset, sign_agreement};
+pub use job::{Resolved, accept_job, freeze, start_run, tick_of};
+pub use people::{enrol, require};
+pub use review::{may_open, may_see_product, record_vote, release};

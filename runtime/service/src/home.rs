@@ -1,0 +1,46 @@
+//! Where a domain keeps its things on disk. Names only; nothing is read here.
+
+use std::path::{Path, PathBuf};
+
+use sluice_domain::id::{ProductId, RunId};
+
+/// The folder of a domain.
+#[derive(Debug, Clone)]
+pub struct Home(PathBuf);
+
+impl Home {
+    /// The domain in `folder`.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self(folder.into())
+    }
+
+    /// The folder itself.
+    pub fn folder(&self) -> &Path {
+        &self.0
+    }
+
+    /// The ledger's database.
+    pub fn ledger(&self) -> PathBuf {
+        self.0.join("ledger.sqlite")
+    }
+
+    /// Compiled guests, under a MAC.
+    pub fn compiled(&self) -> PathBuf {
+        self.0.join("compiled")
+    }
+
+    /// Held by whoever executes `run`; free again when that process ends.
+    pub fn run_lock(&self, run: &RunId) -> PathBuf {
+        self.0.join("runs").join(format!("{run}.lock"))
+    }
+
+    /// Released products.
+    pub fn products(&self) -> PathBuf {
+        self.0.join("products")
+    }
+
+    /// The files of one released product.
+    pub fn product(&self, id: &ProductId) -> PathBuf {
+        self.products().join(id.as_str())
+    }
+}

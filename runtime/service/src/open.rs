@@ -1,0 +1,136 @@
+//! Making a domain, and opening one.
+
+use std::{path::Path, sync::Arc};
+
+use sluice_domain::{
+    Digest, Refusal, Timestamp,
+    event::{Actor, DomainKind, Event},
+    rulepack::RulePack,
+    state::State,
+    text,
+};
+use sluice_ledger::{Ledger, LedgerKey};
+use sluice_vault::{Kek, Vault};
+use sluice_worker::Programs;
+use tokio::sync::Mutex;
+
+use crate::{
+    Home,
+    record::{io_fault, ledger_fault, vault_fault},
+};
+
+/// A domain at work: its vault, its ledger, and what the ledger means now.
+pub struct Service {
+    pub(crate) home: Home,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) ledger: Ledger,
+    pub(crate) state: Mutex<State>,
+    pub(crate) programs: Programs,
+    pub(crate) throttle: crate::people::Throttle,
+}
+
+impl Service {
+    /// Makes a domain in `folder`, which must be empty or absent, and records its birth.
+    ///
+    /// # Errors
+    /// `domain.exists`, or a fault of the disk.
+    pub async fn init(folder: &Path, kek: Kek, name: &str, kind: DomainKind, programs: Programs) -> Result<Self, Refusal> {
+        let occupied = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
+        if occupied {
+            return Err(Refusal::refused(
+                "domain.exists",
+                text("文件夹不为空", "the folder is not empty"),
+                text("换一个空文件夹，或用 `sluice serve` 打开已有的域", "choose an empty folder, or open the existing domain with `sluice serve`"),
+            )
+            .at(folder.display().to_string()));
+        }
+        std::fs::create_dir_all(folder).map_err(|e| io_fault("domain.create", &e))?;
+        let home = Home::new(folder);
+        let vault = Vault::create(folder, kek).map_err(vault_fault)?;
+        let key = LedgerKey::from_seed(vault.ledger_seed());
+        let ledger_key = key.public_key();
+        let ledger = Ledger::create(&home.ledger(), &origin(name), key).await.map_err(ledger_fault)?;
+        let rulepack = shipped_rules()?;
+        let service = Self::assemble(home, vault, ledger, rulepack.clone(), programs)?;
+        let rules = serde_json::to_vec(&rulepack).unwrap_or_default();
+        service
+            .record(Actor::System, |_, _| {
+                Ok(Event::DomainCreated {
+                    name: name.to_owned(),
+                    kind,
+                    ledger_key,
+                    rulepack: rulepack.version.clone(),
+                    rulepack_digest: Digest::of(&rules),
+                })
+            })
+            .await?;
+        Ok(service)
+    }
+
+    /// Opens the domain in `folder` and clears up what a crash left behind.
+    ///
+    /// # Errors
+    /// `domain.missing`, `vault.key`, a damaged ledger, or a fault of the disk.
+    pub async fn open(folder: &Path, kek: Kek, programs: Programs) -> Result<Self, Refusal> {
+        let home = Home::new(folder);
+        if !home.ledger().exists() {
+            return Err(Refusal::refused(
+                "domain.missing",
+                text("文件夹里没有域", "there is no domain in this folder"),
+                text("先用 `sluice init` 建域", "make one with `sluice init`"),
+            )
+            .at(folder.display().to_string()));
+        }
+        let vault = Vault::open(folder, kek).map_err(vault_fault)?;
+        let key = LedgerKey::from_seed(vault.ledger_seed());
+        let ledger = Ledger::open(&home.ledger(), key).await.map_err(ledger_fault)?;
+        let service = Self::assemble(home, vault, ledger, shipped_rules()?, programs)?;
+        service.recover().await?;
+        Ok(service)
+    }
+
+    fn assemble(home: Home, vault: Vault, ledger: Ledger, rulepack: RulePack, programs: Programs) -> Result<Self, Refusal> {
+        for folder in [home.products(), home.compiled(), home.folder().join("runs")] {
+            std::fs::create_dir_all(folder).map_err(|e| io_fault("domain.create", &e))?;
+        }
+        Ok(Self {
+            home,
+            vault: Arc::new(vault),
+            ledger,
+            state: Mutex::new(State::new(rulepack)),
+            programs,
+            throttle: crate::people::Throttle::default(),
+        })
+    }
+
+    /// What the ledger means now, other processes' entries included.
+    ///
+    /// # Errors
+    /// A fault of the ledger.
+    pub async fn snapshot(&self) -> Result<State, Refusal> {
+        let mut state = self.state.lock().await;
+        self.catch_up(&mut state).await?;
+        Ok(state.clone())
+    }
+
+    /// Whether this is a demo domain: public data, demo accounts, loopback only.
+    pub async fn is_demo(&self) -> bool {
+        self.snapshot().await.is_ok_and(|s| s.demo().is_some())
+    }
+
+    /// The moment, to the millisecond: what the ledger records.
+    pub(crate) fn now() -> Timestamp {
+        let ms = Timestamp::now().as_millisecond();
+        Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+}
+
+fn origin(name: &str) -> String {
+    format!("sluice/{name}")
+}
+
+fn shipped_rules() -> Result<RulePack, Refusal> {
+    RulePack::shipped().map_err(|_| {
+        Refusal::failed("rulepack.damaged", text("内置规则包损坏", "the shipped rule pack is damaged"), text("重新安装 Sluice", "install Sluice again"))
+    })
+}

@@ -1,0 +1,250 @@
+//! What the console shows, as plain types. Those for operators (`OperatorJob`,
+//! `ProductPage`) have no field that could carry run data before its release:
+//! no reasons, no durations, no sizes, no error text.
+
+use sluice_domain::{
+    Digest, Text, Timestamp,
+    agreement::{Agreement, ProductForm},
+    approval::{Decision, Vote},
+    candidate::{Candidate, CandidateTable},
+    contract::Contract,
+    id::{DatasetId, JobId, OrgId, PersonId, ProductId, RunId, SnapshotId},
+};
+
+/// The first page after sign-in.
+pub struct Inbox {
+    /// Candidates that a reviewer may open, oldest first. Empty for other roles.
+    pub waiting: Vec<Waiting>,
+    /// Jobs: an operator's own, or all for the bureau. Newest first.
+    pub jobs: Vec<OperatorJob>,
+}
+
+/// A candidate that waits for votes.
+pub struct Waiting {
+    /// Its run.
+    pub run: RunId,
+    /// The product's title.
+    pub title: String,
+    /// Who submitted it.
+    pub operator: OrgId,
+    /// The scenario's title.
+    pub scenario: String,
+    /// Form of the product.
+    pub form: ProductForm,
+    /// Since when it waits.
+    pub since: Timestamp,
+    /// How many votes are in. Whose and what they say stays hidden until all are.
+    pub votes_cast: usize,
+    /// How many it takes.
+    pub votes_needed: usize,
+    /// Whether the one who looks has voted.
+    pub voted: bool,
+}
+
+/// A job as its operator sees it.
+pub struct OperatorJob {
+    /// The job.
+    pub job: JobId,
+    /// Its name.
+    pub name: String,
+    /// For whom.
+    pub operator: OrgId,
+    /// Where it stands. Before the release tick it never depends on the data.
+    pub status: JobStatus,
+    /// Who has to act next.
+    pub holder: Text,
+    /// Since when.
+    pub since: Timestamp,
+    /// The release tick fixed with the contract.
+    pub tick: Timestamp,
+    /// What reviewers wrote on returning or rejecting it.
+    pub comments: Vec<String>,
+    /// The product, once it is out.
+    pub product: Option<ProductId>,
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobStatus {
+    /// Taken in, not yet started.
+    Accepted,
+    /// From the start until the tick, however long the run takes.
+    Running,
+    /// Two reviewers decide.
+    InReview,
+    /// A reviewer sent it back.
+    Returned,
+    /// A reviewer rejected it.
+    Rejected,
+    /// A product is out.
+    Released,
+    /// The host failed; the charge stands.
+    Void,
+}
+
+impl JobStatus {
+    /// Its name for people.
+    pub fn text(self) -> Text {
+        let (zh, en) = match self {
+            Self::Accepted => ("已受理", "Accepted"),
+            Self::Running => ("运行中", "Running"),
+            Self::InReview => ("审核中", "In review"),
+            Self::Returned => ("已退回", "Returned"),
+            Self::Rejected => ("已驳回", "Rejected"),
+            Self::Released => ("已出域", "Released"),
+            Self::Void => ("作废", "Void"),
+        };
+        sluice_domain::text(zh, en)
+    }
+}
+
+/// Everything a reviewer needs to decide about one candidate.
+pub struct Workbench {
+    /// Its run.
+    pub run: RunId,
+    /// Its job.
+    pub job: JobId,
+    /// The candidate: published numbers, marks, reasons.
+    pub candidate: Candidate,
+    /// The candidate's canonical bytes as text, exactly what is voted on.
+    pub raw: String,
+    /// Keyed commitment to those bytes; a vote is bound to it.
+    pub commitment: Digest,
+    /// One chart per table: (table name, SVG drawn by the host).
+    pub charts: Vec<(String, String)>,
+    /// The gate's findings, riskiest first.
+    pub findings: Vec<Finding>,
+    /// The frozen contract.
+    pub contract: Contract,
+    /// Its digest.
+    pub contract_digest: Digest,
+    /// The agreement it runs under.
+    pub agreement: Agreement,
+    /// Who submitted it, for whom.
+    pub submitted_by: (PersonId, OrgId),
+    /// When it was submitted.
+    pub submitted: Timestamp,
+    /// Snapshots it read, with their keyed commitments.
+    pub snapshots: Vec<(DatasetId, SnapshotId, Digest)>,
+    /// ρ charged per dataset root.
+    pub charges: Vec<(DatasetId, f64)>,
+    /// The reader's own vote, once cast.
+    pub my_vote: Option<Vote>,
+    /// How many votes are in, of how many.
+    pub votes: (usize, usize),
+    /// All votes, once everything is decided; hidden before.
+    pub decided: Option<Vec<Vote>>,
+    /// Comments on earlier jobs of the same name by the same operator: (job, decision, comment).
+    pub earlier: Vec<(JobId, Decision, String)>,
+    /// The release tick.
+    pub tick: Timestamp,
+    /// The product, once it is out.
+    pub product: Option<ProductId>,
+}
+
+/// One sentence of the gate for the reviewers.
+pub struct Finding {
+    /// How much it matters.
+    pub weight: Weight,
+    /// The sentence.
+    pub text: Text,
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// Look at this first.
+    Risk,
+    /// Good to know.
+    Note,
+    /// What the checks above cannot show.
+    Limit,
+}
+
+/// What a reviewer hands in.
+pub struct Ballot {
+    /// The run.
+    pub run: RunId,
+    /// The commitment shown on the page the reviewer looked at.
+    pub seen: Digest,
+    /// The decision.
+    pub decision: Decision,
+    /// Why.
+    pub comment: String,
+}
+
+/// What came of a vote.
+pub enum Voted {
+    /// More votes are needed.
+    Counted,
+    /// It was returned or rejected.
+    Declined,
+    /// Approved; it is released at the tick.
+    ApprovedUntil(Timestamp),
+    /// Approved and released.
+    Released(ProductId),
+}
+
+/// A line of the product list.
+pub struct ProductLine {
+    /// The product.
+    pub id: ProductId,
+    /// Its title.
+    pub title: String,
+    /// Its form.
+    pub form: ProductForm,
+    /// For whom it was made.
+    pub operator: OrgId,
+    /// When it was released.
+    pub released: Timestamp,
+}
+
+/// A released product.
+pub struct ProductPage {
+    /// The line above.
+    pub line: ProductLine,
+    /// Its tables; withheld cells carry the one mark and no reasons.
+    pub tables: Vec<CandidateTable>,
+    /// One chart per table: (table name, SVG).
+    pub charts: Vec<(String, String)>,
+    /// Files: (name, SHA-256, bytes).
+    pub files: Vec<(String, Digest, u64)>,
+    /// What to do about withheld cells, computed without the data.
+    pub next_steps: Vec<Text>,
+}
+
+/// A file of a product.
+pub struct ProductFile {
+    /// Its name.
+    pub name: String,
+    /// Its media type.
+    pub media_type: &'static str,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A page of the ledger, newest first.
+pub struct LedgerPage {
+    /// The lines.
+    pub lines: Vec<LedgerLine>,
+    /// How many entries there are.
+    pub total: u64,
+    /// The newest signed checkpoint.
+    pub checkpoint: String,
+    /// The position to ask for next, if there are older entries.
+    pub older: Option<u64>,
+}
+
+/// A line of the ledger.
+pub struct LedgerLine {
+    /// Position.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who: a person, or Sluice itself.
+    pub actor: Option<PersonId>,
+    /// What, in a few words.
+    pub summary: Text,
+    /// The entry as it stands in the log.
+    pub json: String,
+}

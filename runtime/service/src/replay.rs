@@ -1,0 +1,57 @@
+//! 重放: a run executed again inside the domain reproduces its answer before noise.
+//! Nobody sees a number: two keyed commitments are compared.
+
+use sluice_domain::{Refusal, id::RunId, state::DemoDomain, text};
+use sluice_gate::route_a::PreNoise;
+
+use crate::{Service, run::Fault};
+
+/// What a replay found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Replayed {
+    /// The same answer before noise.
+    Same,
+    /// Another answer: the host, the guest or the snapshot is not what it was.
+    Different,
+}
+
+impl Service {
+    /// Executes `run` again and compares commitments. No noise is drawn.
+    ///
+    /// # Errors
+    /// `run.no-replay` when there is no pre-noise answer to compare with.
+    pub async fn replay(&self, run: &RunId) -> Result<Replayed, Refusal> {
+        self.replay_answer(run).await.map(|(found, _)| found)
+    }
+
+    /// The answer before noise of a demo run over public data, for measuring an
+    /// attacker's advantage. Takes the proof that this is a demo domain.
+    ///
+    /// # Errors
+    /// As [`Service::replay`]; `run.no-replay` also when the answers differ.
+    pub async fn demo_answer(&self, _demo: &DemoDomain, run: &RunId) -> Result<PreNoise, Refusal> {
+        match self.replay_answer(run).await? {
+            (Replayed::Same, answer) => Ok(answer),
+            (Replayed::Different, _) => Err(no_replay(run)),
+        }
+    }
+
+    async fn replay_answer(&self, run: &RunId) -> Result<(Replayed, PreNoise), Refusal> {
+        let state = self.snapshot().await?;
+        let record = state.run(run).ok_or_else(|| no_replay(run))?;
+        let job = state.job(&record.job).ok_or_else(|| no_replay(run))?;
+        let recorded = record.pre_noise.ok_or_else(|| no_replay(run))?;
+        let granted = state.authorise_run(record)?;
+        let answer = self.answer(&job.contract, &granted, state.rulepack()).await.map_err(|fault| match fault {
+            Fault::Refused(refusal) => refusal,
+            Fault::Host(_) => crate::run::host_fault(),
+        })?;
+        let sums = answer.sums.ok_or_else(|| no_replay(run))?;
+        let same = sums.commitment(&|bytes| self.commit_pre_noise(bytes)) == recorded;
+        Ok((if same { Replayed::Same } else { Replayed::Different }, sums))
+    }
+}
+
+fn no_replay(run: &RunId) -> Refusal {
+    Refusal::refused("run.no-replay", text("这次运行无法重放", "this run cannot be replayed"), text("查看运行记录", "look at the run's record")).at(run.as_str())
+}

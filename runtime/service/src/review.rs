@@ -1,0 +1,171 @@
+//! 合规安全审核: reviewers open a candidate, vote on its bytes, and two of them
+//! make an approval.
+
+use sluice_domain::{
+    Digest, Refusal,
+    approval::{Approval, Vote, vote_message},
+    candidate::Candidate,
+    decide,
+    event::Event,
+    id::RunId,
+    state::{RunState, Stage, State},
+    text,
+};
+use sluice_gate::Quarantined;
+use sluice_vault::ObjectKind;
+use zeroize::Zeroizing;
+
+use crate::{
+    Service, SignedIn, chart,
+    ingest::SYSTEM,
+    pages::{Ballot, Finding, Voted, Weight, Workbench},
+    record::vault_fault,
+};
+
+impl Service {
+    /// Opens a candidate for a reviewer. That it was opened is recorded first.
+    ///
+    /// # Errors
+    /// `review.*`, `account.role`.
+    pub async fn open_candidate(&self, who: &SignedIn, run: &RunId) -> Result<Workbench, Refusal> {
+        let by = &who.person().id;
+        let state = self.snapshot().await?;
+        decide::may_open(&state, by, run)?;
+        if state.run(run).is_some_and(|r| !r.opened_by.contains(by)) {
+            self.record(who.actor(), |state, _| {
+                decide::may_open(state, by, run)?;
+                Ok(Event::CandidateOpened { run: run.clone(), reviewer: by.clone() })
+            })
+            .await?;
+        }
+        let candidate = self.candidate(&state, run)?;
+        workbench(&state, who, run, candidate.for_review())
+    }
+
+    /// Casts a vote. The password unwraps the reviewer's key for this one
+    /// signature. The second approving vote makes the approval.
+    ///
+    /// # Errors
+    /// `review.*`, `account.sign-in`.
+    pub async fn vote(&self, who: &SignedIn, password: Zeroizing<String>, ballot: Ballot) -> Result<Voted, Refusal> {
+        let Ballot { run, seen, decision, comment } = ballot;
+        let key = self.signing_key(who, password).await?;
+        let reviewer = who.person().id.clone();
+        let state = self.snapshot().await?;
+        decide::may_open(&state, &reviewer, &run)?;
+        // The bytes are read back and their commitment recomputed: a changed byte voids the vote.
+        self.candidate(&state, &run)?;
+        self.record(who.actor(), |state, at| {
+            let signature = key.sign(&vote_message(&run, &seen, &reviewer, decision, &comment, at));
+            let vote = Vote { run: run.clone(), candidate: seen, reviewer: reviewer.clone(), decision, comment: comment.clone(), at, signature };
+            decide::record_vote(state, vote)
+        })
+        .await?;
+        self.conclude(&run).await
+    }
+
+    /// Records the approval if the votes make one, and releases if the tick has come.
+    async fn conclude(&self, run: &RunId) -> Result<Voted, Refusal> {
+        let state = self.snapshot().await?;
+        match state.run(run).map(|r| r.stage) {
+            Some(Stage::InReview) => {}
+            Some(Stage::Declined) => return Ok(Voted::Declined),
+            _ => return Err(crate::run::host_fault()),
+        }
+        if Approval::of(&state, run).is_err() {
+            return Ok(Voted::Counted);
+        }
+        self.record(SYSTEM, |state, _| Approval::of(state, run)).await?;
+        match self.release(run).await {
+            Ok(product) => Ok(Voted::Released(product)),
+            Err(refusal) if refusal.code == "release.before-tick" => {
+                let tick = state.run(run).and_then(|r| state.job(&r.job)).map(decide::tick_of);
+                Ok(Voted::ApprovedUntil(tick.unwrap_or_else(Self::now)))
+            }
+            Err(refusal) => Err(refusal),
+        }
+    }
+
+    /// Reads a sealed candidate back; its commitment must be the recorded one.
+    pub(crate) fn candidate(&self, state: &State, run: &RunId) -> Result<Quarantined<Candidate>, Refusal> {
+        let recorded = state.run(run).and_then(|r| r.candidate).ok_or_else(crate::run::host_fault)?;
+        let bytes = self.vault.unseal(ObjectKind::Candidate, run.as_str()).map_err(vault_fault)?;
+        Quarantined::reopen(&bytes, &recorded, &|bytes| self.commit_candidate(bytes))
+    }
+
+    pub(crate) fn commit_candidate(&self, bytes: &[u8]) -> Digest {
+        self.vault.commit("candidate", bytes)
+    }
+
+    /// Approvals whose votes were recorded just before a crash.
+    pub(crate) async fn recover_approvals(&self) -> Result<(), Refusal> {
+        let state = self.snapshot().await?;
+        for run in state.runs().filter(|r| r.stage == Stage::InReview) {
+            if Approval::of(&state, &run.id).is_ok() {
+                self.record(SYSTEM, |state, _| Approval::of(state, &run.id)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn workbench(state: &State, who: &SignedIn, run: &RunId, candidate: &Candidate) -> Result<Workbench, Refusal> {
+    let gone = crate::run::host_fault;
+    let record: &RunState = state.run(run).ok_or_else(gone)?;
+    let job = state.job(&record.job).ok_or_else(gone)?;
+    let agreement = state.agreement(&job.contract.agreement).ok_or_else(gone)?;
+    let needed = state.rulepack().review.votes_needed;
+    let settled = !matches!(record.stage, Stage::InReview);
+    let snapshots = record.snapshots.iter().filter_map(|(dataset, id)| {
+        let snapshot = state.dataset(dataset)?.snapshots.iter().find(|s| s.id == *id)?;
+        Some((dataset.clone(), id.clone(), snapshot.commitment))
+    });
+    let earlier = state.runs().filter(|r| r.id != *run).flat_map(|r| {
+        let same = state.job(&r.job).filter(|j| j.operator == job.operator && j.contract.name == job.contract.name);
+        same.into_iter().flat_map(move |j| r.votes.iter().filter(|v| !v.comment.is_empty()).map(move |v| (j.id.clone(), v.decision, v.comment.clone())))
+    });
+    Ok(Workbench {
+        run: run.clone(),
+        job: job.id.clone(),
+        raw: String::from_utf8(candidate.canonical_bytes()).unwrap_or_default(),
+        commitment: record.candidate.ok_or_else(gone)?,
+        charts: candidate.tables.iter().map(|t| (t.name.clone(), chart::draw(t))).collect(),
+        findings: findings(candidate, job, state)?,
+        candidate: candidate.clone(),
+        contract: job.contract.clone(),
+        contract_digest: job.contract_digest,
+        agreement: agreement.clone(),
+        submitted_by: (job.person.clone(), job.operator.clone()),
+        submitted: job.at,
+        snapshots: snapshots.collect(),
+        charges: record.charges.clone(),
+        my_vote: record.votes.iter().find(|v| v.reviewer == who.person().id).cloned(),
+        votes: (record.votes.len(), needed),
+        decided: settled.then(|| record.votes.clone()),
+        earlier: earlier.collect(),
+        tick: decide::tick_of(job),
+        product: record.product.clone(),
+    })
+}
+
+/// The gate's sentences, and one about what the host cannot show.
+fn findings(candidate: &Candidate, job: &sluice_domain::state::JobState, state: &State) -> Result<Vec<Finding>, Refusal> {
+    let weight = |risk| match risk {
+        sluice_gate::Risk::High => Weight::Risk,
+        sluice_gate::Risk::Medium | sluice_gate::Risk::Note => Weight::Note,
+    };
+    let found = sluice_gate::findings(candidate, &job.contract, state.rulepack())?;
+    let mut found: Vec<_> = found.into_iter().map(|f| Finding { weight: weight(f.risk), text: f.text }).collect();
+    let first_of_its_name = !state.jobs().any(|j| j.id != job.id && j.operator == job.operator && j.contract.name == job.contract.name);
+    if first_of_its_name {
+        found.push(Finding { weight: Weight::Note, text: text("该运营单位首次提交此名称的作业", "the operator's first job of this name") });
+    }
+    found.push(Finding {
+        weight: Weight::Limit,
+        text: text(
+            "以上检查只看本作业：与历史产品的差分比对尚未建立，须由审核专家留意",
+            "these checks see this job alone: comparison with earlier products is not built yet and is the reviewers' to keep in mind",
+        ),
+    });
+    Ok(found)
+}

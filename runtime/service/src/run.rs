@@ -1,0 +1,168 @@
+//! 运行: one run from top to bottom. Charge → compute in isolation → gate → seal →
+//! record. What the operator learns of it before the tick is in `inbox`.
+
+use std::time::Duration;
+
+use sluice_domain::{
+    Refusal,
+    catalogue::{ColumnRole, Level},
+    decide,
+    event::Event,
+    id::{JobId, RunId},
+    state::{GrantedView, Stage},
+    text,
+};
+use sluice_gate::{GateInput, Quarantined, Sensitivity};
+use sluice_vault::ObjectKind;
+
+use crate::{
+    Service,
+    answer::Answer,
+    ingest::SYSTEM,
+    record::{Decided, io_fault, vault_fault},
+};
+
+/// How a run ended, for the bureau.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunEnd {
+    /// A candidate waits for its reviewers.
+    InReview,
+    /// The host failed, or nothing could pass. The charge stands.
+    Void,
+}
+
+/// Why a run produced nothing. Codes only: no text that data could choose.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// A rule said no.
+    Refused(Refusal),
+    /// The host failed at this point.
+    Host(&'static str),
+}
+
+impl Fault {
+    /// A host fault; the cause goes to the bureau's log, not to anybody's answer.
+    pub(crate) fn host(code: &'static str, cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(code, %cause, "the host failed at {code}");
+        Self::Host(code)
+    }
+
+    fn code(&self) -> &str {
+        match self {
+            Self::Refused(refusal) => refusal.code,
+            Self::Host(code) => code,
+        }
+    }
+}
+
+impl Service {
+    /// Runs an accepted job once.
+    ///
+    /// # Errors
+    /// `job.*` when it may not start. What goes wrong later ends the run as void:
+    /// recorded, charged, and told to the operator at the tick as one fixed word.
+    pub async fn run(&self, job: &JobId) -> Result<(RunId, RunEnd), Refusal> {
+        // Record: the charge comes first and is never refunded.
+        let started = self
+            .record(SYSTEM, |state, now| {
+                let job = state.job(job).ok_or_else(|| no_such_job(job))?;
+                let (run, event) = decide::start_run(state, job, now)?;
+                Ok(Decided(run, event))
+            })
+            .await?;
+        let run = started.get().0.clone();
+        let _alive = self.hold(&run)?;
+
+        // Compute, in isolation, within the time the contract reserved.
+        let event = match self.compute(job, &run).await {
+            Ok(event) => event,
+            Err(fault) => Event::RunVoid { run: run.clone(), code: fault.code().to_owned() },
+        };
+
+        // Record how it ended; the candidate was sealed before.
+        let end = if matches!(event, Event::RunFinished { .. }) { RunEnd::InReview } else { RunEnd::Void };
+        self.record(SYSTEM, |_, _| Ok(event.clone())).await?;
+        tracing::info!(run.id = %run, job.id = %job, "run {run} ended");
+        Ok((run, end))
+    }
+
+    async fn compute(&self, job: &JobId, run: &RunId) -> Result<Event, Fault> {
+        let state = self.snapshot().await?;
+        let contract = &state.job(job).ok_or(Fault::Host("job.unknown"))?.contract;
+        let granted = state.authorise_run(state.run(run).ok_or(Fault::Host("run.unknown"))?)?;
+        let wall = Duration::from_secs(u64::from(contract.limits.wall_seconds));
+        let answer = tokio::time::timeout(wall, self.answer(contract, &granted, state.rulepack())).await;
+        let Answer { tabulated, sums, roster_size } = answer.map_err(|_| Fault::Host("run.tick-missed"))??;
+
+        // The commitment lets a replay prove itself without showing a number.
+        let pre_noise = sums.as_ref().map(|s| s.commitment(&|bytes| self.commit_pre_noise(bytes)));
+        let input = GateInput {
+            contract,
+            rulepack: state.rulepack(),
+            roster_size,
+            tabulated,
+            answer: sums,
+            sensitivity: sensitivity(granted.get()),
+        };
+        let cleared = sluice_gate::clear(input)?;
+        let candidate = sluice_gate::quarantine(cleared, job.clone(), run.clone(), contract.product.clone());
+        self.seal_candidate(run, &candidate, pre_noise)
+    }
+
+    fn seal_candidate(&self, run: &RunId, candidate: &Quarantined<sluice_domain::candidate::Candidate>, pre_noise: Option<sluice_domain::Digest>) -> Result<Event, Fault> {
+        let bytes = candidate.canonical_bytes();
+        let commitment = self.commit_candidate(&bytes);
+        let sealed_object =
+            self.vault.seal(ObjectKind::Candidate, run.as_str(), &bytes).map_err(vault_fault)?;
+        Ok(Event::RunFinished { run: run.clone(), candidate: commitment, pre_noise, sealed_object })
+    }
+
+    pub(crate) fn commit_pre_noise(&self, bytes: &[u8]) -> sluice_domain::Digest {
+        self.vault.commit("pre-noise", bytes)
+    }
+
+    /// Takes the run's lock file: whoever holds it is executing the run.
+    pub(crate) fn hold(&self, run: &RunId) -> Result<std::fs::File, Refusal> {
+        let file = std::fs::File::create(self.home.run_lock(run)).map_err(|e| io_fault("run.lock", &e))?;
+        file.try_lock().map_err(|_| {
+            Refusal::refused("run.busy", text("运行正在进行", "the run is under way"), text("等待其结束", "wait for it to end")).at(run.as_str())
+        })?;
+        Ok(file)
+    }
+
+    /// Runs that were interrupted end as void; their charge stands (gate.md §4.8).
+    pub(crate) async fn recover_runs(&self) -> Result<(), Refusal> {
+        let state = self.snapshot().await?;
+        for run in state.runs().filter(|r| r.stage == Stage::Started) {
+            if let Ok(_held) = self.hold(&run.id) {
+                let id = run.id.clone();
+                self.record(SYSTEM, |state, _| {
+                    let still = state.run(&id).is_some_and(|r| r.stage == Stage::Started);
+                    let code = "run.interrupted".to_owned();
+                    if still { Ok(Event::RunVoid { run: id.clone(), code }) } else { Err(host_fault()) }
+                })
+                .await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A view with a column of the highest level (other than the unit's own id, which
+/// no table publishes) is held to the stricter threshold.
+fn sensitivity(views: &[GrantedView]) -> Sensitivity {
+    let highest = |view: &GrantedView| {
+        let granted = view.view.columns.iter().filter_map(|name| view.entry.column(name));
+        granted.into_iter().any(|c| c.level == Level::L4 && c.role != ColumnRole::Unit)
+    };
+    if views.iter().any(highest) { Sensitivity::Sensitive } else { Sensitivity::Ordinary }
+}
+
+pub(crate) fn no_such_job(job: &JobId) -> Refusal {
+    Refusal::refused("job.unknown", text("没有这个作业", "there is no such job"), text("查看作业列表", "look at the job list")).at(job.as_str())
+}
+
+/// The host failed in a way that says nothing about data.
+pub(crate) fn host_fault() -> Refusal {
+    Refusal::failed("host.fault", text("主机内部故障", "the host failed"), text("联系主管部门", "tell the bureau"))
+}

@@ -1,0 +1,139 @@
+//! 提交作业: a job file and its guest become a frozen, signed contract. Nothing
+//! here reads a row, so every refusal may be told in full.
+
+use std::collections::BTreeMap;
+
+use sluice_domain::{
+    Digest, Kind, Refusal,
+    contract::{Contract, ContractInput, Dimension, JobFile, TableFile},
+    decide::{self, Resolved},
+    event::{Event, job_message},
+    id::JobId,
+    person::Role,
+    rulepack::RulePack,
+    state::{GrantedView, State},
+    text,
+};
+use sluice_vault::ObjectKind;
+use sluice_worker::InspectLimits;
+use zeroize::Zeroizing;
+
+use crate::{
+    Service, SignedIn,
+    record::{Decided, vault_fault},
+};
+
+/// Most bytes of a job file.
+const JOB_FILE_MAX: usize = 256 * 1024;
+
+impl Service {
+    /// Takes a job in: parse → resolve → freeze → sign → record.
+    ///
+    /// # Errors
+    /// `job.*`, `sql.*`, `guest.*`, `agreement.*` with place and next step. A
+    /// refusal is recorded, too.
+    pub async fn submit(&self, who: &SignedIn, password: Zeroizing<String>, job_toml: &str, guest: Option<&[u8]>) -> Result<JobId, Refusal> {
+        let by = who.person().id.clone();
+        decide::require(&self.snapshot().await?, &by, &[Role::Operator])?;
+        let key = self.signing_key(who, password).await?;
+        let state = self.snapshot().await?;
+        let decided = async {
+            let contract = self.freeze(&state, who, job_toml, guest)?;
+            let signature = key.sign(&job_message(&contract.digest(), &by));
+            if let (Some(bytes), Some(digest)) = (guest, contract.guest) {
+                self.keep_guest(&digest, bytes)?;
+            }
+            self.record(who.actor(), |state, now| {
+                let (job, event) = decide::accept_job(state, &by, contract.clone(), signature, now)?;
+                Ok(Decided(job, event))
+            })
+            .await
+        };
+        match decided.await {
+            Ok(recorded) => Ok(recorded.get().0.clone()),
+            Err(refusal) => {
+                let name = JobFile::parse(job_toml).map(|f| f.job.name).unwrap_or_default();
+                let operator = who.person().org.clone();
+                let guest = guest.map(Digest::of);
+                let code = refusal.code.to_owned();
+                self.record(who.actor(), |_, _| {
+                    Ok(Event::JobRefused { operator: operator.clone(), name: name.clone(), guest, code: code.clone() })
+                })
+                .await?;
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The contract that `job_toml` would become: what it promises and what it
+    /// costs, before anything is submitted.
+    ///
+    /// # Errors
+    /// As [`Service::submit`].
+    pub async fn quote(&self, who: &SignedIn, job_toml: &str, guest: Option<&[u8]>) -> Result<Contract, Refusal> {
+        self.freeze(&self.snapshot().await?, who, job_toml, guest)
+    }
+
+    fn freeze(&self, state: &State, who: &SignedIn, job_toml: &str, guest: Option<&[u8]>) -> Result<Contract, Refusal> {
+        if job_toml.len() > JOB_FILE_MAX {
+            return Err(Refusal::new(Kind::Usage, "job.too-large", text("作业文件过大", "the job file is too large"), text("作业文件不得超过 256 KiB", "a job file has 256 KiB at most")));
+        }
+        let file = JobFile::parse(job_toml)?;
+        let granted = state.authorise(&file.job.agreement, Self::now())?;
+        let theirs = state.agreement(&file.job.agreement).is_some_and(|a| a.agreement.operator == who.person().org);
+        if !theirs {
+            return Err(Refusal::refused(
+                "agreement.unknown",
+                text("没有这份授权协议", "there is no such agreement"),
+                text("请向主管部门查询授权协议", "ask the bureau about the agreement"),
+            )
+            .at(file.job.agreement.as_str()));
+        }
+        let rules = state.rulepack();
+        let memory = u64::from(file.limits.memory_mib.unwrap_or(rules.limits.memory_mib)) << 20;
+        let guest = guest.map(|bytes| sluice_worker::inspect(bytes, inspect_limits(memory, rules)).map(|i| i.digest())).transpose()?;
+        let resolved = resolve(granted.get(), &file, guest)?;
+        decide::freeze(file, resolved, rules)
+    }
+
+    fn keep_guest(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Refusal> {
+        let name = digest.to_string();
+        if !self.vault.contains(ObjectKind::Guest, &name) {
+            self.vault.seal(ObjectKind::Guest, &name, bytes).map_err(vault_fault)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a guest is held to before it is compiled.
+pub(crate) fn inspect_limits(memory_bytes: u64, rules: &RulePack) -> InspectLimits {
+    InspectLimits { bytes_max: rules.limits.guest_bytes_max, memory_bytes }
+}
+
+/// Looks every name of the job file up in the authorised views' public schemas.
+fn resolve(views: &[GrantedView], file: &JobFile, guest: Option<Digest>) -> Result<Resolved, Refusal> {
+    let (mut inputs, mut dimensions) = (BTreeMap::new(), BTreeMap::<String, Dimension>::new());
+    for (name, input) in &file.inputs {
+        let plan = sluice_view::plan_input(views, &input.sql).map_err(|r| place(r, &format!("inputs.{name}.sql")))?;
+        if let Some(view) = views.iter().find(|v| v.id == plan.view) {
+            let columns = sluice_view::view_schema(view)?;
+            dimensions.extend(columns.iter().filter_map(|c| c.dimension()).map(|d| (d.name.clone(), d.clone())));
+        }
+        inputs.insert(name.clone(), ContractInput { sql: input.sql.clone(), columns: plan.columns });
+    }
+    let mut tabulations = BTreeMap::new();
+    for table in &file.tables {
+        if let TableFile::C { name, sql, .. } = table {
+            let plan = sluice_view::plan_table(views, sql).map_err(|r| place(r, &format!("table.{name}.sql")))?;
+            tabulations.insert(name.clone(), plan);
+        }
+    }
+    Ok(Resolved { inputs, dimensions, tabulations, guest })
+}
+
+fn place(refusal: Refusal, field: &str) -> Refusal {
+    match refusal.place.clone() {
+        Some(inner) => refusal.at(format!("{field}: {inner}")),
+        None => refusal.at(field),
+    }
+}

@@ -1,0 +1,381 @@
+//! The command line: verbs in the user's nouns.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use sluice_domain::{
+    Lang,
+    approval::Decision,
+    id::{JobId, OrgId, PersonId, ProductId, RunId},
+    person::Role,
+};
+
+/// 数闸 Sluice：公共数据授权运营的隐私计算沙箱。原始数据包不得导出。
+/// A privacy-preserving computation sandbox: code comes in, only reviewed products go out.
+#[derive(Debug, Parser)]
+#[command(name = "sluice", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// 以 JSON 输出数据 · print data as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// 语言 · language of messages
+    #[arg(long, global = true, value_enum, default_value = "zh", env = "SLUICE_LANG")]
+    pub(crate) lang: LangArg,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LangArg {
+    Zh,
+    En,
+}
+
+impl From<LangArg> for Lang {
+    fn from(arg: LangArg) -> Self {
+        match arg {
+            LangArg::Zh => Self::Zh,
+            LangArg::En => Self::En,
+        }
+    }
+}
+
+/// Which domain, and how it is unlocked.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DomainArgs {
+    /// 域的文件夹 · the domain's folder
+    #[arg(long, env = "SLUICE_DOMAIN", default_value = "sluice-domain")]
+    pub(crate) domain: PathBuf,
+    /// 主密钥文件 · file with the key-encryption key
+    #[arg(long, env = "SLUICE_KEY_FILE", default_value = "sluice.key")]
+    pub(crate) key_file: PathBuf,
+}
+
+/// Who acts.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ActorArgs {
+    #[command(flatten)]
+    pub(crate) domain: DomainArgs,
+    /// 账号 · the account that acts
+    #[arg(long = "as", env = "SLUICE_AS")]
+    pub(crate) actor: PersonId,
+    /// 口令文件 · file with its password
+    #[arg(long, env = "SLUICE_PASSWORD_FILE")]
+    pub(crate) password_file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// 建域 · make a domain and its first account
+    Init(InitArgs),
+    /// 人员 · people
+    #[command(subcommand)]
+    Person(PersonCommand),
+    /// 数据 · data
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// 授权协议 · agreements
+    #[command(subcommand)]
+    Agreement(AgreementCommand),
+    /// 客体组件 · guests
+    #[command(subcommand)]
+    Guest(GuestCommand),
+    /// 作业 · jobs
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// 运行 · runs
+    #[command(subcommand)]
+    Run(RunCommand),
+    /// 审核 · reviews
+    #[command(subcommand)]
+    Review(ReviewCommand),
+    /// 数据产品 · products
+    #[command(subcommand)]
+    Product(ProductCommand),
+    /// 出域凭证 · receipts
+    #[command(subcommand)]
+    Receipt(ReceiptCommand),
+    /// 审计日志 · the ledger
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// 运营台 · serve the console
+    Serve(ServeArgs),
+    /// 自检 · which layers of isolation this host has
+    Doctor,
+    /// 演示：真实数据走完全程，并拦住攻击 · the whole way on real data, and attacks stopped
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    #[command(flatten)]
+    pub(crate) domain: DomainArgs,
+    /// 域名称 · name of the domain
+    #[arg(long, default_value = "city")]
+    pub(crate) name: String,
+    /// 主管部门首个账号 · the bureau's first account
+    #[arg(long)]
+    pub(crate) admin: PersonId,
+    /// 其口令文件 · file with its password
+    #[arg(long)]
+    pub(crate) password_file: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum PersonCommand {
+    /// 登记账号 · enrol a person
+    Add {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 新账号 · the new account
+        id: PersonId,
+        /// 姓名 · name
+        #[arg(long)]
+        name: String,
+        /// 单位 · organisation
+        #[arg(long)]
+        org: OrgId,
+        /// 角色 · role
+        #[arg(long, value_enum)]
+        role: RoleArg,
+        /// 新账号的口令文件 · file with the new account's password
+        #[arg(long)]
+        new_password_file: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum RoleArg {
+    Bureau,
+    Provider,
+    Operator,
+    Reviewer,
+    Auditor,
+}
+
+impl From<RoleArg> for Role {
+    fn from(arg: RoleArg) -> Self {
+        match arg {
+            RoleArg::Bureau => Self::Bureau,
+            RoleArg::Provider => Self::Provider,
+            RoleArg::Operator => Self::Operator,
+            RoleArg::Reviewer => Self::Reviewer,
+            RoleArg::Auditor => Self::Auditor,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DataCommand {
+    /// 归集：CSV 或 Parquet 入库 · take in a CSV or Parquet file
+    Ingest {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 目录文件 · catalogue file
+        #[arg(long)]
+        catalogue: PathBuf,
+        /// 数据文件 · data file
+        source: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgreementCommand {
+    /// 签订 · sign an agreement
+    Sign {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 协议文件 · agreement file
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GuestCommand {
+    /// 检查组件的导入、导出与接口 · check a component's imports, exports and ABI
+    Check {
+        /// 组件 · the component
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobCommand {
+    /// 报价：合约与隐私代价，不提交 · the contract and its cost, without submitting
+    Quote(JobFileArgs),
+    /// 提交并运行 · submit and run
+    Submit(JobFileArgs),
+    /// 本单位的作业 · your jobs
+    List {
+        #[command(flatten)]
+        actor: ActorArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct JobFileArgs {
+    #[command(flatten)]
+    pub(crate) actor: ActorArgs,
+    /// 作业文件 · job file
+    pub(crate) file: PathBuf,
+    /// 客体组件，默认为作业文件所写 · guest component, by default the one the job file names
+    #[arg(long)]
+    pub(crate) guest: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunCommand {
+    /// 运行已受理而未运行的作业 · run an accepted job that has not run
+    Start {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 作业 · the job
+        job: JobId,
+    },
+    /// 域内重放，比对噪声前结果的承诺 · run again inside the domain and compare commitments
+    Replay {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 运行 · the run
+        run: RunId,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReviewCommand {
+    /// 待审候选 · what waits for you
+    List {
+        #[command(flatten)]
+        actor: ActorArgs,
+    },
+    /// 打开候选 · open a candidate
+    Show {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 运行 · the run
+        run: RunId,
+    },
+    /// 投票 · vote
+    Vote {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 运行 · the run
+        run: RunId,
+        /// 决定 · the decision
+        #[arg(long, value_enum)]
+        decision: DecisionArg,
+        /// 意见，退回与驳回必填 · comment, required on return and reject
+        #[arg(long, default_value = "")]
+        comment: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum DecisionArg {
+    Approve,
+    Return,
+    Reject,
+}
+
+impl From<DecisionArg> for Decision {
+    fn from(arg: DecisionArg) -> Self {
+        match arg {
+            DecisionArg::Approve => Self::Approve,
+            DecisionArg::Return => Self::Return,
+            DecisionArg::Reject => Self::Reject,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProductCommand {
+    /// 产品目录 · the products you may see
+    List {
+        #[command(flatten)]
+        actor: ActorArgs,
+    },
+    /// 取走文件 · take a product's files
+    Fetch {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 产品 · the product
+        product: ProductId,
+        /// 放到哪里 · where to put them
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// 出域已通过且到时的产品 · release what is approved and due
+    Release {
+        #[command(flatten)]
+        actor: ActorArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReceiptCommand {
+    /// 离线校验凭证与同目录文件 · check a receipt and the files beside it, offline
+    Verify {
+        /// 凭证 · the receipt
+        file: PathBuf,
+        /// 域的公钥（十六进制）· the domain's public key in hex
+        #[arg(long)]
+        key: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// 导出日志 · export the ledger
+    Export {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 导出到 · file to write
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// 离线核验导出的日志 · verify an exported ledger, offline
+    Verify {
+        /// 导出文件 · the export
+        file: PathBuf,
+        /// 域的公钥（十六进制）· the domain's public key in hex
+        #[arg(long)]
+        key: Option<String>,
+        /// 载有旧检查点的凭证 · a receipt that pins an older checkpoint
+        #[arg(long)]
+        receipt: Option<PathBuf>,
+    },
+    /// 由产品追溯到来源 · walk from a product to its sources
+    Trace {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 产品 · the product
+        product: ProductId,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) domain: DomainArgs,
+    /// 监听地址 · address to listen on
+    #[arg(long, default_value = "127.0.0.1:8043")]
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// 演示域的文件夹，默认为临时文件夹 · folder of the demo domain, temporary by default
+    pub(crate) folder: Option<PathBuf>,
+    /// 数据文件 · the RAND HIE file
+    #[arg(long, default_value = "tests/data/randhie.parquet")]
+    pub(crate) data: PathBuf,
+    /// 编译好的客体 · folder of the built guests
+    #[arg(long, default_value = "target/guests")]
+    pub(crate) guests: PathBuf,
+    /// 结束后不启动运营台 · end without serving the console
+    #[arg(long)]
+    pub(crate) no_serve: bool,
+    /// 运营台监听地址 · address of the console
+    #[arg(long, default_value = "127.0.0.1:8043")]
+    pub(crate) listen: SocketAddr,
+}

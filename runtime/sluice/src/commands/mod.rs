@@ -1,0 +1,105 @@
+//! One file per noun. Each opens the domain, calls one verb, prints.
+
+mod audit;
+mod data;
+mod guest;
+mod init;
+mod job;
+mod product;
+mod review;
+pub(crate) mod serve;
+
+use std::path::Path;
+
+use anyhow::Context;
+use sluice_domain::{Kind, Refusal, text};
+use sluice_service::{Kek, Programs, Service, SignedIn};
+use zeroize::Zeroizing;
+
+use crate::{
+    args::{ActorArgs, Cli, Command, DomainArgs},
+    output::Output,
+};
+
+/// Why a command failed.
+#[derive(Debug)]
+pub enum Failure {
+    /// A clear no.
+    Refusal(Refusal),
+    /// Something else broke.
+    Other(anyhow::Error),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refusal(refusal)
+    }
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// Carries the command out.
+pub(crate) async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
+    match cli.command {
+        Command::Init(args) => init::init(args, output).await,
+        Command::Person(command) => init::person(command, output).await,
+        Command::Data(command) => data::data(command, output).await,
+        Command::Agreement(command) => data::agreement(command, output).await,
+        Command::Guest(command) => guest::guest(command, output),
+        Command::Job(command) => job::job(command, output).await,
+        Command::Run(command) => job::run(command, output).await,
+        Command::Review(command) => review::review(command, output).await,
+        Command::Product(command) => product::product(command, output).await,
+        Command::Receipt(command) => product::receipt(&command, output),
+        Command::Audit(command) => audit::audit(command, output).await,
+        Command::Serve(args) => serve::serve(args, output).await,
+        Command::Doctor => guest::doctor(output),
+        Command::Demo(args) => crate::demo::demo(args, output).await,
+    }
+}
+
+/// Opens the domain.
+pub(crate) async fn open(args: &DomainArgs) -> Result<Service, Failure> {
+    let kek = Kek::from_file(&args.key_file).map_err(Refusal::from)?;
+    Ok(Service::open(&args.domain, kek, Programs::beside_current_exe().map_err(|e| e.refusal())?).await?)
+}
+
+/// Opens the domain and signs the actor in.
+pub(crate) async fn open_as(args: &ActorArgs) -> Result<(Service, SignedIn), Failure> {
+    let service = open(&args.domain).await?;
+    let signed_in = service.sign_in(args.actor.as_str(), password(&args.password_file)?).await?;
+    Ok((service, signed_in))
+}
+
+/// Reads a password from a file; never from a flag.
+pub(crate) fn password(file: &Path) -> Result<Zeroizing<String>, Failure> {
+    let text = Zeroizing::new(std::fs::read_to_string(file).map_err(|_| unreadable(file))?);
+    Ok(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+/// Reads a text file the person named.
+pub(crate) fn read_text(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|_| unreadable(file).into())
+}
+
+/// Reads a file the person named.
+pub(crate) fn read_bytes(file: &Path) -> Result<Vec<u8>, Failure> {
+    std::fs::read(file).map_err(|_| unreadable(file).into())
+}
+
+fn unreadable(file: &Path) -> Refusal {
+    Refusal::new(Kind::Usage, "file.unreadable", text("文件不存在或无法读取", "the file is missing or cannot be read"), text("检查路径与权限", "check the path and its permissions"))
+        .at(file.display().to_string())
+}
+
+/// Writes a new file.
+pub(crate) fn write_new(file: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    use std::io::Write;
+    let mut out = std::fs::File::create_new(file).with_context(|| format!("{}", file.display()))?;
+    out.write_all(bytes).with_context(|| format!("{}", file.display()))?;
+    Ok(())
+}

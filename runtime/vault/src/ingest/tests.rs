@@ -1,0 +1,254 @@
+//! Whole ingests, from file to staged snapshot, and what a refused one leaves: nothing.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc};
+
+use parquet::arrow::ArrowWriter;
+use sluice_domain::Lang;
+use sluice_rows::arrow::{
+    array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray},
+    record_batch::RecordBatch,
+};
+use tempfile::TempDir;
+
+use super::*;
+use crate::vault::tests::new_vault;
+
+/// A catalogue entry with a column of every type.
+pub(crate) fn entry() -> CatalogueEntry {
+    CatalogueEntry::parse(&format!(
+        "{HEAD}unit = 'person'\n{}",
+        [
+            ("person", "int", "role = 'unit'"),
+            ("district", "text", "role = 'dimension'\ncodes = [{value='N',label='n'},{value='S',label='s'}]"),
+            ("cost", "float", "nullable = true"),
+            ("note", "text", "nullable = true"),
+            ("insured", "bool", ""),
+            ("seen", "date", "nullable = true"),
+            ("visits", "int", "nullable = true"),
+            ("share", "float", ""),
+        ]
+        .map(|(name, kind, more)| format!(
+            "[[column]]\nname = '{name}'\ntitle = 't'\ntype = '{kind}'\nlevel = 'L2'\n{more}\n"
+        ))
+        .concat()
+    ))
+    .unwrap()
+}
+
+/// The part of a catalogue file that no test here looks at.
+pub(crate) const HEAD: &str = "[dataset]\nid = 'claims'\ntitle = 't'\nsystem = 's'\nformat = 'f'\nprovider = 'p'\n\
+    sharing = 'unconditional'\nopening = 'unconditional'\nprovision = 'p'\ncycle = 'c'\nterm = 't'\n";
+
+const HEADER: &str = "person,district,cost,note,insured,seen,visits,share\n";
+const ROWS: &str = "7,N,0.1,\"a, \"\"b\"\"\",true,2024-02-29,3,0.5\n\
+                    -2,S,,,FALSE,,,-0\n\
+                    7,N,NaN,中文,false,1969-12-31,-9223372036854775808,1e-300\n\
+                    9,S,inf,x,true,1970-01-01,0,2\n";
+
+fn rows() -> Vec<(&'static str, ArrayRef)> {
+    vec![
+        // Not in the catalogue's order, on purpose.
+        ("share", Arc::new(Float64Array::from(vec![0.5, -0.0, 1e-300, 2.0]))),
+        ("visits", Arc::new(Int64Array::from(vec![Some(3), None, Some(i64::MIN), Some(0)]))),
+        ("person", Arc::new(Int64Array::from(vec![7, -2, 7, 9]))),
+        ("district", Arc::new(StringArray::from(vec!["N", "S", "N", "S"]))),
+        ("cost", Arc::new(Float64Array::from(vec![Some(0.1), None, Some(f64::NAN), Some(f64::INFINITY)]))),
+        ("note", Arc::new(StringArray::from(vec![Some("a, \"b\""), None, Some("中文"), Some("x")]))),
+        ("insured", Arc::new(BooleanArray::from(vec![true, false, false, true]))),
+        ("seen", Arc::new(Date32Array::from(vec![Some(19_782), None, Some(-1), Some(0)]))),
+    ]
+}
+
+fn put(dir: &TempDir, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    let path = dir.path().join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+pub(crate) fn put_parquet(dir: &TempDir, name: &str, columns: Vec<(&str, ArrayRef)>) -> PathBuf {
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    put(dir, name, writer.into_inner().unwrap())
+}
+
+pub(crate) fn snap(n: u64) -> SnapshotId {
+    SnapshotId::numbered(n)
+}
+
+fn stage(vault: &Vault, path: &Path, n: u64) -> Result<Staged, Refusal> {
+    vault.stage(&entry(), path, &snap(n), &mut |_, _| {})
+}
+
+/// Every file under the vault but the keyring.
+fn files(dir: &TempDir) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![dir.path().join("vault")];
+    while let Some(folder) = folders.pop() {
+        for item in fs::read_dir(folder).unwrap() {
+            let path = item.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { found.push(path) }
+        }
+    }
+    found.retain(|path| !path.ends_with("keyring"));
+    found
+}
+
+#[test]
+fn csv_and_parquet_of_the_same_data_give_the_same_commitment() {
+    let (dir, vault) = new_vault();
+    let mut heard = Vec::new();
+    let csv = put(&dir, "a.csv", format!("\u{feff}{HEADER}{ROWS}"));
+    let csv = vault.stage(&entry(), &csv, &snap(1), &mut |done, total| heard.push((done, total))).unwrap();
+    let parquet = put_parquet(&dir, "a.parquet", rows());
+    let parquet = vault.stage(&entry(), &parquet, &snap(2), &mut |done, total| heard.push((done, total))).unwrap();
+    assert_eq!(heard, [(4, 0), (4, 4)]);
+    assert_eq!((csv.rows, csv.roster_size), (4, 3));
+    assert_eq!((parquet.rows, parquet.roster_size, parquet.commitment), (4, 3, csv.commitment));
+    assert_ne!(parquet.sealed_file, csv.sealed_file);
+
+    // One bit of one value, one null, one order within a unit: another commitment.
+    let other = [
+        ROWS.replace("0.1,", "0.10000000000000002,"),
+        ROWS.replace("-0\n", "0\n"),
+        ROWS.replace(",x,", ",,"),
+        ROWS.replace("-2,S", "-3,S"),
+        ROWS.replace("2024-02-29,3", "2024-02-29,4"),
+        ROWS.replace("1969-12-31", "2024-02-29").replacen("2024-02-29", "1969-12-31", 1),
+    ];
+    for (n, text) in other.iter().enumerate() {
+        let path = put(&dir, "b.csv", format!("{HEADER}{text}"));
+        assert_ne!(stage(&vault, &path, n as u64 + 10).unwrap().commitment, csv.commitment, "{n}");
+    }
+    let (_other_dir, other) = new_vault();
+    let path = put(&dir, "a.csv", format!("{HEADER}{ROWS}"));
+    assert_ne!(stage(&other, &path, 1).unwrap().commitment, csv.commitment);
+}
+
+#[test]
+fn a_refused_file_is_named_by_row_and_column_and_leaves_nothing() {
+    let (dir, vault) = new_vault();
+    let row = |bad: &str| format!("{HEADER}{ROWS}{bad}\n");
+    let long = "x".repeat(TEXT_BYTES_MAX + 1);
+    let cases = [
+        (row("SECRET,N,1,n,true,,1,1"), "ingest.unreadable-value", "row 5, column person"),
+        (row(",N,1,n,true,,1,1"), "ingest.missing-value", "row 5, column person"),
+        (row("1,SECRET,1,n,true,,1,1"), "ingest.unknown-code", "row 5, column district"),
+        (row("1,N,SECRET,n,true,,1,1"), "ingest.unreadable-value", "row 5, column cost"),
+        (row("1,N,8123e999,n,true,,1,1"), "ingest.lossy-value", "row 5, column cost"),
+        (row("1,N,9007199254740993,n,true,,1,1"), "ingest.lossy-value", "row 5, column cost"),
+        (row(&format!("1,N,1,{long},true,,1,1")), "ingest.text-too-long", "row 5, column note"),
+        (row("1,N,1,n,SECRET,,1,1"), "ingest.unreadable-value", "row 5, column insured"),
+        (row("1,N,1,n,true,2023-02-29,1,1"), "ingest.unreadable-value", "row 5, column seen"),
+        (row("1,N,1,n,true,,1.5,1"), "ingest.unreadable-value", "row 5, column visits"),
+        (row("1,N,1,n,true,,9223372036854775808,1"), "ingest.unreadable-value", "row 5, column visits"),
+        (row("1,N,1,n,true,,1,nan"), "ingest.missing-value", "row 5, column share"),
+        (row("1,N,1,n,true,,SECRET,\n,N,1,n,true,,1,1"), "ingest.unreadable-value", "row 5, column visits"),
+        (row("1,N,1,n,true,,1"), "ingest.row-shape", "row 5"),
+        (row("1,N,1,n,true,,1,1,SECRET"), "ingest.row-shape", "row 5"),
+        (row("1,N,1,n,true,,SECRET,1\n1,N"), "ingest.unreadable-value", "row 5, column visits"),
+        (ROWS.to_owned(), "ingest.header", ""),
+        (HEADER.to_owned(), "ingest.empty", ""),
+        (String::new(), "ingest.header", ""),
+        (format!("extra,{HEADER}"), "ingest.column-unknown", "column extra"),
+        (format!("33020019990101,{HEADER}"), "ingest.column-unknown", "column number 1"),
+        (format!("person,{HEADER}"), "ingest.column-twice", "column person"),
+        (HEADER.replace("note,", ""), "ingest.column-missing", "column note"),
+        (HEADER.replace("person", "Person"), "ingest.column-unknown", "column Person"),
+    ];
+    for (n, (text, code, place)) in cases.into_iter().enumerate() {
+        let path = put(&dir, "a.csv", text);
+        let refusal = stage(&vault, &path, 1).unwrap_err();
+        assert_eq!((refusal.code, refusal.place.as_deref().unwrap_or("")), (code, place), "case {n}");
+        let said = format!("{refusal:?} {refusal} {} {}", refusal.line(Lang::Zh), refusal.line(Lang::En));
+        for secret in ["SECRET", "8123", "9007199254740993", "2023-02-29", "9223372036854775808", "330200", "xxx"] {
+            assert!(!said.contains(secret), "case {n} tells {secret}: {said}");
+        }
+    }
+    let bytes = [HEADER.as_bytes(), b"1,N,1,\xff\xfe,true,,1,1\n"].concat();
+    let refusal = stage(&vault, &put(&dir, "a.csv", bytes), 1).unwrap_err();
+    assert_eq!((refusal.code, refusal.place.as_deref()), ("ingest.text-encoding", Some("row 1, column note")));
+    for (name, code) in [("a.xlsx", "ingest.source-format"), ("a.parquet", "ingest.source-unreadable")] {
+        assert_eq!(stage(&vault, &put(&dir, name, "not this"), 1).unwrap_err().code, code);
+    }
+    assert_eq!(stage(&vault, &dir.path().join("none.csv"), 1).unwrap_err().code, "ingest.source-unreadable");
+    assert_eq!(files(&dir), Vec::<PathBuf>::new());
+    assert_eq!(fs::read_dir(dir.path().join("vault/staging")).unwrap().count(), 0);
+    assert_eq!(vault.staged().unwrap(), []);
+}
+
+#[test]
+fn a_parquet_file_is_held_to_the_same_rules() {
+    let (dir, vault) = new_vault();
+    let with = |name: &str, array: ArrayRef| {
+        let mut columns = rows();
+        columns.retain(|(n, _)| *n != name);
+        columns.push((Box::leak(name.to_owned().into_boxed_str()), array));
+        put_parquet(&dir, "a.parquet", columns)
+    };
+    let floats = |values: [f64; 4]| -> ArrayRef { Arc::new(Float64Array::from(values.to_vec())) };
+    let texts = |values: [&str; 4]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+    let cases: [(&str, ArrayRef, &str, &str); 7] = [
+        ("visits", floats([1.0, 2.0, 8.25, 3.5]), "ingest.lossy-value", "row 3, column visits"),
+        ("visits", floats([1.0, f64::NAN, 8.25, 3.5]), "ingest.lossy-value", "row 2, column visits"),
+        ("person", texts(["1", "2", "3", "4"]), "ingest.column-type", "column person"),
+        ("district", texts(["N", "N", "N", "SECRET"]), "ingest.unknown-code", "row 4, column district"),
+        ("share", floats([1.0, f64::NAN, 1.0, 1.0]), "ingest.missing-value", "row 2, column share"),
+        ("extra", floats([1.0; 4]), "ingest.column-unknown", "column extra"),
+        (
+            "person",
+            Arc::new(Int64Array::from(vec![Some(1), None, Some(1), Some(1)])),
+            "ingest.missing-value",
+            "row 2, column person",
+        ),
+    ];
+    for (name, array, code, place) in cases {
+        let refusal = stage(&vault, &with(name, array), 1).unwrap_err();
+        assert_eq!((refusal.code, refusal.place.as_deref()), (code, Some(place)));
+    }
+    assert_eq!(files(&dir), Vec::<PathBuf>::new());
+    // Whole floats are an int without loss.
+    let base = stage(&vault, &put_parquet(&dir, "b.parquet", rows()), 1).unwrap();
+    let person = stage(&vault, &with("person", floats([7.0, -2.0, 7.0, 9.0])), 2).unwrap();
+    assert_eq!(base.commitment, person.commitment);
+}
+
+#[test]
+fn staged_then_published_or_discarded() {
+    let (dir, vault) = new_vault();
+    let path = put(&dir, "a.csv", format!("{HEADER}{ROWS}"));
+    let (staging, published) = (dir.path().join("vault/staging"), dir.path().join("vault/snapshots"));
+    let staged = stage(&vault, &path, 1).unwrap();
+    stage(&vault, &path, 2).unwrap();
+    assert_eq!(vault.staged().unwrap(), [snap(1), snap(2)]);
+    assert_eq!(fs::read_dir(&published).unwrap().count(), 0);
+    assert_eq!(stage(&vault, &path, 1).unwrap_err().code, "ingest.snapshot-exists");
+
+    let mode = |p: &Path| fs::metadata(p).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&staging.join("snap-000001")), 0o700);
+    assert_eq!(mode(&staging.join("snap-000001/part-0.parquet")), 0o600);
+
+    assert!(matches!(vault.verify_snapshot(&snap(1), &staged.sealed_file), Err(VaultError::Missing { .. })));
+    vault.publish(&snap(1)).unwrap();
+    vault.publish(&snap(1)).unwrap();
+    vault.verify_snapshot(&snap(1), &staged.sealed_file).unwrap();
+    assert!(matches!(vault.verify_snapshot(&snap(1), &Digest::of(b"")), Err(VaultError::Tampered { .. })));
+    assert_eq!(vault.staged().unwrap(), [snap(2)]);
+    assert_eq!(stage(&vault, &path, 1).unwrap_err().code, "ingest.snapshot-exists");
+
+    vault.discard(&snap(2)).unwrap();
+    vault.discard(&snap(2)).unwrap();
+    vault.discard(&snap(1)).unwrap(); // published: stays
+    assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&published).unwrap().count(), 1);
+    assert!(matches!(vault.publish(&snap(2)), Err(VaultError::Missing { .. })));
+
+    // What a crash left.
+    fs::create_dir_all(staging.join(".half-x")).unwrap();
+    fs::write(staging.join(".half-x/part-0.parquet"), b"half").unwrap();
+    stage(&vault, &path, 3).unwrap();
+    assert_eq!(vault.staged().unwrap(), [snap(3)]);
+    vault.sweep().unwrap();
+    assert_eq!(vault.staged().unwrap(), [snap(3)]);
+    assert_eq!(fs::read_dir(&staging).unwrap().count(), 1);
+}

@@ -1,0 +1,186 @@
+//! An authorised view as a table: its own filtered, masked scan behind the barrier.
+//!
+//! DataFusion cannot inline it, for it has no logical plan to show. The scan is put
+//! together here by hand, so no rule of the asking session's planner touches it, in
+//! this order: the snapshot's granted columns → the bureau's row filter → the masks →
+//! leak-proof filters of the asker's → the columns asked for → the barrier.
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use datafusion::{
+    arrow::datatypes::{DataType, Field, Schema, SchemaRef},
+    catalog::Session,
+    common::{
+        Column, DFSchema, DataFusionError, Result, plan_err,
+        tree_node::{Transformed, TreeNode},
+    },
+    datasource::TableProvider,
+    execution::TaskContext,
+    logical_expr::{
+        Expr, TableProviderFilterPushDown, TableType, ident,
+        utils::{conjunction, split_conjunction},
+    },
+    physical_expr::PhysicalExpr,
+    physical_plan::{ExecutionPlan, filter::FilterExec, projection::ProjectionExec},
+};
+use sluice_domain::state::GrantedView;
+use sluice_rows::UNIT_COLUMN;
+
+use crate::{
+    ViewError,
+    barrier::BarrierExec,
+    expression::physical,
+    filter::row_filter,
+    leakproof::is_leakproof,
+    mask::{self, Pseudonyms},
+    schema::{arrow_type, granted_columns, view_schema},
+    sealed::Sealed,
+};
+
+/// A granted view with its snapshot's keys: a table whose last column is the unit's.
+pub(crate) struct AuthorisedView {
+    sealed: Sealed,
+    context: Arc<TaskContext>,
+    /// The granted columns as the snapshot has them, and the unit column.
+    raw: DFSchema,
+    /// The visible columns as masks leave them, and the unit column.
+    visible: SchemaRef,
+    /// One expression over `raw` per field of `visible`.
+    masked: Vec<Expr>,
+    /// Names of columns that are visible as they are.
+    unmasked: BTreeSet<String>,
+    /// The bureau's row filter, made total.
+    filter: Option<Expr>,
+}
+
+impl AuthorisedView {
+    /// Puts a granted view over its opened snapshot.
+    ///
+    /// # Errors
+    /// [`ViewError::Open`] if the agreement's view does not fit the catalogue.
+    pub(crate) fn new(
+        granted: &GrantedView,
+        sealed: Sealed,
+        pseudonyms: &Pseudonyms,
+        context: Arc<TaskContext>,
+    ) -> Result<Self, ViewError> {
+        let columns = granted_columns(granted).map_err(|_| ViewError::Open)?;
+        let unit = Field::new(UNIT_COLUMN, DataType::UInt64, false);
+        let raw = with_unit(columns.iter().map(|(c, _)| Field::new(&c.name, arrow_type(c.kind), true)), &unit);
+        let raw = DFSchema::try_from(raw).map_err(|_| ViewError::Open)?;
+        let visible = view_schema(granted).map_err(|_| ViewError::Open)?;
+        let visible = with_unit(visible.iter().map(|c| Field::new(&c.name, arrow_type(c.kind), true)), &unit);
+        let masked =
+            columns.iter().filter_map(|(c, m)| mask::visible(c, *m, pseudonyms)).chain([ident(UNIT_COLUMN)]).collect();
+        let unmasked = columns.iter().filter(|(_, m)| m.is_none()).map(|(c, _)| c.name.clone()).collect();
+        let filter = row_filter(granted).map_err(|_| ViewError::Open)?;
+        Ok(Self { sealed, context, raw, visible: Arc::new(visible), masked, unmasked, filter })
+    }
+
+    /// The scan behind the barrier: fields `wanted` of the visible schema, in that
+    /// order, of the granted rows that fulfil every one of `filters`.
+    async fn behind_barrier(&self, wanted: &[usize], filters: &[Expr]) -> Result<Arc<dyn ExecutionPlan>> {
+        let asked = conjunction(filters.iter().cloned());
+        let mut visible: BTreeSet<usize> = wanted.iter().copied().collect();
+        for name in asked.iter().flat_map(Expr::column_refs) {
+            visible.insert(self.visible.index_of(&name.name)?);
+        }
+        let masks: Vec<(&Expr, &Field)> = visible
+            .iter()
+            .filter_map(|i| Some((self.masked.get(*i)?, self.visible.fields().get(*i)?.as_ref())))
+            .collect();
+
+        let needed = masks.iter().map(|(e, _)| *e).chain(&self.filter).flat_map(Expr::column_refs);
+        let needed: BTreeSet<usize> =
+            needed.map(|c| self.raw.as_arrow().index_of(&c.name)).collect::<Result<_, _>>()?;
+        let columns: Vec<usize> = needed.into_iter().collect();
+        let read = DFSchema::try_from(self.raw.as_arrow().project(&columns)?)?;
+        let mut plan = self.sealed.scan(Arc::clone(self.raw.inner()), columns, self.prune(asked.as_ref())?).await?;
+
+        if let Some(filter) = &self.filter {
+            plan = Arc::new(FilterExec::try_new(physical(filter, &read)?, plan)?);
+        }
+        let exprs = masks.iter().map(|(e, f)| Ok((physical(e, &read)?, f.name().clone())));
+        plan = Arc::new(ProjectionExec::try_new(exprs.collect::<Result<Vec<_>>>()?, plan)?);
+        let shown = DFSchema::try_from(plan.schema().as_ref().clone())?;
+        if let Some(asked) = &asked {
+            plan = Arc::new(FilterExec::try_new(physical(asked, &shown)?, plan)?);
+        }
+        let output = wanted.iter().map(|i| {
+            let name = self.visible.field(*i).name();
+            Ok((physical(&ident(name.as_str()), &shown)?, name.clone()))
+        });
+        plan = Arc::new(ProjectionExec::try_new(output.collect::<Result<Vec<_>>>()?, plan)?);
+        Ok(Arc::new(BarrierExec::over(plan, Arc::clone(&self.context))))
+    }
+
+    /// What of both filters speaks of raw columns and may be used to skip row groups.
+    fn prune(&self, asked: Option<&Expr>) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let raw = self.raw.as_arrow();
+        let own = self.filter.iter().flat_map(split_conjunction);
+        let asked = asked
+            .into_iter()
+            .flat_map(split_conjunction)
+            .filter(|e| e.column_refs().iter().all(|c| self.unmasked.contains(&c.name)));
+        let parts = own.chain(asked).filter(|e| is_leakproof(e, raw)).cloned();
+        conjunction(parts).map(|e| physical(&e, &self.raw)).transpose()
+    }
+}
+
+fn with_unit(fields: impl Iterator<Item = Field>, unit: &Field) -> Schema {
+    Schema::new(fields.chain([unit.clone()]).collect::<Vec<_>>())
+}
+
+/// The same expression over bare column names.
+fn bare(expr: &Expr) -> Result<Expr> {
+    let bare = expr.clone().transform_down(|e| match e {
+        Expr::Column(c) if c.relation.is_some() => Ok(Transformed::yes(Expr::Column(Column::new_unqualified(c.name)))),
+        other => Ok(Transformed::no(other)),
+    });
+    bare.map(|t| t.data)
+}
+
+#[async_trait]
+impl TableProvider for AuthorisedView {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.visible)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        let support = filters.iter().map(|f| {
+            if is_leakproof(f, &self.visible) {
+                TableProviderFilterPushDown::Exact
+            } else {
+                TableProviderFilterPushDown::Unsupported
+            }
+        });
+        Ok(support.collect())
+    }
+
+    async fn scan(
+        &self,
+        _asker: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let filters = filters.iter().map(bare).collect::<Result<Vec<_>>>()?;
+        if !filters.iter().all(|f| is_leakproof(f, &self.visible)) {
+            return plan_err!("this filter does not pass the barrier");
+        }
+        let all: Vec<usize> = (0..self.visible.fields().len()).collect();
+        let plan = self.behind_barrier(projection.unwrap_or(&all), &filters).await;
+        plan.map_err(|_| DataFusionError::External(Box::new(ViewError::Open)))
+    }
+}
+
+impl fmt::Debug for AuthorisedView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AuthorisedView({} columns, rows withheld)", self.visible.fields().len())
+    }
+}

@@ -1,0 +1,108 @@
+//! Refusals of SQL: the code, the place, and the nearest form that is allowed.
+//!
+//! They speak of the operator's own text and of public names only.
+
+use sluice_domain::{Kind, Refusal, Text, text};
+
+/// Which SQL is being read; it decides what the nearest allowed form is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Input of the inner room.
+    Input,
+    /// A table of route C.
+    Table,
+    /// A view's row filter, written by the bureau.
+    Filter,
+}
+
+impl Form {
+    /// The form that is allowed, as a next step.
+    pub(crate) fn next(self) -> Text {
+        match self {
+            Self::Input => text(
+                "改写为：SELECT 列或表达式 [AS 名称], … FROM 一个授权视图 [WHERE 条件]",
+                "write it as: SELECT columns or expressions [AS name], … FROM one granted view [WHERE condition]",
+            ),
+            Self::Table => text(
+                "改写为：SELECT 维度, …, count(*) | count(DISTINCT 隐私单元列) | count(度量) | sum(度量) | avg(度量) FROM 一个授权视图 [WHERE 维度 = 代码 AND 维度 IN (代码, …)] GROUP BY 维度, …",
+                "write it as: SELECT dimensions, …, count(*) | count(DISTINCT unit column) | count(measure) | sum(measure) | avg(measure) FROM one granted view [WHERE dimension = code AND dimension IN (code, …)] GROUP BY dimensions, …",
+            ),
+            Self::Filter => {
+                text("由主管部门改正协议中视图的 filter", "the bureau corrects the view's filter in the agreement")
+            }
+        }
+    }
+}
+
+/// Longest stretch of the operator's text that a place repeats, in characters.
+const PLACE_CHARS_MAX: usize = 120;
+
+/// A refusal with an explicit next step.
+pub(crate) fn refuse(code: &'static str, place: &str, cause: Text, next: Text) -> Refusal {
+    let place: String = place.chars().take(PLACE_CHARS_MAX).collect();
+    Refusal::new(Kind::Refused, code, cause, next).at(place)
+}
+
+/// A clause or construct that the form does not have.
+pub(crate) fn clause(form: Form, name: &str) -> Refusal {
+    refuse(
+        "sql.clause",
+        name,
+        text(format!("此处不能使用 `{name}`"), format!("`{name}` is not allowed here")),
+        form.next(),
+    )
+}
+
+/// An expression that is not on the list.
+pub(crate) fn expression(form: Form, shown: &str) -> Refusal {
+    let next = match form {
+        Form::Table => form.next(),
+        Form::Input | Form::Filter => text(
+            "可用：列、字面量、比较、AND/OR/NOT、IN、BETWEEN、IS NULL、LIKE、+ - * / %、CASE、CAST、coalesce、nullif、abs",
+            "allowed are: columns, literals, comparisons, AND/OR/NOT, IN, BETWEEN, IS NULL, LIKE, + - * / %, CASE, CAST, coalesce, nullif, abs",
+        ),
+    };
+    refuse("sql.expression", shown, text("此处不能使用该表达式", "this expression is not allowed here"), next)
+}
+
+/// A function that is not on the list.
+pub(crate) fn function(form: Form, name: &str) -> Refusal {
+    let next = match form {
+        Form::Table => form.next(),
+        Form::Input | Form::Filter => text(
+            "可用函数：coalesce、nullif、abs；其余在客体程序内计算",
+            "the functions are coalesce, nullif and abs; compute the rest inside the guest",
+        ),
+    };
+    refuse(
+        "sql.function",
+        name,
+        text(format!("函数 `{name}` 不可用"), format!("the function `{name}` is not available")),
+        next,
+    )
+}
+
+/// Types that do not fit, or a type that is not one of the five.
+pub(crate) fn types(form: Form, shown: &str) -> Refusal {
+    let _ = form;
+    refuse(
+        "sql.type",
+        shown,
+        text("类型不符或不受支持", "the types do not fit or are not supported"),
+        text(
+            "只用整数、浮点、文本、布尔、日期五种类型，必要时显式 CAST",
+            "use int, float, text, bool and date only, with a CAST where needed",
+        ),
+    )
+}
+
+/// A column that the view does not have.
+pub(crate) fn unknown_column(name: &str, known: &[&str]) -> Refusal {
+    let known = known.join(", ");
+    refuse(
+        "sql.unknown-column",
+        name,
+        text(format!("视图中没有列 `{name}`"), format!("the view has no column `{name}`")),
+        text(format!("可用的列：{known}"), format!("the columns are: {known}")),
+    )
+}

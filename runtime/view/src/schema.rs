@@ -1,0 +1,164 @@
+//! The public schema of a view: what an operator may know before any row is read.
+//!
+//! It follows from the agreement and the catalogue alone. A masked column has the
+//! type and the role that the mask leaves it.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use sluice_domain::{
+    Refusal,
+    agreement::Mask,
+    catalogue::{Column, ColumnRole, ColumnType, Key},
+    contract::Dimension,
+    state::GrantedView,
+    text,
+};
+
+use crate::refuse::refuse;
+
+/// One visible column of a view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ViewColumn {
+    /// Name in SQL.
+    pub name: String,
+    /// Name for people.
+    pub title: String,
+    /// Type after the mask.
+    pub kind: ColumnType,
+    /// What it may be used for.
+    pub role: ViewRole,
+}
+
+/// What a visible column may be used for.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ViewRole {
+    /// Names the privacy unit: may be counted with DISTINCT.
+    Unit,
+    /// May stand in GROUP BY, with this declared domain.
+    Dimension(Dimension),
+    /// May be summed and averaged.
+    Measure,
+    /// Readable in the inner room only.
+    Attribute,
+}
+
+impl ViewColumn {
+    /// The declared domain, if it is a dimension.
+    pub fn dimension(&self) -> Option<&Dimension> {
+        match &self.role {
+            ViewRole::Dimension(d) => Some(d),
+            ViewRole::Unit | ViewRole::Measure | ViewRole::Attribute => None,
+        }
+    }
+}
+
+/// The visible columns of a view, in the order the agreement grants them.
+///
+/// # Errors
+/// `view.column` for a column that the catalogue does not have, `view.mask` for a
+/// mask that does not fit its column's type.
+pub fn view_schema(granted: &GrantedView) -> Result<Vec<ViewColumn>, Refusal> {
+    granted_columns(granted)?
+        .into_iter()
+        .filter(|(_, mask)| !matches!(mask, Some(Mask::Drop)))
+        .map(|(column, mask)| visible(column, mask))
+        .collect()
+}
+
+/// The catalogue columns that a view reads, each with its mask: also those that
+/// serve its filter only.
+pub(crate) fn granted_columns(granted: &GrantedView) -> Result<Vec<(&Column, Option<&Mask>)>, Refusal> {
+    let columns = granted.view.columns.iter().map(|name| {
+        let column = granted.entry.column(name).ok_or_else(|| {
+            refuse(
+                "view.column",
+                name,
+                text("目录中没有视图所授权的列", "the catalogue does not have a column that the view grants"),
+                text("由主管部门改正授权协议", "the bureau corrects the agreement"),
+            )
+        })?;
+        Ok((column, granted.view.masks.get(name)))
+    });
+    columns.collect()
+}
+
+fn visible(column: &Column, mask: Option<&Mask>) -> Result<ViewColumn, Refusal> {
+    let of = |kind, role| ViewColumn { name: column.name.clone(), title: column.title.clone(), kind, role };
+    match mask {
+        Some(Mask::Drop | Mask::Pseudonym) => {
+            Ok(of(ColumnType::Text, if column.role == ColumnRole::Unit { ViewRole::Unit } else { ViewRole::Attribute }))
+        }
+        Some(Mask::Bin { from, to, width }) => {
+            if !matches!(column.kind, ColumnType::Int | ColumnType::Float) {
+                return Err(refuse(
+                    "view.mask",
+                    &column.name,
+                    text("只有整数或浮点列可以分箱", "only an int or a float column can be binned"),
+                    text("由主管部门改正授权协议", "the bureau corrects the agreement"),
+                ));
+            }
+            // A missing value has no bin, so a table over it would have a cell outside its domain.
+            let role = if column.nullable {
+                ViewRole::Attribute
+            } else {
+                ViewRole::Dimension(Dimension {
+                    name: column.name.clone(),
+                    title: column.title.clone(),
+                    domain: edges(*from, *to, *width)
+                        .map(|a| (Key::Int(a), format!("{a}–{}", a.saturating_add(*width).min(*to))))
+                        .collect(),
+                })
+            };
+            Ok(of(ColumnType::Int, role))
+        }
+        None => Ok(of(
+            column.kind,
+            match column.role {
+                ColumnRole::Unit => ViewRole::Unit,
+                ColumnRole::Measure => ViewRole::Measure,
+                ColumnRole::Attribute => ViewRole::Attribute,
+                ColumnRole::Dimension => ViewRole::Dimension(Dimension {
+                    name: column.name.clone(),
+                    title: column.title.clone(),
+                    domain: column.codes.iter().map(|c| (c.value.clone(), c.label.clone())).collect(),
+                }),
+            },
+        )),
+    }
+}
+
+/// Lower edges of the bins of `width` that cover `from..to`, ascending.
+pub(crate) fn edges(from: i64, to: i64, width: i64) -> impl Iterator<Item = i64> {
+    std::iter::successors(Some(from), move |a| a.checked_add(width.max(1))).take_while(move |a| *a < to)
+}
+
+/// The arrow type that stands for a plain type, everywhere in this crate.
+pub(crate) fn arrow_type(kind: ColumnType) -> DataType {
+    match kind {
+        ColumnType::Int => DataType::Int64,
+        ColumnType::Float => DataType::Float64,
+        ColumnType::Text => DataType::Utf8,
+        ColumnType::Bool => DataType::Boolean,
+        ColumnType::Date => DataType::Date32,
+    }
+}
+
+/// The plain type of an arrow type, if it is one of the five.
+pub(crate) fn plain_type(kind: &DataType) -> Option<ColumnType> {
+    match kind {
+        DataType::Int64 => Some(ColumnType::Int),
+        DataType::Float64 => Some(ColumnType::Float),
+        DataType::Utf8 => Some(ColumnType::Text),
+        DataType::Boolean => Some(ColumnType::Bool),
+        DataType::Date32 => Some(ColumnType::Date),
+        _ => None,
+    }
+}
+
+/// An arrow schema of named plain columns. All nullable: what a file promises about
+/// missing values is data, and no expression may be simplified by it.
+pub(crate) fn arrow_schema<'a>(columns: impl IntoIterator<Item = (&'a str, ColumnType)>) -> SchemaRef {
+    let fields: Vec<_> = columns.into_iter().map(|(name, kind)| Field::new(name, arrow_type(kind), true)).collect();
+    Arc::new(Schema::new(fields))
+}

@@ -1,0 +1,307 @@
+//! SQL of route C, reduced to {dimensions, measures, filter} (gate.md §3).
+//!
+//! Nothing else of the text survives: the host tabulates what is in the
+//! [`Tabulation`], by its own code, and the SQL is never executed.
+
+use std::collections::BTreeMap;
+
+use datafusion::{
+    common::ScalarValue,
+    logical_expr::{
+        Aggregate as AggregatePlan, BinaryExpr, Expr, LogicalPlan, Operator,
+        expr::{AggregateFunction, AggregateFunctionParams, InList},
+        utils::split_conjunction,
+    },
+};
+use sluice_domain::{
+    Refusal,
+    catalogue::{ColumnRole, ColumnType, Key},
+    contract::{Aggregate, Dimension, MeasureC, Tabulation},
+    state::GrantedView,
+    text,
+};
+
+use crate::{
+    filter::row_filter,
+    parse,
+    refuse::{self, Form, refuse},
+    schema::{ViewColumn, ViewRole, arrow_schema, view_schema},
+    tabulate::slots,
+};
+
+const FORM: Form = Form::Table;
+
+/// Plans a table of route C from its SQL. Pure: reads no data.
+///
+/// # Errors
+/// `sql.*` with the place and the nearest allowed form; `view.*` if the agreement's
+/// own view does not fit the catalogue.
+pub fn plan_table(views: &[GrantedView], sql: &str) -> Result<Tabulation, Refusal> {
+    let (view, statement) = parse::statement(FORM, views, sql)?;
+    let columns = countable(view, view_schema(view)?);
+    row_filter(view)?;
+    let schema = arrow_schema(columns.iter().map(|c| (c.name.as_str(), c.kind)));
+    let plan = parse::resolve(FORM, view, schema, statement)?;
+    let (selected, aggregate) = aggregation(&plan)?;
+    let filter = conditions(&columns, aggregate.input.as_ref())?;
+
+    let mut dimensions: Vec<Dimension> = Vec::new();
+    let mut measures: Vec<MeasureC> = Vec::new();
+    for expr in selected {
+        let (inner, alias) = unalias(expr);
+        let Expr::Column(output) = inner else { return Err(refuse::expression(FORM, &inner.to_string())) };
+        let place = aggregate.schema.index_of_column(output).map_err(|_| refuse::expression(FORM, output.name()))?;
+        if let Some(key) = aggregate.group_expr.get(place) {
+            dimensions.push(grouping(&columns, key, alias)?);
+        } else {
+            let call = aggregate.aggr_expr.get(place.saturating_sub(aggregate.group_expr.len()));
+            measures.push(measure(&columns, call.ok_or_else(|| refuse::expression(FORM, output.name()))?, alias)?);
+        }
+    }
+    for key in &aggregate.group_expr {
+        let dimension = grouping(&columns, key, None)?;
+        if !dimensions.iter().any(|d| d.name == dimension.name) {
+            return Err(refuse(
+                "sql.group-by",
+                &dimension.name,
+                text("GROUP BY 的维度须出现在 SELECT 中", "a dimension of GROUP BY stands in SELECT, too"),
+                FORM.next(),
+            ));
+        }
+    }
+    if measures.is_empty() {
+        return Err(refuse(
+            "sql.measure",
+            "SELECT",
+            text("表中须有至少一个聚合", "a table has at least one aggregate"),
+            FORM.next(),
+        ));
+    }
+    parse::headings(dimensions.iter().map(|d| d.name.as_str()).chain(measures.iter().map(|m| m.name.as_str())))?;
+    if slots(&dimensions).is_none() {
+        return Err(refuse(
+            "sql.cells",
+            "GROUP BY",
+            text("维度组合过多", "the dimensions have too many combinations"),
+            text("减少维度，或改用较粗的代码", "use fewer dimensions, or coarser codes"),
+        ));
+    }
+    Ok(Tabulation { view: view.id.clone(), dimensions, measures, filter })
+}
+
+/// The view's columns, and the unit's even if the view does not show it: a table
+/// may always say how many units it counts.
+fn countable(view: &GrantedView, mut columns: Vec<ViewColumn>) -> Vec<ViewColumn> {
+    let unit = view.entry.columns.iter().find(|c| c.role == ColumnRole::Unit);
+    if let Some(unit) = unit.filter(|u| !columns.iter().any(|c| c.name == u.name)) {
+        columns.push(ViewColumn {
+            name: unit.name.clone(),
+            title: unit.title.clone(),
+            kind: ColumnType::Text,
+            role: ViewRole::Unit,
+        });
+    }
+    columns
+}
+
+/// The SELECT list and the aggregation below it.
+fn aggregation(plan: &LogicalPlan) -> Result<(&[Expr], &AggregatePlan), Refusal> {
+    let LogicalPlan::Projection(projection) = plan else { return Err(refuse::clause(FORM, "SELECT")) };
+    match projection.input.as_ref() {
+        LogicalPlan::Aggregate(aggregate) => Ok((&projection.expr, aggregate)),
+        LogicalPlan::Window(_) => Err(refuse::clause(FORM, "OVER")),
+        _ => Err(refuse(
+            "sql.measure",
+            "SELECT",
+            text("表中须有至少一个聚合", "a table has at least one aggregate"),
+            FORM.next(),
+        )),
+    }
+}
+
+/// An expression without its names, and the heading that the operator gave it. The
+/// planner itself names the star `count(*)`, which is no heading.
+fn unalias(mut expr: &Expr) -> (&Expr, Option<&str>) {
+    let mut heading = None;
+    while let Expr::Alias(alias) = expr {
+        heading = heading.or(Some(alias.name.as_str()).filter(|name| *name != "count(*)"));
+        expr = &alias.expr;
+    }
+    (expr, heading)
+}
+
+fn grouping(columns: &[ViewColumn], key: &Expr, alias: Option<&str>) -> Result<Dimension, Refusal> {
+    let Expr::Column(column) = key else { return Err(refuse::expression(FORM, &key.to_string())) };
+    let dimension = dimension(columns, &column.name)?;
+    if alias.is_some_and(|a| a != dimension.name) {
+        return Err(refuse(
+            "sql.name",
+            alias.unwrap_or_default(),
+            text("维度不能改名", "a dimension keeps its name"),
+            text(format!("去掉 AS，使用 `{}`", dimension.name), format!("drop the AS and use `{}`", dimension.name)),
+        ));
+    }
+    Ok(dimension)
+}
+
+fn dimension(columns: &[ViewColumn], name: &str) -> Result<Dimension, Refusal> {
+    columns.iter().find(|c| c.name == name).and_then(ViewColumn::dimension).cloned().ok_or_else(|| {
+        let known = listed(columns, |c| c.dimension().is_some());
+        refuse(
+            "sql.dimension",
+            name,
+            text(
+                format!("列 `{name}` 没有声明的取值域，不能作维度"),
+                format!("the column `{name}` has no declared domain, so it is no dimension"),
+            ),
+            text(format!("可用的维度：{known}"), format!("the dimensions are: {known}")),
+        )
+    })
+}
+
+fn measure(columns: &[ViewColumn], call: &Expr, alias: Option<&str>) -> Result<MeasureC, Refusal> {
+    let shown = call.to_string();
+    let (call, _) = unalias(call);
+    let Expr::AggregateFunction(AggregateFunction { func, params }) = call else {
+        return Err(refuse::expression(FORM, &shown));
+    };
+    let AggregateFunctionParams { args, distinct, filter, order_by, null_treatment } = params;
+    if filter.is_some() || !order_by.is_empty() || null_treatment.is_some() {
+        return Err(refuse::expression(FORM, &shown));
+    }
+    let [arg] = args.as_slice() else { return Err(refuse::expression(FORM, &shown)) };
+    let named = |aggregate, heading: String, column: Option<&str>| MeasureC {
+        name: alias.map_or(heading, str::to_owned),
+        aggregate,
+        column: column.map(str::to_owned),
+    };
+    match (func.name(), distinct, arg) {
+        // What DataFusion makes of the star.
+        ("count", false, Expr::Literal(ScalarValue::Int64(Some(1)), _)) => {
+            Ok(named(Aggregate::Rows, "count".to_owned(), None))
+        }
+        ("count", true, Expr::Column(c)) => match columns.iter().find(|v| v.name == c.name).map(|v| &v.role) {
+            Some(ViewRole::Unit) => Ok(named(Aggregate::Units, "units".to_owned(), None)),
+            _ => {
+                let unit = listed(columns, |c| c.role == ViewRole::Unit);
+                Err(refuse(
+                    "sql.measure",
+                    &shown,
+                    text("DISTINCT 只能用于统计隐私单元", "DISTINCT counts privacy units only"),
+                    text(format!("使用 count(DISTINCT {unit})"), format!("use count(DISTINCT {unit})")),
+                ))
+            }
+        },
+        ("count", false, Expr::Column(c)) => {
+            measured(columns, &c.name).map(|c| named(Aggregate::Count, format!("count_{c}"), Some(c)))
+        }
+        ("sum", false, Expr::Column(c)) => {
+            measured(columns, &c.name).map(|c| named(Aggregate::Sum, format!("sum_{c}"), Some(c)))
+        }
+        ("avg", false, Expr::Column(c)) => {
+            measured(columns, &c.name).map(|c| named(Aggregate::Mean, format!("avg_{c}"), Some(c)))
+        }
+        ("count" | "sum" | "avg", ..) => Err(refuse::expression(FORM, &shown)),
+        (name, ..) => Err(refuse::function(FORM, name)),
+    }
+}
+
+fn measured<'a>(columns: &'a [ViewColumn], name: &str) -> Result<&'a str, Refusal> {
+    let found = columns.iter().find(|c| c.name == name && c.role == ViewRole::Measure);
+    found.map(|c| c.name.as_str()).ok_or_else(|| {
+        let known = listed(columns, |c| c.role == ViewRole::Measure);
+        refuse(
+            "sql.measure",
+            name,
+            text(format!("列 `{name}` 不是度量"), format!("the column `{name}` is not a measure")),
+            text(format!("可用的度量：{known}"), format!("the measures are: {known}")),
+        )
+    })
+}
+
+fn listed(columns: &[ViewColumn], which: impl Fn(&ViewColumn) -> bool) -> String {
+    let names: Vec<_> = columns.iter().filter(|c| which(c)).map(|c| c.name.as_str()).collect();
+    names.join(", ")
+}
+
+/// The WHERE clause: declared dimensions against codes, joined by AND. Keys come out
+/// in the order of their domain; a dimension named twice keeps what both allow.
+fn conditions(columns: &[ViewColumn], input: &LogicalPlan) -> Result<Vec<(Dimension, Vec<Key>)>, Refusal> {
+    let (predicate, below) = match input {
+        LogicalPlan::Filter(f) => (Some(&f.predicate), f.input.as_ref()),
+        other => (None, other),
+    };
+    if !parse::is_bare_scan(below) {
+        return Err(refuse::clause(FORM, "FROM"));
+    }
+    let mut kept: BTreeMap<String, (Dimension, Vec<Key>)> = BTreeMap::new();
+    for part in predicate.into_iter().flat_map(split_conjunction) {
+        let (name, literals) = condition(part).ok_or_else(|| {
+            refuse(
+                "sql.filter",
+                &part.to_string(),
+                text(
+                    "WHERE 只能是 维度 = 代码 或 维度 IN (代码, …)，以 AND 相连",
+                    "WHERE holds only dimension = code and dimension IN (code, …), joined by AND",
+                ),
+                FORM.next(),
+            )
+        })?;
+        let dimension = dimension(columns, name)?;
+        let wanted = literals.into_iter().map(|l| code(&dimension, l)).collect::<Result<Vec<_>, _>>()?;
+        let (dimension, keys) = kept.entry(dimension.name.clone()).or_insert_with(|| {
+            let all = dimension.domain.iter().map(|(key, _)| key.clone()).collect();
+            (dimension, all)
+        });
+        keys.retain(|key| wanted.contains(key));
+        if keys.is_empty() {
+            return Err(refuse(
+                "sql.filter",
+                &dimension.name,
+                text("WHERE 的条件互相矛盾", "the conditions of WHERE exclude each other"),
+                text("去掉其中一个条件", "drop one of them"),
+            ));
+        }
+    }
+    Ok(kept.into_values().collect())
+}
+
+/// `column = literal`, `literal = column` or `column IN (literals)`.
+fn condition(part: &Expr) -> Option<(&str, Vec<&ScalarValue>)> {
+    match part {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => match (left.as_ref(), right.as_ref()) {
+            (Expr::Column(c), Expr::Literal(v, _)) | (Expr::Literal(v, _), Expr::Column(c)) => Some((&c.name, vec![v])),
+            _ => None,
+        },
+        Expr::InList(InList { expr, list, negated: false }) => {
+            let Expr::Column(c) = expr.as_ref() else { return None };
+            let literals = list.iter().map(|e| match e {
+                Expr::Literal(v, _) => Some(v),
+                _ => None,
+            });
+            Some((&c.name, literals.collect::<Option<_>>()?))
+        }
+        _ => None,
+    }
+}
+
+fn code(dimension: &Dimension, literal: &ScalarValue) -> Result<Key, Refusal> {
+    let key = match literal {
+        ScalarValue::Int64(Some(n)) => Some(Key::Int(*n)),
+        ScalarValue::Utf8(Some(s)) => Some(Key::Text(s.clone())),
+        _ => None,
+    };
+    key.filter(|k| dimension.domain.iter().any(|(known, _)| known == k)).ok_or_else(|| {
+        let known: Vec<_> = dimension.domain.iter().take(50).map(|(key, _)| key.to_string()).collect();
+        let known = known.join(", ");
+        refuse(
+            "sql.code",
+            &dimension.name,
+            text(
+                format!("维度 `{}` 没有代码 `{literal}`", dimension.name),
+                format!("the dimension `{}` has no code `{literal}`", dimension.name),
+            ),
+            text(format!("可用的代码：{known}"), format!("the codes are: {known}")),
+        )
+    })
+}

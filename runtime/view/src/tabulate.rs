@@ -1,0 +1,180 @@
+//! Tabulation: one pass over a view's rows, one accumulator per occupied cell.
+//!
+//! Cells live in a dense grid over the declared domains, with one more place per
+//! dimension for its margin. A row is added to its inner cell and, when margins are
+//! wanted, to every margin it belongs to; each of these folds units by itself, so a
+//! person with rows in several inner cells counts once in their margin.
+
+use std::collections::HashMap;
+
+use datafusion::{
+    arrow::{
+        array::{Array, ArrayRef, AsArray, RecordBatch},
+        datatypes::{DataType, Float64Type, Int64Type},
+    },
+    execution::SendableRecordBatchStream,
+};
+use futures::StreamExt;
+use sluice_domain::{
+    catalogue::Key,
+    contract::{Dimension, Tabulation, Totals},
+};
+use sluice_rows::cells::{CellKey, Cells};
+
+use crate::{ViewError, fold::CellFold, units::runs};
+
+/// Most places of a table's grid, margins included.
+const SLOTS_MAX: usize = 1 << 20;
+
+/// Most dimensions: a row belongs to `2^dimensions` cells and margins.
+const DIMENSIONS_MAX: usize = 8;
+
+/// Places of the grid over these dimensions, margins included; `None` if too many.
+pub(crate) fn slots(dimensions: &[Dimension]) -> Option<usize> {
+    if dimensions.len() > DIMENSIONS_MAX {
+        return None;
+    }
+    let places = dimensions.iter().try_fold(1usize, |n, d| n.checked_mul(d.domain.len().checked_add(1)?))?;
+    (places <= SLOTS_MAX).then_some(places)
+}
+
+/// The distinct measure columns of a plan, and which of them each measure reads.
+pub(crate) fn measure_columns(plan: &Tabulation) -> (Vec<String>, Vec<Option<usize>>) {
+    let mut columns: Vec<String> = Vec::new();
+    let order = plan.measures.iter().map(|m| {
+        let name = m.column.as_ref()?;
+        Some(columns.iter().position(|c| c == name).unwrap_or_else(|| {
+            columns.push(name.clone());
+            columns.len() - 1
+        }))
+    });
+    let order = order.collect();
+    (columns, order)
+}
+
+/// Folds rows into cells. The rows' columns are the plan's dimensions, then the
+/// columns of [`measure_columns`], then the unit.
+pub(crate) async fn tabulate(
+    mut rows: SendableRecordBatchStream,
+    plan: &Tabulation,
+    totals: Totals,
+    dominance_n: u32,
+) -> Result<Cells, ViewError> {
+    let mut grid = Grid::new(plan, totals, dominance_n)?;
+    let mut last = None;
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(|_| ViewError::Read)?;
+        for (unit, from, len) in runs(&batch, last)? {
+            last = Some(unit);
+            grid.unit(&batch.slice(from, len), unit)?;
+        }
+    }
+    Ok(grid.finish())
+}
+
+struct Grid {
+    axes: Vec<Axis>,
+    /// Which margins a row is added to: one set of margined axes each.
+    margins: Vec<Vec<bool>>,
+    cells: Vec<Option<Box<CellFold>>>,
+    columns: usize,
+    order: Vec<Option<usize>>,
+    dominance_n: usize,
+}
+
+/// One dimension's places: its keys in declared order, then the margin.
+struct Axis {
+    ints: HashMap<i64, usize>,
+    texts: HashMap<String, usize>,
+    len: usize,
+}
+
+impl Grid {
+    fn new(plan: &Tabulation, totals: Totals, dominance_n: u32) -> Result<Self, ViewError> {
+        let places = slots(&plan.dimensions).ok_or(ViewError::Domain)?;
+        let axes: Vec<Axis> = plan.dimensions.iter().map(Axis::new).collect();
+        let all = (0..1usize << axes.len()).map(|set| (0..axes.len()).map(|axis| set >> axis & 1 == 1).collect());
+        let margins = match totals {
+            Totals::None => vec![vec![false; axes.len()]],
+            Totals::True | Totals::Redacted => all.collect(),
+        };
+        let (columns, order) = measure_columns(plan);
+        let dominance_n = usize::try_from(dominance_n).unwrap_or(usize::MAX).min(1024);
+        let cells = std::iter::repeat_with(|| None).take(places).collect();
+        Ok(Self { axes, margins, cells, columns: columns.len(), order, dominance_n })
+    }
+
+    /// Adds some rows of one unit.
+    fn unit(&mut self, rows: &RecordBatch, unit: u64) -> Result<(), ViewError> {
+        let mut columns = rows.columns().iter();
+        let keys = self.axes.iter().zip(columns.by_ref()).map(|(axis, column)| axis.places(column));
+        let keys: Vec<Vec<usize>> = keys.collect::<Result<_, _>>()?;
+        let values = columns.take(self.columns).map(numbers).collect::<Result<Vec<_>, _>>()?;
+        for row in 0..rows.num_rows() {
+            for margin in &self.margins {
+                let place =
+                    self.axes.iter().zip(&keys).zip(margin).try_fold(0usize, |place, ((axis, keys), margined)| {
+                        let key = if *margined { axis.len } else { *keys.get(row)? };
+                        Some(place * (axis.len + 1) + key)
+                    });
+                let cell = place.and_then(|p| self.cells.get_mut(p)).ok_or(ViewError::Read)?;
+                let cell = cell.get_or_insert_with(|| Box::new(CellFold::new(self.columns, self.dominance_n)));
+                cell.row(unit, values.iter().map(|v| v.get(row).copied().flatten()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The occupied cells in declared order, a margin after the keys it sums over.
+    fn finish(self) -> Cells {
+        let Self { axes, cells, order, .. } = self;
+        let occupied = cells.into_iter().enumerate().filter_map(|(place, cell)| Some((place, cell?)));
+        Cells::new(occupied.map(|(place, cell)| (key_of(&axes, place), cell.finish(&order))).collect())
+    }
+}
+
+/// Inverse of the grid's numbering.
+fn key_of(axes: &[Axis], mut place: usize) -> CellKey {
+    let mut key: CellKey = Vec::with_capacity(axes.len());
+    for axis in axes.iter().rev() {
+        let at = place % (axis.len + 1);
+        place /= axis.len + 1;
+        key.push(u32::try_from(at).ok().filter(|_| at < axis.len));
+    }
+    key.reverse();
+    key
+}
+
+impl Axis {
+    fn new(dimension: &Dimension) -> Self {
+        let mut axis = Self { ints: HashMap::new(), texts: HashMap::new(), len: dimension.domain.len() };
+        for (place, (key, _)) in dimension.domain.iter().enumerate() {
+            match key {
+                Key::Int(n) => axis.ints.insert(*n, place),
+                Key::Text(s) => axis.texts.insert(s.clone(), place),
+            };
+        }
+        axis
+    }
+
+    fn places(&self, column: &ArrayRef) -> Result<Vec<usize>, ViewError> {
+        let places: Option<Vec<usize>> = match column.data_type() {
+            DataType::Int64 => column.as_primitive::<Int64Type>().iter().map(|v| self.ints.get(&v?).copied()).collect(),
+            DataType::Utf8 => column.as_string::<i32>().iter().map(|v| self.texts.get(v?).copied()).collect(),
+            _ => None,
+        };
+        places.ok_or(ViewError::Domain)
+    }
+}
+
+/// The values of a measure column. What is not a finite number is no value.
+fn numbers(column: &ArrayRef) -> Result<Vec<Option<f64>>, ViewError> {
+    match column.data_type() {
+        #[expect(clippy::cast_precision_loss, reason = "sums are of f64; beyond 2^53 the last digits are not kept")]
+        DataType::Int64 => Ok(column.as_primitive::<Int64Type>().iter().map(|v| v.map(|v| v as f64)).collect()),
+        DataType::Float64 => {
+            Ok(column.as_primitive::<Float64Type>().iter().map(|v| v.filter(|v| v.is_finite())).collect())
+        }
+        _ => Err(ViewError::Read),
+    }
+}

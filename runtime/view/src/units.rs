@@ -1,0 +1,120 @@
+//! Cuts an ordered stream into privacy units.
+//!
+//! Rows come sorted by the hidden unit column, so a unit's rows are adjacent; at most
+//! one unit is held at a time. A unit number below the one before means that order
+//! was lost somewhere: the read fails rather than hand out half a unit twice.
+
+use std::collections::VecDeque;
+
+use datafusion::{
+    arrow::{
+        array::{Array, AsArray, RecordBatch},
+        compute::concat_batches,
+        datatypes::{SchemaRef, UInt64Type},
+    },
+    execution::SendableRecordBatchStream,
+};
+use futures::{Stream, StreamExt, stream};
+use sluice_rows::RowBatch;
+
+use crate::ViewError;
+
+/// The units of `rows`, whose last column is the unit's: one batch per unit, in
+/// order, without that column. A unit of more than `rows_max` rows comes with
+/// `rows_max + 1` of them, so that its excess can be seen and stays bounded.
+pub(crate) fn units(
+    rows: SendableRecordBatchStream,
+    rows_max: usize,
+) -> impl Stream<Item = Result<RowBatch, ViewError>> + Send {
+    let cutter = Cutter { rows, rows_max, ready: VecDeque::new(), open: None, ended: false };
+    stream::try_unfold(cutter, |mut cutter| async move {
+        let unit = cutter.next().await?;
+        Ok(unit.map(|unit| (unit, cutter)))
+    })
+}
+
+/// The runs of equal units in a batch: unit, first row, number of rows.
+pub(crate) fn runs(batch: &RecordBatch, last: Option<u64>) -> Result<Vec<(u64, usize, usize)>, ViewError> {
+    let units = batch.columns().last().and_then(|c| c.as_primitive_opt::<UInt64Type>()).ok_or(ViewError::Read)?;
+    if units.null_count() > 0 {
+        return Err(ViewError::Order);
+    }
+    let mut runs: Vec<(u64, usize, usize)> = Vec::new();
+    for (row, unit) in units.values().iter().enumerate() {
+        match runs.last_mut() {
+            Some((open, _, len)) if open == unit => *len += 1,
+            Some((open, ..)) if *open > *unit => return Err(ViewError::Order),
+            None if last.is_some_and(|last| last > *unit) => return Err(ViewError::Order),
+            _ => runs.push((*unit, row, 1)),
+        }
+    }
+    Ok(runs)
+}
+
+struct Cutter {
+    rows: SendableRecordBatchStream,
+    rows_max: usize,
+    ready: VecDeque<RowBatch>,
+    open: Option<Open>,
+    ended: bool,
+}
+
+/// The unit whose rows may go on in the next batch.
+struct Open {
+    unit: u64,
+    rows: usize,
+    parts: Vec<RecordBatch>,
+}
+
+impl Cutter {
+    async fn next(&mut self) -> Result<Option<RowBatch>, ViewError> {
+        loop {
+            if let Some(unit) = self.ready.pop_front() {
+                return Ok(Some(unit));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            match self.rows.next().await {
+                Some(Ok(batch)) => self.cut(&batch)?,
+                Some(Err(_)) => return Err(ViewError::Read),
+                None => {
+                    self.ended = true;
+                    self.close()?;
+                }
+            }
+        }
+    }
+
+    fn cut(&mut self, batch: &RecordBatch) -> Result<(), ViewError> {
+        let runs = runs(batch, self.open.as_ref().map(|o| o.unit))?;
+        let columns: Vec<usize> = (0..batch.num_columns().saturating_sub(1)).collect();
+        let public = batch.project(&columns).map_err(|_| ViewError::Read)?;
+        for (unit, from, len) in runs {
+            if self.open.as_ref().is_some_and(|o| o.unit != unit) {
+                self.close()?;
+            }
+            let open = self.open.get_or_insert_with(|| Open { unit, rows: 0, parts: Vec::new() });
+            let room = self.rows_max.saturating_add(1).saturating_sub(open.rows);
+            let len = len.min(room);
+            if len > 0 {
+                open.rows += len;
+                open.parts.push(public.slice(from, len));
+            }
+        }
+        Ok(())
+    }
+
+    fn close(&mut self) -> Result<(), ViewError> {
+        let Some(Open { parts, .. }) = self.open.take() else { return Ok(()) };
+        let whole = match <[RecordBatch; 1]>::try_from(parts) {
+            Ok([only]) => only,
+            Err(parts) => {
+                let schema: Option<SchemaRef> = parts.first().map(RecordBatch::schema);
+                concat_batches(&schema.ok_or(ViewError::Read)?, &parts).map_err(|_| ViewError::Read)?
+            }
+        };
+        self.ready.push_back(RowBatch::new(whole));
+        Ok(())
+    }
+}

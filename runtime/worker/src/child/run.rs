@@ -1,0 +1,96 @@
+//! `sluice-run`: loads one compiled guest, shuts itself in, then answers unit by
+//! unit in order, until the parent closes the pipe.
+
+use std::{
+    io::{self, BufReader, BufWriter, Write as _},
+    process::ExitCode,
+};
+
+use super::{answer, engine, guest::Guest};
+use crate::{
+    error::ChildFault,
+    jail,
+    layer::Layer,
+    wire::{
+        GUEST_FRAME_MAX, HEADER, Start, Tag, WireError, decode_batch, decode_start, encode_batch, encode_ready,
+        read_frame, write_frame,
+    },
+};
+
+/// Buffer of each pipe.
+const BUFFER: usize = 256 << 10;
+/// Memory beyond the guest's: the engine, the code, the pipes.
+const HOST_BYTES: u64 = 256 << 20;
+
+/// The program.
+pub fn main() -> ExitCode {
+    answer(run)
+}
+
+fn run() -> Result<(), ChildFault> {
+    let mut layers = jail::enter()?;
+    let mut from = BufReader::with_capacity(BUFFER, io::stdin().lock());
+    let mut to = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    let mut body = Vec::new();
+    match read_frame(&mut from, &mut body, GUEST_FRAME_MAX) {
+        Ok(Some(Tag::Start)) => {}
+        Ok(Some(Tag::Probe)) => {
+            layers.push(jail::reserve(HOST_BYTES, 60)?);
+            jail::lock(&mut layers)?;
+            return ready(&mut to, &layers);
+        }
+        Ok(None) => return Ok(()),
+        _ => return Err(ChildFault::Message),
+    }
+    let order = decode_start(&body).map_err(|_| ChildFault::Message)?;
+    layers.push(jail::reserve(memory(&order), u64::from(order.cpu_seconds))?);
+    let guest = Guest::load(&engine::running(order.profile, order.memory_bytes)?, &order)?;
+    let unit_bytes_max = order.unit_bytes_max;
+    let output_bytes_max = order.output_bytes_max as usize;
+    drop(body);
+    guest.warm_up();
+    jail::lock(&mut layers)?;
+    ready(&mut to, &layers)?;
+
+    let (mut body, mut out) = (Vec::new(), Vec::new());
+    loop {
+        // Answers wait in the buffer while questions do; never while we wait.
+        if from.buffer().len() < HEADER || from.buffer().len() < next_len(from.buffer()) {
+            to.flush().map_err(|_| ChildFault::Message)?;
+        }
+        match read_frame(&mut from, &mut body, unit_bytes_max) {
+            Ok(Some(Tag::Unit)) => {}
+            Ok(None) => return to.flush().map_err(|_| ChildFault::Message),
+            _ => return Err(ChildFault::Message),
+        }
+        let rows = decode_batch(&body).map_err(|_| ChildFault::Message)?;
+        out.clear();
+        let answered = guest.call(&rows).is_some_and(|answer| {
+            let fits: Result<(), WireError> = encode_batch(&answer.as_batch(), &mut out);
+            fits.is_ok() && out.len() <= output_bytes_max
+        });
+        let written = if answered {
+            write_frame(&mut to, Tag::Output, &out)
+        } else {
+            write_frame(&mut to, Tag::Failed, &[])
+        };
+        written.map_err(|_| ChildFault::Message)?;
+    }
+}
+
+fn ready(to: &mut impl io::Write, layers: &[Layer]) -> Result<(), ChildFault> {
+    write_frame(to, Tag::Ready, &encode_ready(layers)).and_then(|()| to.flush()).map_err(|_| ChildFault::Message)
+}
+
+/// Length of the frame that `buffer` begins with.
+fn next_len(buffer: &[u8]) -> usize {
+    let len = buffer.get(1..HEADER).and_then(|len| <[u8; 4]>::try_from(len).ok()).map_or(0, u32::from_le_bytes);
+    HEADER + len as usize
+}
+
+/// Writable memory of the whole child: the guest's, one unit in and out with a
+/// copy each, the code and its image, and the host's own.
+fn memory(order: &Start<'_>) -> u64 {
+    let pipes = 3 * (u64::from(order.unit_bytes_max) + u64::from(order.output_bytes_max));
+    order.memory_bytes + pipes + 4 * order.code.len() as u64 + HOST_BYTES
+}

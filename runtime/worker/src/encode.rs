@@ -1,0 +1,204 @@
+//! Writes one unit's rows in the ABI's form, straight into a frame.
+//!
+//! Everything is copied and nothing is shared: a slice brings none of the buffer
+//! it was cut from, and bytes under nulls, which may be another value's remains,
+//! become zero.
+
+use sluice_domain::catalogue::ColumnType;
+use sluice_rows::{
+    RowBatch, UNIT_COLUMN,
+    arrow::{
+        array::{Array, ArrowPrimitiveType, AsArray as _, PrimitiveArray},
+        datatypes::{DataType, Date32Type, Float64Type, Int64Type, ToByteSlice as _},
+    },
+};
+
+use crate::{WorkerError, limits::COLUMNS_MAX};
+
+#[cfg(target_endian = "big")]
+compile_error!("the guest ABI is little-endian, and buffers are copied as they are");
+
+/// The parameter that announces an input to the guest: `input.<name>` =
+/// `column:type,…`. Pass one per input, in the order of their names.
+pub fn schema_param(input: &str, columns: &[(String, ColumnType)]) -> (String, String) {
+    let columns: Vec<String> = columns.iter().map(|(name, kind)| format!("{name}:{}", type_name(*kind))).collect();
+    (format!("input.{input}"), columns.join(","))
+}
+
+fn type_name(kind: ColumnType) -> &'static str {
+    match kind {
+        ColumnType::Int => "int",
+        ColumnType::Float => "float",
+        ColumnType::Text => "text",
+        ColumnType::Bool => "bool",
+        ColumnType::Date => "date",
+    }
+}
+
+/// Appends the body of a `UNIT` frame.
+pub(crate) fn encode_unit(rows: &RowBatch, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+    if rows.columns().len() > COLUMNS_MAX {
+        return Err(WorkerError::TooLarge);
+    }
+    if rows.schema().fields().iter().any(|f| f.name() == UNIT_COLUMN) {
+        return Err(WorkerError::UnitColumn);
+    }
+    put(out, rows.rows())?;
+    put(out, rows.columns().len())?;
+    for column in rows.columns() {
+        match column.data_type() {
+            DataType::Int64 => fixed(column.as_primitive::<Int64Type>(), out)?,
+            DataType::Float64 => fixed(column.as_primitive::<Float64Type>(), out)?,
+            DataType::Date32 => fixed(column.as_primitive::<Date32Type>(), out)?,
+            DataType::Boolean => {
+                let values = column.as_boolean();
+                head(values, Offsets::None, out)?;
+                put(out, values.len().div_ceil(8))?;
+                bitmap(values.iter().map(Option::unwrap_or_default), out);
+            }
+            DataType::Utf8 => text(column, column.as_string::<i32>().iter(), out)?,
+            DataType::LargeUtf8 => text(column, column.as_string::<i64>().iter(), out)?,
+            DataType::Utf8View => text(column, column.as_string_view().iter(), out)?,
+            _ => return Err(WorkerError::ColumnType),
+        }
+    }
+    Ok(())
+}
+
+#[derive(PartialEq, Eq)]
+enum Offsets {
+    None,
+    Present,
+}
+
+/// Nulls, flags and validity.
+fn head(column: &dyn Array, offsets: Offsets, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+    let nulls = column.logical_null_count();
+    put(out, nulls)?;
+    out.push(u8::from(nulls > 0) | u8::from(offsets == Offsets::Present) << 1);
+    if nulls > 0 {
+        put(out, column.len().div_ceil(8))?;
+        bitmap((0..column.len()).map(|row| column.is_valid(row)), out);
+    }
+    Ok(())
+}
+
+fn fixed<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+    head(column, Offsets::None, out)?;
+    put(out, size_of_val::<[T::Native]>(column.values()))?;
+    if column.null_count() == 0 {
+        out.extend_from_slice(column.values().inner().as_slice());
+    } else {
+        let zero = T::Native::default();
+        column.iter().for_each(|v| out.extend_from_slice(v.unwrap_or(zero).to_byte_slice()));
+    }
+    Ok(())
+}
+
+fn text<'a>(
+    column: &dyn Array,
+    values: impl Iterator<Item = Option<&'a str>> + Clone,
+    out: &mut Vec<u8>,
+) -> Result<(), WorkerError> {
+    head(column, Offsets::Present, out)?;
+    put(out, (column.len() + 1) * 4)?;
+    let mut end = 0usize;
+    put_offset(out, end)?;
+    for value in values.clone() {
+        end += value.map_or(0, str::len);
+        put_offset(out, end)?;
+    }
+    put(out, end)?;
+    values.flatten().for_each(|value| out.extend_from_slice(value.as_bytes()));
+    Ok(())
+}
+
+fn bitmap(mut bits: impl Iterator<Item = bool>, out: &mut Vec<u8>) {
+    while let Some(first) = bits.next() {
+        let byte = (1..8).fold(u8::from(first), |byte, at| byte | u8::from(bits.next().unwrap_or_default()) << at);
+        out.push(byte);
+    }
+}
+
+fn put(out: &mut Vec<u8>, len: usize) -> Result<(), WorkerError> {
+    out.extend_from_slice(&u32::try_from(len).map_err(|_| WorkerError::TooLarge)?.to_le_bytes());
+    Ok(())
+}
+
+fn put_offset(out: &mut Vec<u8>, offset: usize) -> Result<(), WorkerError> {
+    out.extend_from_slice(&i32::try_from(offset).map_err(|_| WorkerError::TooLarge)?.to_le_bytes());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sluice_rows::arrow::{
+        array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, StringViewArray, UInt64Array},
+        buffer::{NullBuffer, ScalarBuffer},
+        record_batch::RecordBatch,
+    };
+
+    use super::*;
+    use crate::wire::{BatchRef, decode_batch};
+
+    fn rows(columns: Vec<(&str, ArrayRef)>) -> RowBatch {
+        RowBatch::new(RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap())
+    }
+
+    fn encoded(rows: &RowBatch) -> Vec<u8> {
+        let mut out = Vec::new();
+        encode_unit(rows, &mut out).unwrap();
+        out
+    }
+
+    #[test]
+    fn a_slice_brings_its_own_rows_only_and_nulls_bring_nothing() {
+        // The value under the null is somebody else's.
+        let secret = Int64Array::new(ScalarBuffer::from(vec![9, 77, 5]), Some(NullBuffer::from(vec![true, false, true])));
+        let words = StringArray::from(vec![Some("before"), None, Some("数闸")]);
+        let batch = rows(vec![("n", Arc::new(secret)), ("t", Arc::new(words))]).slice(1, 2);
+        let body = encoded(&batch);
+        let BatchRef { rows, columns } = decode_batch(&body).unwrap();
+        assert_eq!((rows, columns.len()), (2, 2));
+        assert_eq!((columns[0].nulls, columns[0].validity), (1, Some(&[0b10u8][..])));
+        assert_eq!(columns[0].data, [0i64.to_le_bytes(), 5i64.to_le_bytes()].concat());
+        assert_eq!(columns[1].data, "数闸".as_bytes());
+        assert_eq!(columns[1].offsets.unwrap(), [0i32, 0, 6].map(i32::to_le_bytes).concat());
+        assert!(!body.windows(6).any(|w| w == b"before"));
+        assert!(!body.windows(8).any(|w| w == 77i64.to_le_bytes()));
+    }
+
+    #[test]
+    fn every_type_has_its_layout() {
+        let batch = rows(vec![
+            ("f", Arc::new(Float64Array::from(vec![1.5, -0.0]))),
+            ("d", Arc::new(Date32Array::from(vec![1, -1]))),
+            ("b", Arc::new(BooleanArray::from(vec![Some(true), None]))),
+            ("v", Arc::new(StringViewArray::from(vec!["a", "a word too long to be inline"]))),
+        ]);
+        let body = encoded(&batch);
+        let columns = decode_batch(&body).unwrap().columns;
+        assert_eq!(columns[0].data, [1.5f64.to_le_bytes(), (-0.0f64).to_le_bytes()].concat());
+        assert!(columns[0].validity.is_none() && columns[0].offsets.is_none());
+        assert_eq!(columns[1].data, [1i32, -1].map(i32::to_le_bytes).concat());
+        assert_eq!((columns[2].data, columns[2].validity), (&[1u8][..], Some(&[1u8][..])));
+        assert_eq!(columns[3].data, b"aa word too long to be inline");
+    }
+
+    #[test]
+    fn the_unit_column_and_foreign_types_stay_outside() {
+        let mut out = Vec::new();
+        let unit = rows(vec![(UNIT_COLUMN, Arc::new(UInt64Array::from(vec![1])))]);
+        assert!(matches!(encode_unit(&unit, &mut out), Err(WorkerError::UnitColumn)));
+        let foreign = rows(vec![("u", Arc::new(UInt64Array::from(vec![1])))]);
+        assert!(matches!(encode_unit(&foreign, &mut out), Err(WorkerError::ColumnType)));
+    }
+
+    #[test]
+    fn the_schema_is_announced_by_name_and_type() {
+        let columns = [("year".to_owned(), ColumnType::Int), ("plan".to_owned(), ColumnType::Text)];
+        assert_eq!(schema_param("claims", &columns), ("input.claims".to_owned(), "year:int,plan:text".to_owned()));
+    }
+}

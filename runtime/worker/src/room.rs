@@ -1,0 +1,288 @@
+//! 内室: a running child for one guest, as the parent sees it.
+//!
+//! Units go in one after the other and answers come back in the same order; the
+//! pipes hold as many in flight as fit. The child is not believed: every frame is
+//! bounded and checked, and a breach of the protocol is a host fault, not an
+//! answer. After a fault the room stays closed.
+
+use std::{
+    io::{BufReader, BufWriter, Write as _},
+    process::{ChildStdin, ChildStdout},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use sluice_rows::RowBatch;
+
+use crate::{
+    Compiled, Layer, LayerName, LayerStatus, Programs, RawBatch, RawColumn, RoomLimits, UnitOutcome, WorkerError,
+    encode::encode_unit,
+    keeper::Keeper,
+    wire::{self, GUEST_FRAME_MAX, ReadError, STATUS_FRAME_MAX, Tag, WireError},
+};
+
+/// Buffer of each pipe's end.
+const BUFFER: usize = 256 << 10;
+/// Wall time of a probe.
+const PROBE_WALL: Duration = Duration::from_secs(10);
+
+/// A running child for one guest.
+pub struct Room {
+    to: BufWriter<ChildStdin>,
+    from: BufReader<ChildStdout>,
+    keeper: Keeper,
+    layers: Vec<Layer>,
+    limits: RoomLimits,
+    state: State,
+    frame: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Broken,
+}
+
+/// What the reader has to expect for a unit, in order.
+enum Expected {
+    /// A frame from the child.
+    Answer,
+    /// Nothing: the unit was beyond its limits and stayed outside.
+    Failed,
+}
+
+impl Room {
+    /// Starts a child, hands it the compiled guest, its limits and `params` (the
+    /// guest's own, and one [`crate::schema_param`] per input), and waits until it
+    /// has shut itself in.
+    ///
+    /// # Errors
+    /// [`WorkerError`]. A missing layer that is not accepted by name is
+    /// [`WorkerError::Layer`].
+    pub fn open(
+        programs: &Programs,
+        compiled: &Compiled,
+        limits: &RoomLimits,
+        params: &[(String, String)],
+    ) -> Result<Self, WorkerError> {
+        let order = wire::encode_start(&wire::Start {
+            profile: compiled.profile,
+            fuel: limits.fuel,
+            memory_bytes: limits.memory_bytes,
+            rows_max: limits.rows_max,
+            output_bytes_max: limits.output_bytes_max,
+            unit_bytes_max: limits.unit_bytes_max,
+            cpu_seconds: u32::try_from(limits.wall.as_secs().saturating_add(1)).unwrap_or(u32::MAX),
+            params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+            code: &compiled.code,
+        })?;
+        if order.len() as u64 > u64::from(GUEST_FRAME_MAX) {
+            return Err(WorkerError::TooLarge);
+        }
+        let mut room = Self::start(programs, limits)?;
+        room.greet(Tag::Start, &order)?;
+        let missing = room.layers.iter().find(|l| {
+            matches!(l.status, LayerStatus::Missing(_)) && !programs.accepted_missing.contains(&l.name)
+        });
+        match missing {
+            Some(layer) => Err(WorkerError::Layer(layer.name)),
+            None => Ok(room),
+        }
+    }
+
+    /// Runs the guest on one unit's rows. The rows' order is the caller's to make
+    /// canonical.
+    ///
+    /// # Errors
+    /// [`WorkerError`]; the room is closed afterwards.
+    pub fn map(&mut self, rows: RowBatch) -> Result<UnitOutcome, WorkerError> {
+        let mut outcome = None;
+        self.map_all(std::iter::once(rows), |answer| outcome = Some(answer))?;
+        outcome.ok_or(WorkerError::Died)
+    }
+
+    /// Runs the guest on each unit in turn, many in flight. `sink` gets one
+    /// outcome per unit, in order, on another thread. Returns how many units.
+    ///
+    /// # Errors
+    /// [`WorkerError`]; the room is closed afterwards, and what `sink` has got is
+    /// part of a void run.
+    pub fn map_all<U, S>(&mut self, units: U, sink: S) -> Result<u64, WorkerError>
+    where
+        U: IntoIterator<Item = RowBatch>,
+        S: FnMut(UnitOutcome) + Send,
+    {
+        if self.state == State::Broken {
+            return Err(WorkerError::Closed);
+        }
+        // Until the last answer is in, anything that stops us leaves frames behind.
+        self.state = State::Broken;
+        let Self { to, from, keeper, limits, frame, .. } = self;
+        let (expect, expected) = mpsc::channel();
+        let (written, read) = thread::scope(|scope| {
+            let keeper: &Keeper = keeper;
+            let limits: &RoomLimits = limits;
+            let reader = thread::Builder::new().name("sluice-answers".to_owned()).spawn_scoped(scope, move || {
+                let read = read_all(from, limits, keeper, &expected, sink);
+                if read.is_err() {
+                    keeper.kill();
+                }
+                read
+            });
+            match reader {
+                Err(e) => (Ok(()), Err(WorkerError::Spawn(e))),
+                Ok(reader) => {
+                    let written = write_all(to, limits, keeper, frame, units, &expect);
+                    drop(expect);
+                    if written.is_err() {
+                        keeper.kill();
+                    }
+                    // The reader panics only where `sink` does.
+                    (written, reader.join().unwrap_or(Err(WorkerError::Closed)))
+                }
+            }
+        });
+        // A reader's finding explains a writer's broken pipe, not the reverse;
+        // but rows that could not be encoded are the writer's own.
+        let count = match (written, read) {
+            (Err(e @ (WorkerError::UnitColumn | WorkerError::ColumnType | WorkerError::TooLarge)), _) => Err(e),
+            (_, Err(e)) => Err(e),
+            (Err(e), Ok(_)) => Err(e),
+            (Ok(()), Ok(count)) => Ok(count),
+        }?;
+        self.state = State::Open;
+        Ok(count)
+    }
+
+    /// The jail's layers, as the child reported them.
+    pub fn layers(&self) -> &[Layer] {
+        &self.layers
+    }
+
+    /// The child's process id, for the host's log and tests.
+    pub fn pid(&self) -> u32 {
+        self.keeper.pid()
+    }
+
+    /// Ends the child.
+    pub fn close(self) {
+        // Dropping the keeper kills and reaps it.
+    }
+
+    fn start(programs: &Programs, limits: &RoomLimits) -> Result<Self, WorkerError> {
+        let (keeper, to, from) = Keeper::start(&programs.run, limits.wall)?;
+        Ok(Self {
+            to: BufWriter::with_capacity(BUFFER, to),
+            from: BufReader::with_capacity(BUFFER, from),
+            keeper,
+            layers: Vec::new(),
+            limits: *limits,
+            state: State::Open,
+            frame: Vec::new(),
+        })
+    }
+
+    /// The first message and its answer.
+    fn greet(&mut self, tag: Tag, body: &[u8]) -> Result<(), WorkerError> {
+        let sent = wire::write_frame(&mut self.to, tag, body).and_then(|()| self.to.flush());
+        let mut answer = Vec::new();
+        self.layers = match wire::read_frame(&mut self.from, &mut answer, STATUS_FRAME_MAX) {
+            Ok(Some(Tag::Ready)) => wire::decode_ready(&answer)?,
+            Ok(Some(Tag::Fault)) => return Err(WorkerError::Child(wire::decode_fault(&answer)?)),
+            Ok(Some(_)) => return Err(WireError::Tag.into()),
+            Err(ReadError::Wire(e)) => return Err(e.into()),
+            Ok(None) | Err(ReadError::Gone) => return Err(self.keeper.why()),
+        };
+        sent.map_err(|_| self.keeper.why())
+    }
+}
+
+impl std::fmt::Debug for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Room(child {}, {:?})", self.pid(), self.state)
+    }
+}
+
+/// Which layers a child on this machine would have, by starting one without a guest.
+///
+/// # Errors
+/// [`WorkerError`] when no child can be started at all.
+pub fn layers(programs: &Programs) -> Result<Vec<(LayerName, LayerStatus)>, WorkerError> {
+    let limits = RoomLimits {
+        fuel: 0,
+        memory_bytes: 0,
+        rows_max: 0,
+        output_bytes_max: 0,
+        unit_rows_max: 0,
+        unit_bytes_max: 0,
+        wall: PROBE_WALL,
+        profile: crate::Profile::Standard,
+    };
+    let mut room = Room::start(programs, &limits)?;
+    room.greet(Tag::Probe, &[])?;
+    Ok(room.layers.iter().map(|l| (l.name, l.status)).collect())
+}
+
+fn write_all(
+    to: &mut BufWriter<ChildStdin>,
+    limits: &RoomLimits,
+    keeper: &Keeper,
+    frame: &mut Vec<u8>,
+    units: impl IntoIterator<Item = RowBatch>,
+    expect: &mpsc::Sender<Expected>,
+) -> Result<(), WorkerError> {
+    for rows in units {
+        frame.clear();
+        if rows.rows() <= limits.unit_rows_max as usize {
+            encode_unit(&rows, frame)?;
+        }
+        let fits = !frame.is_empty() && frame.len() <= limits.unit_bytes_max as usize;
+        if fits {
+            wire::write_frame(to, Tag::Unit, frame).map_err(|_| keeper.why())?;
+        }
+        // A reader that is gone has its own error to tell.
+        let expected = if fits { Expected::Answer } else { Expected::Failed };
+        expect.send(expected).map_err(|_| keeper.why())?;
+    }
+    to.flush().map_err(|_| keeper.why())
+}
+
+fn read_all(
+    from: &mut BufReader<ChildStdout>,
+    limits: &RoomLimits,
+    keeper: &Keeper,
+    expected: &mpsc::Receiver<Expected>,
+    mut sink: impl FnMut(UnitOutcome),
+) -> Result<u64, WorkerError> {
+    let (mut count, mut body) = (0, Vec::new());
+    for expected in expected {
+        sink(match expected {
+            Expected::Failed => UnitOutcome::Failed,
+            Expected::Answer => match wire::read_frame(from, &mut body, limits.output_bytes_max) {
+                Ok(Some(Tag::Output)) => UnitOutcome::Output(output(&body, limits)?),
+                Ok(Some(Tag::Failed)) if body.is_empty() => UnitOutcome::Failed,
+                Ok(Some(_)) => return Err(WireError::Tag.into()),
+                Err(ReadError::Wire(e)) => return Err(e.into()),
+                Ok(None) | Err(ReadError::Gone) => return Err(keeper.why()),
+            },
+        });
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Copies an answer out of its frame. The child has checked the limits; so do we.
+fn output(body: &[u8], limits: &RoomLimits) -> Result<RawBatch, WorkerError> {
+    let batch = wire::decode_batch(body)?;
+    if batch.rows > limits.rows_max {
+        return Err(WireError::TooLarge.into());
+    }
+    let columns = batch.columns.iter().map(|c| RawColumn {
+        nulls: c.nulls,
+        validity: c.validity.map(<[u8]>::to_vec),
+        offsets: c.offsets.map(<[u8]>::to_vec),
+        data: c.data.to_vec(),
+    });
+    Ok(RawBatch { rows: batch.rows, columns: columns.collect() })
+}

@@ -1,0 +1,521 @@
+//! What parent and child say to each other over two pipes.
+//!
+//! A frame is a tag, a length and a body; all integers are little-endian. The
+//! decoders are plain functions over byte slices: they borrow, bound everything
+//! before they allocate, and never panic, whatever the bytes.
+//!
+//! Parent to child: one `START`, `PROBE` or `COMPILE`, then one `UNIT` per unit;
+//! end of file is the end. Child to parent: one `READY`, `COMPILED` or `FAULT`,
+//! then one `OUTPUT` or `FAILED` per unit, in order.
+
+use std::io::{self, Read, Write};
+
+use crate::{
+    error::ChildFault,
+    layer::{Layer, LayerName, LayerStatus},
+    limits::{COLUMNS_MAX, PARAMS_MAX, Profile},
+};
+
+/// First bytes of every first message: protocol and version.
+const MAGIC: [u8; 8] = *b"SLUICEW1";
+/// Largest frame that carries a guest.
+pub const GUEST_FRAME_MAX: u32 = 512 << 20;
+/// Largest `READY` or `FAULT` frame.
+pub const STATUS_FRAME_MAX: u32 = 4096;
+/// Bytes of a frame before its body.
+pub const HEADER: usize = 5;
+
+/// What a frame is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(missing_docs, clippy::allow_attributes, reason = "the module's text names them")]
+pub enum Tag {
+    Start = 1,
+    Probe = 2,
+    Compile = 3,
+    Unit = 4,
+    Ready = 16,
+    Compiled = 17,
+    Fault = 18,
+    Output = 19,
+    Failed = 20,
+}
+
+impl Tag {
+    fn from_wire(byte: u8) -> Result<Self, WireError> {
+        use Tag::{Compile, Compiled, Failed, Fault, Output, Probe, Ready, Start, Unit};
+        [Start, Probe, Compile, Unit, Ready, Compiled, Fault, Output, Failed]
+            .into_iter()
+            .find(|t| *t as u8 == byte)
+            .ok_or(WireError::Tag)
+    }
+}
+
+/// The bytes are not a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WireError {
+    /// An unknown or unexpected tag.
+    #[error("unexpected tag")]
+    Tag,
+    /// A frame, list or buffer beyond its limit.
+    #[error("beyond its limit")]
+    TooLarge,
+    /// A body that ends early, goes on, or contradicts itself.
+    #[error("malformed body")]
+    Malformed,
+    /// Another protocol or version.
+    #[error("another protocol or version")]
+    Version,
+}
+
+/// What a run child needs to know. The parameters are public to the job's parties.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start<'a> {
+    /// Engine profile.
+    pub profile: Profile,
+    /// Fuel per unit.
+    pub fuel: u64,
+    /// Linear memory per unit, bytes.
+    pub memory_bytes: u64,
+    /// Rows that one output may have.
+    pub rows_max: u32,
+    /// Bytes that one output may have.
+    pub output_bytes_max: u32,
+    /// Bytes that one unit's frame may have.
+    pub unit_bytes_max: u32,
+    /// CPU seconds of the whole child.
+    pub cpu_seconds: u32,
+    /// Handed to the guest's `start`.
+    pub params: Vec<(&'a str, &'a str)>,
+    /// The compiled guest.
+    pub code: &'a [u8],
+}
+
+/// What a compile child needs to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compile<'a> {
+    /// Engine profile.
+    pub profile: Profile,
+    /// The component.
+    pub component: &'a [u8],
+}
+
+/// A column whose buffers lie in somebody else's memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ColumnRef<'a> {
+    /// Claimed nulls.
+    pub nulls: u32,
+    /// Validity bitmap.
+    pub validity: Option<&'a [u8]>,
+    /// Offsets of text.
+    pub offsets: Option<&'a [u8]>,
+    /// Values.
+    pub data: &'a [u8],
+}
+
+/// A batch whose buffers lie in somebody else's memory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BatchRef<'a> {
+    /// Claimed rows.
+    pub rows: u32,
+    /// Columns.
+    pub columns: Vec<ColumnRef<'a>>,
+}
+
+/// A message that carries rows must not print them.
+macro_rules! redacted {
+    ($($name:ident)*) => {$(
+        impl std::fmt::Debug for $name<'_> {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(withheld)"))
+            }
+        }
+    )*};
+}
+redacted! { ColumnRef BatchRef }
+
+/// Writes one frame.
+///
+/// # Errors
+/// The pipe's, or `InvalidInput` for a body beyond 4 GiB.
+pub fn write_frame(to: &mut impl Write, tag: Tag, body: &[u8]) -> io::Result<()> {
+    let len = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    let mut header = [tag as u8, 0, 0, 0, 0];
+    header[1..].copy_from_slice(&len.to_le_bytes());
+    to.write_all(&header)?;
+    to.write_all(body)
+}
+
+/// A frame's tag and body length.
+///
+/// # Errors
+/// An unknown tag, or a length beyond `max`.
+pub fn decode_header(header: [u8; HEADER], max: u32) -> Result<(Tag, u32), WireError> {
+    let [tag, len @ ..] = header;
+    let len = u32::from_le_bytes(len);
+    if len > max {
+        return Err(WireError::TooLarge);
+    }
+    Ok((Tag::from_wire(tag)?, len))
+}
+
+/// Why a frame could not be read.
+#[derive(Debug)]
+pub enum ReadError {
+    /// The other side is gone; `true` end of file between frames is `Ok(None)` instead.
+    Gone,
+    /// The bytes are not a frame.
+    Wire(WireError),
+}
+
+/// Reads one frame into `body`; `None` at the end of the stream.
+///
+/// # Errors
+/// [`ReadError`]. `body` grows with what arrives, not with what the header claims.
+pub fn read_frame(from: &mut impl Read, body: &mut Vec<u8>, max: u32) -> Result<Option<Tag>, ReadError> {
+    let mut header = [0; HEADER];
+    let mut have = 0;
+    while let Some(rest) = header.get_mut(have..).filter(|r| !r.is_empty()) {
+        match from.read(rest) {
+            Ok(0) if have == 0 => return Ok(None),
+            Ok(0) => return Err(ReadError::Gone),
+            Ok(n) => have += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Err(ReadError::Gone),
+        }
+    }
+    let (tag, len) = decode_header(header, max).map_err(ReadError::Wire)?;
+    body.clear();
+    match from.take(u64::from(len)).read_to_end(body) {
+        Ok(n) if n as u64 == u64::from(len) => Ok(Some(tag)),
+        _ => Err(ReadError::Gone),
+    }
+}
+
+/// The body of a `START` frame.
+///
+/// # Errors
+/// `TooLarge` beyond the limits on parameters.
+pub fn encode_start(start: &Start<'_>) -> Result<Vec<u8>, WireError> {
+    if start.params.len() > PARAMS_MAX {
+        return Err(WireError::TooLarge);
+    }
+    let mut out = Vec::with_capacity(start.code.len() + 4096);
+    out.extend_from_slice(&MAGIC);
+    out.push(start.profile as u8);
+    out.extend_from_slice(&start.fuel.to_le_bytes());
+    out.extend_from_slice(&start.memory_bytes.to_le_bytes());
+    for limit in [start.rows_max, start.output_bytes_max, start.unit_bytes_max, start.cpu_seconds] {
+        out.extend_from_slice(&limit.to_le_bytes());
+    }
+    put_len(&mut out, start.params.len())?;
+    for (key, value) in &start.params {
+        put_bytes(&mut out, key.as_bytes())?;
+        put_bytes(&mut out, value.as_bytes())?;
+    }
+    put_bytes(&mut out, start.code)?;
+    Ok(out)
+}
+
+/// Reads the body of a `START` frame.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_start(body: &[u8]) -> Result<Start<'_>, WireError> {
+    let mut from = Cursor(body);
+    from.magic()?;
+    let start = Start {
+        profile: from.profile()?,
+        fuel: from.u64()?,
+        memory_bytes: from.u64()?,
+        rows_max: from.u32()?,
+        output_bytes_max: from.u32()?,
+        unit_bytes_max: from.u32()?,
+        cpu_seconds: from.u32()?,
+        params: {
+            let count = from.count(PARAMS_MAX)?;
+            (0..count).map(|_| Ok((from.text()?, from.text()?))).collect::<Result<_, WireError>>()?
+        },
+        code: from.bytes()?,
+    };
+    from.end()?;
+    Ok(start)
+}
+
+/// The body of a `COMPILE` frame.
+///
+/// # Errors
+/// `TooLarge` beyond 4 GiB.
+pub fn encode_compile(compile: &Compile<'_>) -> Result<Vec<u8>, WireError> {
+    let mut out = MAGIC.to_vec();
+    out.push(compile.profile as u8);
+    put_bytes(&mut out, compile.component)?;
+    Ok(out)
+}
+
+/// Reads the body of a `COMPILE` frame.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_compile(body: &[u8]) -> Result<Compile<'_>, WireError> {
+    let mut from = Cursor(body);
+    from.magic()?;
+    let compile = Compile { profile: from.profile()?, component: from.bytes()? };
+    from.end()?;
+    Ok(compile)
+}
+
+/// The body of a `READY` frame.
+pub fn encode_ready(layers: &[Layer]) -> Vec<u8> {
+    let mut out = MAGIC.to_vec();
+    for layer in layers {
+        let (status, errno) = match layer.status {
+            LayerStatus::InForce => (0u8, 0),
+            LayerStatus::Partly => (1, 0),
+            LayerStatus::Missing(errno) => (2, errno),
+        };
+        let name = LayerName::ALL.iter().position(|n| *n == layer.name).and_then(|at| u8::try_from(at).ok());
+        out.push(name.unwrap_or(u8::MAX));
+        out.push(status);
+        out.extend_from_slice(&errno.to_le_bytes());
+    }
+    out
+}
+
+/// Reads the body of a `READY` frame: each layer exactly once, in order.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_ready(body: &[u8]) -> Result<Vec<Layer>, WireError> {
+    let mut from = Cursor(body);
+    from.magic()?;
+    let mut layers = Vec::with_capacity(LayerName::ALL.len());
+    for (at, name) in LayerName::ALL.into_iter().enumerate() {
+        let [said, status] = from.array()?;
+        let errno = u16::from_le_bytes(from.array()?);
+        let status = match status {
+            0 => LayerStatus::InForce,
+            1 => LayerStatus::Partly,
+            2 => LayerStatus::Missing(errno),
+            _ => return Err(WireError::Malformed),
+        };
+        if usize::from(said) != at {
+            return Err(WireError::Malformed);
+        }
+        layers.push(Layer { name, status });
+    }
+    from.end()?;
+    Ok(layers)
+}
+
+/// Reads the body of a `FAULT` frame.
+///
+/// # Errors
+/// `Malformed` when it is no known fault.
+pub fn decode_fault(body: &[u8]) -> Result<ChildFault, WireError> {
+    match body {
+        [code] => ChildFault::from_wire(*code).ok_or(WireError::Malformed),
+        _ => Err(WireError::Malformed),
+    }
+}
+
+/// Appends the body of a `UNIT` or `OUTPUT` frame.
+///
+/// # Errors
+/// `TooLarge` for more columns or bytes than the format can carry.
+pub fn encode_batch(batch: &BatchRef<'_>, out: &mut Vec<u8>) -> Result<(), WireError> {
+    if batch.columns.len() > COLUMNS_MAX {
+        return Err(WireError::TooLarge);
+    }
+    out.extend_from_slice(&batch.rows.to_le_bytes());
+    put_len(out, batch.columns.len())?;
+    for column in &batch.columns {
+        out.extend_from_slice(&column.nulls.to_le_bytes());
+        out.push(u8::from(column.validity.is_some()) | u8::from(column.offsets.is_some()) << 1);
+        for buffer in [column.validity, column.offsets, Some(column.data)].into_iter().flatten() {
+            put_bytes(out, buffer)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the body of a `UNIT` or `OUTPUT` frame. The buffers' lengths say
+/// nothing about `rows`: whether they fit is for whoever knows the schema.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_batch(body: &[u8]) -> Result<BatchRef<'_>, WireError> {
+    let mut from = Cursor(body);
+    let rows = from.u32()?;
+    let count = from.count(COLUMNS_MAX)?;
+    let mut columns = Vec::with_capacity(count);
+    for _ in 0..count {
+        let nulls = from.u32()?;
+        let [flags] = from.array()?;
+        if flags > 3 {
+            return Err(WireError::Malformed);
+        }
+        let validity = if flags & 1 == 1 { Some(from.bytes()?) } else { None };
+        let offsets = if flags & 2 == 2 { Some(from.bytes()?) } else { None };
+        columns.push(ColumnRef { nulls, validity, offsets, data: from.bytes()? });
+    }
+    from.end()?;
+    Ok(BatchRef { rows, columns })
+}
+
+fn put_len(out: &mut Vec<u8>, len: usize) -> Result<(), WireError> {
+    out.extend_from_slice(&u32::try_from(len).map_err(|_| WireError::TooLarge)?.to_le_bytes());
+    Ok(())
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), WireError> {
+    put_len(out, bytes.len())?;
+    out.extend_from_slice(bytes);
+    Ok(())
+}
+
+/// What is left of a body.
+struct Cursor<'a>(&'a [u8]);
+
+impl<'a> Cursor<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], WireError> {
+        let (head, rest) = self.0.split_at_checked(len).ok_or(WireError::Malformed)?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
+        let (head, rest) = self.0.split_first_chunk::<N>().ok_or(WireError::Malformed)?;
+        self.0 = rest;
+        Ok(*head)
+    }
+
+    fn u32(&mut self) -> Result<u32, WireError> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+
+    fn u64(&mut self) -> Result<u64, WireError> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+
+    fn count(&mut self, max: usize) -> Result<usize, WireError> {
+        let count = self.u32()? as usize;
+        if count > max { Err(WireError::TooLarge) } else { Ok(count) }
+    }
+
+    fn bytes(&mut self) -> Result<&'a [u8], WireError> {
+        let len = self.u32()? as usize;
+        self.take(len)
+    }
+
+    fn text(&mut self) -> Result<&'a str, WireError> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| WireError::Malformed)
+    }
+
+    fn magic(&mut self) -> Result<(), WireError> {
+        if self.array()? == MAGIC { Ok(()) } else { Err(WireError::Version) }
+    }
+
+    fn profile(&mut self) -> Result<Profile, WireError> {
+        match self.array()? {
+            [0] => Ok(Profile::Standard),
+            [1] => Ok(Profile::Reproducible),
+            _ => Err(WireError::Malformed),
+        }
+    }
+
+    fn end(&self) -> Result<(), WireError> {
+        if self.0.is_empty() { Ok(()) } else { Err(WireError::Malformed) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type OwnedColumn = (u32, Option<Vec<u8>>, Option<Vec<u8>>, Vec<u8>);
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), magic in any::<bool>()) {
+            let mut body = if magic { MAGIC.to_vec() } else { Vec::new() };
+            body.extend(&bytes);
+            let _ = decode_start(&body);
+            let _ = decode_compile(&body);
+            let _ = decode_ready(&body);
+            let _ = decode_fault(&body);
+            let _ = decode_batch(&body);
+            let mut into = Vec::new();
+            let _ = read_frame(&mut body.as_slice(), &mut into, 100);
+            prop_assert!(into.len() <= 100);
+        }
+
+        #[test]
+        fn a_batch_comes_back_as_it_went_in_and_no_prefix_of_it_reads(
+            rows in any::<u32>(),
+            columns in proptest::collection::vec(any::<OwnedColumn>(), 0..5),
+        ) {
+            let batch = BatchRef {
+                rows,
+                columns: columns
+                    .iter()
+                    .map(|(nulls, v, o, data)| ColumnRef { nulls: *nulls, validity: v.as_deref(), offsets: o.as_deref(), data })
+                    .collect(),
+            };
+            let mut body = Vec::new();
+            encode_batch(&batch, &mut body).unwrap();
+            prop_assert!(decode_batch(&body).unwrap() == batch);
+            for cut in 0..body.len() {
+                prop_assert!(decode_batch(&body[..cut]).is_err());
+            }
+        }
+
+        #[test]
+        fn a_start_comes_back_as_it_went_in(
+            fuel in any::<u64>(),
+            rows_max in any::<u32>(),
+            params in proptest::collection::vec(any::<(String, String)>(), 0..4),
+            code in proptest::collection::vec(any::<u8>(), 0..50),
+        ) {
+            let start = Start {
+                profile: Profile::Reproducible, fuel, memory_bytes: 1, rows_max,
+                output_bytes_max: 2, unit_bytes_max: 3, cpu_seconds: 4,
+                params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+                code: &code,
+            };
+            let body = encode_start(&start).unwrap();
+            prop_assert_eq!(decode_start(&body).unwrap(), start);
+        }
+    }
+
+    #[test]
+    fn a_header_beyond_its_limit_is_refused_before_anything_is_allocated() {
+        let mut header = [Tag::Output as u8, 0, 0, 0, 0];
+        header[1..].copy_from_slice(&u32::MAX.to_le_bytes());
+        assert_eq!(decode_header(header, 1 << 20), Err(WireError::TooLarge));
+    }
+
+    #[test]
+    fn a_truncated_frame_is_not_the_end_of_the_stream() {
+        let mut whole = Vec::new();
+        write_frame(&mut whole, Tag::Unit, b"abc").unwrap();
+        let mut into = Vec::new();
+        assert!(matches!(read_frame(&mut &whole[..], &mut into, 10), Ok(Some(Tag::Unit))));
+        assert_eq!(into, b"abc");
+        for cut in 1..whole.len() {
+            assert!(matches!(read_frame(&mut &whole[..cut], &mut into, 10), Err(ReadError::Gone)));
+        }
+        assert!(matches!(read_frame(&mut &[][..], &mut into, 10), Ok(None)));
+    }
+
+    #[test]
+    fn layers_must_all_be_reported_in_order() {
+        let layers: Vec<Layer> =
+            LayerName::ALL.map(|name| Layer { name, status: LayerStatus::Missing(7) }).into();
+        let body = encode_ready(&layers);
+        assert_eq!(decode_ready(&body).unwrap(), layers);
+        assert!(decode_ready(&encode_ready(&layers[1..])).is_err());
+    }
+}

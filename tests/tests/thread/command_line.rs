@@ -1,0 +1,81 @@
+//! The binary as a person meets it: exit codes, streams, JSON.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use sluice::demo::city::City;
+
+use crate::town::randhie;
+
+/// The built binary. Tests run from `target/debug/deps`.
+pub(crate) fn sluice() -> PathBuf {
+    let exe = std::env::current_exe().unwrap();
+    let path = exe.parent().unwrap().parent().unwrap().join("sluice");
+    assert!(path.is_file(), "{}: run `cargo build --workspace` first", path.display());
+    path
+}
+
+fn run(args: &[&str], folder: &Path) -> Output {
+    Command::new(sluice())
+        .args(args)
+        .env_clear()
+        .env("SLUICE_DOMAIN", folder.join("domain"))
+        .env("SLUICE_KEY_FILE", folder.join("domain.key"))
+        .env("SLUICE_PASSWORD_FILE", folder.join("password"))
+        .current_dir(folder)
+        .output()
+        .unwrap()
+}
+
+fn code(out: &Output) -> i32 {
+    out.status.code().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn exit_codes_and_streams() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    drop(City::found(&at.join("domain"), &randhie(), &sluice::Output::silent()).await.unwrap());
+    std::fs::write(at.join("password"), "sluice-demo\n").unwrap();
+    std::fs::write(at.join("wrong"), "not the password\n").unwrap();
+
+    let listed = run(&["--json", "job", "list", "--as", "chen-insurance"], at);
+    assert_eq!(code(&listed), 0);
+    let rows: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    assert!(rows.as_array().unwrap().is_empty(), "data is on stdout, as JSON");
+
+    assert_eq!(code(&run(&["job", "nonsense"], at)), 2, "usage");
+    let missing = run(&["job", "submit", "missing.toml", "--as", "chen-insurance"], at);
+    assert_eq!((code(&missing), missing.stdout.len()), (2, 0));
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("下一步"), "Chinese first");
+    let english = run(&["--lang", "en", "job", "submit", "missing.toml", "--as", "chen-insurance"], at);
+    assert!(String::from_utf8_lossy(&english.stderr).contains("next:"));
+
+    std::fs::write(at.join("job.toml"), crate::town::VISITS_REPORT.replace("insurance-pricing-2026", "other")).unwrap();
+    assert_eq!(code(&run(&["job", "submit", "job.toml", "--as", "chen-insurance"], at)), 3, "refused");
+    let wrong = run(&["job", "list", "--as", "chen-insurance", "--password-file", "wrong"], at);
+    assert_eq!(code(&wrong), 4, "sign-in");
+
+    // Init in an occupied folder is refused; an export verifies, and a flipped byte does not.
+    assert_eq!(code(&run(&["init", "--admin", "someone", "--password-file", "password"], at)), 3);
+    assert_eq!(code(&run(&["audit", "export", "--out", "log.jsonl", "--as", "sun-auditor"], at)), 0);
+    assert_eq!(code(&run(&["audit", "verify", "log.jsonl"], at)), 0);
+    let mut bytes = std::fs::read(at.join("log.jsonl")).unwrap();
+    let middle = bytes.len() / 3;
+    bytes[middle] ^= 4;
+    std::fs::write(at.join("bad.jsonl"), bytes).unwrap();
+    let bad = run(&["audit", "verify", "bad.jsonl"], at);
+    assert_eq!(code(&bad), 5, "verification failed");
+    assert!(String::from_utf8_lossy(&bad.stderr).contains("audit."));
+
+    // A new domain, from nothing.
+    let fresh = run(
+        &["--json", "init", "--domain", "city", "--key-file", "city.key", "--admin", "first-bureau", "--password-file", "password"],
+        at,
+    );
+    assert_eq!(code(&fresh), 0, "{}", String::from_utf8_lossy(&fresh.stderr));
+    let made: serde_json::Value = serde_json::from_slice(&fresh.stdout).unwrap();
+    assert_eq!(made["ledger_key"].as_str().unwrap().len(), 64);
+}

@@ -1,0 +1,18 @@
+//! The whole thread on real data, through the same verbs that people use.
+//! Needs the guests: run `scripts/guests` first (`scripts/test` does).
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests may fail loudly"
+)]
+
+mod bad_input;
+mod canary;
+mod command_line;
+mod crash;
+mod exact;
+mod raw;
+mod tamper;
+mod town;
