@@ -10,14 +10,11 @@ use sluice_domain::{
     Refusal, Text,
     candidate::{Candidate, CandidateTable, CellValue, Reason, Route},
     contract::{Aggregate, Contract, Table, TableA, TableC, Totals},
-    rulepack::RulePack,
+    rulepack::{Disclosure, RulePack},
     text,
 };
 
-use crate::{
-    noise::epsilon_at,
-    route_c::{Rules, Sensitivity},
-};
+use crate::noise::epsilon_at;
 
 /// How much a finding should worry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,18 +42,12 @@ pub struct Finding {
 ///
 /// # Errors
 /// `gate.host-fault` when the contract's ρ has no ε (it is negative or not a number).
-pub fn findings(
-    candidate: &Candidate,
-    contract: &Contract,
-    rulepack: &RulePack,
-    sensitivity: Sensitivity,
-) -> Result<Vec<Finding>, Refusal> {
-    let k = Rules::of(&rulepack.disclosure, sensitivity).threshold.unwrap_or_default();
+pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack) -> Result<Vec<Finding>, Refusal> {
     let mut all = Vec::new();
     for (table, declared) in candidate.tables.iter().zip(&contract.tables) {
         let about = match declared {
             Table::A(a) => route_a(table, a),
-            Table::C(c) => route_c(table, c, k),
+            Table::C(c) => route_c(table, c, &rulepack.disclosure),
         };
         all.extend(about.into_iter().map(|(risk, text)| Finding { risk, table: Some(table.name.clone()), text }));
     }
@@ -115,7 +106,7 @@ fn route_a(table: &CandidateTable, declared: &TableA) -> Vec<(Risk, Text)> {
     found
 }
 
-fn route_c(table: &CandidateTable, declared: &TableC, k: u64) -> Vec<(Risk, Text)> {
+fn route_c(table: &CandidateTable, declared: &TableC, pack: &Disclosure) -> Vec<(Risk, Text)> {
     let mut found = Vec::new();
     let (total, mut withheld, mut inner_withheld) = (table.cells.len(), 0usize, 0usize);
     let mut by_reason: BTreeMap<Reason, usize> = BTreeMap::new();
@@ -137,7 +128,7 @@ fn route_c(table: &CandidateTable, declared: &TableC, k: u64) -> Vec<(Risk, Text
             ),
         ));
     }
-    if let Some((margin, text)) = smallest_count(table, declared, k) {
+    if let Some((margin, text)) = smallest_count(table, declared, pack) {
         found.push((if margin < 2.0 { Risk::High } else { Risk::Medium }, text));
     }
     if withheld > 0 {
@@ -186,7 +177,7 @@ fn route_c(table: &CandidateTable, declared: &TableC, k: u64) -> Vec<(Risk, Text
 }
 
 /// The published count closest to k, as a multiple of k, and what to say about it.
-fn smallest_count(table: &CandidateTable, declared: &TableC, k: u64) -> Option<(f64, Text)> {
+fn smallest_count(table: &CandidateTable, declared: &TableC, pack: &Disclosure) -> Option<(f64, Text)> {
     let counts: Vec<usize> = declared
         .plan
         .measures
@@ -202,13 +193,17 @@ fn smallest_count(table: &CandidateTable, declared: &TableC, k: u64) -> Option<(
     let smallest = values
         .flat_map(|values| counts.iter().filter_map(|i| values.get(*i).copied().flatten()))
         .min_by(f64::total_cmp)?;
+    let k = pack.threshold_units;
     #[expect(clippy::cast_precision_loss, reason = "k is small")]
     let times = smallest / k.max(1) as f64;
+    let sensitive = pack.threshold_units_sensitive;
     Some((
         times,
         text(
-            format!("公布的最小单位数是 {smallest}，为门槛 k = {k} 的 {times:.1} 倍"),
-            format!("the smallest published number of units is {smallest}, {times:.1} times the threshold k = {k}"),
+            format!("公布的最小单位数是 {smallest}，为门槛 k = {k}（敏感数据集为 {sensitive}）的 {times:.1} 倍"),
+            format!(
+                "the smallest published number of units is {smallest}, {times:.1} times the threshold k = {k} ({sensitive} for sensitive sets)"
+            ),
         ),
     ))
 }

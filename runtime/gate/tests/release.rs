@@ -1,6 +1,6 @@
 //! From a cleared product to a released one, with real votes and the real ledger:
 //! nothing leaves but the bytes that two reviewers approved.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
 mod common;
 
@@ -204,7 +204,7 @@ fn a_cleared_product_holds_noise_and_marks_and_no_withheld_value() {
     };
     assert!(withheld(0..3) >= 2 && withheld(0..9) >= 4 && withheld(0..16) < 10);
     assert_eq!(c.cells[15].value, CellValue::Published(vec![Some(257.0), c_mean(c)]));
-    let all = findings(closed.for_review(), &contract, &RulePack::shipped().unwrap(), Sensitivity::Ordinary).unwrap();
+    let all = findings(closed.for_review(), &contract, &RulePack::shipped().unwrap()).unwrap();
     assert!(all.windows(2).all(|w| w[0].risk <= w[1].risk));
     assert!(all.iter().any(|f| f.text.en.contains("epsilon = 0.9951")));
     assert!(all.iter().any(|f| f.text.en.contains("too few units 1")));

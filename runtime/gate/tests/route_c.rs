@@ -231,16 +231,30 @@ proptest! {
                 }
             }
         }
-        let measures = [(Aggregate::Rows, None), (Aggregate::Units, None), (Aggregate::Mean, Some("x"))];
-        let t = table("t", dims(&[0, 1], &sizes), &measures, vec![], Totals::True);
-        let judged = primary(&t, &tabulate(&t, &rows, 2), &Rules::of(&pack(), Sensitivity::Ordinary)).unwrap();
-        for ((key, reasons), (units, _)) in judged.verdicts().zip(&cells) {
-            if key.iter().all(Option::is_some) {
+        let rules = Rules::of(&pack(), Sensitivity::Ordinary);
+        for measure in [(Aggregate::Rows, None), (Aggregate::Units, None), (Aggregate::Count, Some("x")), (Aggregate::Mean, Some("x"))] {
+            let t = table("t", dims(&[0, 1], &sizes), &[measure], vec![], Totals::True);
+            let judged = primary(&t, &tabulate(&t, &rows, 2), &rules).unwrap();
+            for ((key, reasons), (units, _)) in judged.verdicts().zip(&cells) {
+                prop_assert!(key.iter().all(Option::is_some));
                 prop_assert_eq!(reasons.contains(&Reason::Threshold), (*units as u64) < K);
             }
         }
-        let added = secondary(&[(&t, &judged)], &Rules::of(&pack(), Sensitivity::Ordinary), CELLS_MAX).unwrap();
-        prop_assert_eq!(added.len(), 1);
+        let t = table("t", dims(&[0, 1], &sizes), COUNTS, vec![], Totals::True);
+        nothing_follows(&decide(&[t], &rows, &sizes, &rules))?;
+    }
+
+    /// Where a value may be negative no interval is bounded, and elimination stands alone.
+    #[test]
+    fn sums_of_mixed_signs_leave_nothing_to_subtraction(counts in counts(), a in 2usize..6, b in 2usize..6) {
+        let sizes = [a, b];
+        let mut rows = rows_of(&counts, &sizes);
+        prop_assume!(!rows.is_empty());
+        let negative = Row { unit: "n".into(), codes: rows[0].codes.clone(), values: [("x".to_owned(), -4.0)].into() };
+        rows.push(negative);
+        let t = table("t", dims(&[0, 1], &sizes), &[(Aggregate::Sum, Some("x"))], vec![], Totals::True);
+        let decided = decide(&[t], &rows, &sizes, &Rules::of(&pack(), Sensitivity::Ordinary));
+        nothing_follows(&decided)?;
     }
 
     #[test]

@@ -120,11 +120,13 @@ pub(crate) fn rank(vectors: &[Vec<u64>]) -> usize {
     for column in 0..width {
         let Some(pivot) = (rank..rows.len()).find(|r| rows[*r][column] != 0) else { continue };
         rows.swap(rank, pivot);
-        let inverse = power(rows[rank][column], P - 2);
-        for r in rank + 1..rows.len() {
-            let factor = rows[r][column] * inverse % P;
-            for c in 0..width {
-                rows[r][c] = (rows[r][c] + (P - factor) * rows[rank][c]) % P;
+        let (done, rest) = rows.split_at_mut(rank + 1);
+        let lead = &done[rank];
+        let inverse = power(lead[column], P - 2);
+        for row in rest {
+            let factor = row[column] * inverse % P;
+            for (value, of_lead) in row.iter_mut().zip(lead) {
+                *value = (*value + (P - factor) * of_lead) % P;
             }
         }
         rank += 1;
