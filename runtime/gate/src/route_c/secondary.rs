@@ -1,9 +1,9 @@
 //! G6, secondary suppression over all route-C tables of a job at once.
 //!
-//! Per view, all tables are laid over common atoms ([`super::frame`]). Then, until
+//! Per view, all tables are laid over common atoms (`frame`). Then, until
 //! nothing changes: elimination decides which cells may be published without giving
-//! a protected vector away ([`super::span`]); the interval audit looks for withheld
-//! cells that can be bounded too closely ([`super::audit`]); where it finds one, one
+//! a protected vector away (`span`); the interval audit looks for withheld
+//! cells that can be bounded too closely (`audit`); where it finds one, one
 //! more cell goes. Every cell that goes is itself protected from then on, so no
 //! withheld cell, primary or not, follows from what is published.
 //!
