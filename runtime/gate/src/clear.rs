@@ -24,6 +24,9 @@ use crate::{
     route_c::{JudgedTable, Rules, Sensitivity, primary, secondary, secondary::within_limits},
 };
 
+/// How far a sum of ρ may be off for rounding alone.
+const COST_ROUNDING: f64 = 1e-12;
+
 /// What passed the gate. It counts as published from here on, though it is still
 /// inside the domain: the outer room takes nothing else, and only this becomes
 /// [`crate::Quarantined`].
@@ -81,6 +84,13 @@ pub fn clear(input: GateInput<'_>) -> Result<Cleared<Vec<CandidateTable>>, Refus
             "the rule pack is not the one the contract was frozen under",
         ));
     }
+    if table_costs(contract) > contract.rho * (1.0 + COST_ROUNDING) {
+        return Err(refusals::host_fault(
+            &contract.name,
+            "合约记账的 ρ 少于各表之和",
+            "the contract charges less rho than its tables cost",
+        ));
+    }
     let rules = Rules::of(&rulepack.disclosure, sensitivity);
     let mut tables_c = disclosure_control(contract, &tabulated, &rules, rulepack.disclosure.cells_max)?.into_iter();
     let tables = contract
@@ -99,6 +109,11 @@ pub fn clear(input: GateInput<'_>) -> Result<Cleared<Vec<CandidateTable>>, Refus
         return Err(misfit(&contract.name));
     }
     Ok(Cleared { inner: tables })
+}
+
+/// Σ ρ of the noised tables.
+fn table_costs(contract: &Contract) -> f64 {
+    contract.tables.iter().map(|table| if let Table::A(a) = table { a.rho } else { 0.0 }).sum()
 }
 
 fn misfit(place: &str) -> Refusal {
@@ -189,6 +204,3 @@ fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
             .collect(),
     }
 }
-
-#[cfg(test)]
-mod tests;
