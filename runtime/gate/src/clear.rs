@@ -22,6 +22,7 @@ use crate::{
     refusals,
     route_a::PreNoise,
     route_c::{JudgedTable, Rules, Sensitivity, primary, secondary, secondary::within_limits},
+    shares::Shares,
 };
 
 /// How far a sum of ρ may be off for rounding alone.
@@ -185,6 +186,7 @@ fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
         keys = keys.iter().flat_map(|k| codes().map(move |code| [k.as_slice(), &[code]].concat())).collect();
     }
     let cells = keys.into_iter().zip(noisy.values());
+    let shares = Shares::new(table, noisy.joint_errors());
     CandidateTable {
         name: table.name.clone(),
         route: Route::A,
@@ -198,9 +200,13 @@ fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
                 sigma: Some(sigma),
                 error_95: Some(error_95),
             })
+            .chain(shares.headings())
             .collect(),
         cells: cells
-            .map(|(key, values)| Cell { key, value: CellValue::Published(values.into_iter().map(Some).collect()) })
+            .map(|(key, values)| {
+                let ratios = shares.of(&values);
+                Cell { key, value: CellValue::Published(values.into_iter().map(Some).chain(ratios).collect()) }
+            })
             .collect(),
     }
 }

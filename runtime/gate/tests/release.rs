@@ -12,8 +12,8 @@ use sluice_domain::{
     approval::{Approval, Decision, Vote, vote_message},
     candidate::{Candidate, CellValue, Route},
     contract::{
-        Aggregate, Contract, Limits, MarkPolicy, MeasureA, MeasureC, ProductTerms, Table, TableA, TableC, Tabulation,
-        Totals,
+        Aggregate, Contract, Limits, MarkPolicy, MeasureA, MeasureC, ProductTerms, Share, Table, TableA, TableC,
+        Tabulation, Totals,
     },
     event::{Actor, Entry, Event},
     id::{JobId, PersonId, RunId},
@@ -47,6 +47,7 @@ fn table_a() -> TableA {
         measures: vec![MeasureA { name: "persons".into(), lo: 0, hi: 1, grid: 1 }],
         keys_per_unit: 1,
         rho: 0.02,
+        shares: vec![Share { name: "all".into(), of: "persons".into(), per: "persons".into() }],
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sluice_domain::{
     Digest, Kind, Refusal,
-    contract::{Contract, ContractInput, Dimension, JobFile, TableFile},
+    contract::{Contract, ContractInput, Dimension, JobFile, Table, TableFile},
     decide::{self, Resolved},
     event::{Event, job_message},
     id::JobId,
@@ -106,7 +106,11 @@ impl Service {
             .map(|bytes| sluice_worker::inspect(bytes, inspect_limits(memory, rules)).map(|i| i.digest()))
             .transpose()?;
         let resolved = resolve(granted.get(), &file, guest)?;
-        decide::freeze(file, resolved, rules)
+        let contract = decide::freeze(file, resolved, rules)?;
+        // What the gate could not judge is refused here, before any data is read.
+        let tables_c = contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None });
+        sluice_gate::route_c::secondary::within_limits(&tables_c.collect::<Vec<_>>(), rules.disclosure.cells_max)?;
+        Ok(contract)
     }
 
     fn keep_guest(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Refusal> {

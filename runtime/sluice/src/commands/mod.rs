@@ -82,7 +82,10 @@ fn programs(domain: &Path) -> Result<Programs, Failure> {
             Kind::Usage,
             "domain.configuration",
             text(format!("配置文件有误：{what}"), format!("the configuration is not well formed: {what}")),
-            text("改正 sluice.toml；隔离层的名称见 `sluice doctor`", "correct sluice.toml; `sluice doctor` names the layers"),
+            text(
+                "改正 sluice.toml；隔离层的名称见 `sluice doctor`",
+                "correct sluice.toml; `sluice doctor` names the layers",
+            ),
         )
         .at(file.display().to_string())
     };
