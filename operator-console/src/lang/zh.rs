@@ -65,7 +65,7 @@ pub(super) static TEXTS: Texts = Texts {
         machine: "机审",
         human: "人审",
         machine_clear: "规则已过",
-        machine_withheld: |n| format!("{n} 格不予发布"),
+        machine_withheld: |n| format!("隐去 {n} 格"),
         human_open: "待定",
         human_approved: "已通过",
         human_declined: "未通过",
@@ -139,7 +139,7 @@ pub(super) static TEXTS: Texts = Texts {
         no_comment: "无意见",
     },
     grid: GridTexts {
-        withheld: "不予发布",
+        withheld: "隐去",
         total: "合计",
         nothing: "—",
         nothing_means: "没有可除的分母",
@@ -151,7 +151,7 @@ pub(super) static TEXTS: Texts = Texts {
         least: "最小",
         most: "最大",
         error: "95 % 误差",
-        cells: |published, withheld| format!("{published} 格发布，{withheld} 格不予发布"),
+        cells: |published, withheld| format!("发布 {published} 格，隐去 {withheld} 格"),
     },
     product: ProductTexts {
         list_title: "数据产品",
@@ -165,8 +165,8 @@ pub(super) static TEXTS: Texts = Texts {
         size: "大小",
         digest: "SHA-256",
         download_traced: "每次下载均记入审计日志。",
-        next_steps: "不予发布的格，下一步怎么办",
-        next_steps_lead: "以下建议只由合约与已发布的格推算，不依据未发布的数据。",
+        next_steps: "隐去的格，下一步怎么办",
+        next_steps_lead: "以下建议只由合约与已发布的格推算，不依据隐去的数据。",
         bytes: |n| format!("{n} 字节"),
     },
     ledger: LedgerTexts {

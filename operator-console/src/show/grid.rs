@@ -252,7 +252,7 @@ mod tests {
     fn margins_are_told_apart_and_left_out_of_the_summary() {
         let grid = as_published(&[table()], vec![], texts(Lang::Zh)).remove(0);
         assert_eq!(grid.rows.iter().map(|r| r.margin).collect::<Vec<_>>(), [false, false, true]);
-        assert_eq!(grid.tally, "2 格发布，1 格不予发布");
+        assert_eq!(grid.tally, "发布 2 格，隐去 1 格");
         assert_eq!(grid.summary[0].most, "12");
     }
 }

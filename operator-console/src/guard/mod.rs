@@ -135,3 +135,6 @@ async fn seal(State(transport): State<Transport>, request: Request, next: Next) 
     }
     response
 }
+
+#[cfg(test)]
+mod tests;
