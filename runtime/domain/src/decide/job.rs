@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::{
     Digest, Timestamp,
     contract::{
-        Aggregate, Contract, ContractInput, Dimension, JobFile, Limits, LimitsFile, MeasureA, Share, SumSpec, Table,
-        TableA, TableC, TableFile, TableFileA, Tabulation,
+        Aggregate, Contract, ContractInput, Dimension, JobFile, Limits, LimitsFile, MeasureA, Share, Table, TableA,
+        TableC, TableFile, TableFileA, Tabulation,
     },
     day_of,
     event::{Event, job_message},
