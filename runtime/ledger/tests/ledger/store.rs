@@ -258,7 +258,9 @@ async fn a_record_that_is_dropped_half_way_is_there_or_not_and_the_handle_goes_o
         next = size;
     }
     assert!(finished + dropped == 60 && dropped > 0);
-    assert_eq!(place.ledger.read_from(0).await.unwrap().len() as u64, next);
+    // The last one dropped may still have been on its way to the disk.
+    let held = place.ledger.read_from(0).await.unwrap().len() as u64;
+    assert!(held == next || held == next + 1);
 }
 
 async fn yields(count: usize) {

@@ -22,7 +22,7 @@ fn rows() -> Vec<Row> {
 }
 
 /// Things that betray the hidden row.
-const TRACES: [&str; 5] = ["4711", "1234567", "98765432", "5560212", "ivide by zero"];
+const TRACES: [&str; 5] = ["secret-4711", "1234567", "98765432", "5551212", "ivide by zero"];
 
 /// Queries that would evaluate something of the asker's on every row that the scan gives.
 const PROBES: [&str; 9] = [
