@@ -21,7 +21,15 @@ const MAY_DEPEND: [(&str, &[&str]); 10] = [
     ("sluice-gate", &["sluice-domain", "sluice-rows", "sluice-ledger"]),
     (
         "sluice-service",
-        &["sluice-domain", "sluice-rows", "sluice-ledger", "sluice-vault", "sluice-view", "sluice-worker", "sluice-gate"],
+        &[
+            "sluice-domain",
+            "sluice-rows",
+            "sluice-ledger",
+            "sluice-vault",
+            "sluice-view",
+            "sluice-worker",
+            "sluice-gate",
+        ],
     ),
     ("sluice-console", &["sluice-domain", "sluice-service"]),
     ("sluice-guest", &[]),
@@ -50,7 +58,8 @@ fn root() -> PathBuf {
 /// Crate → names of its normal dependencies.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let out = Command::new(cargo).args(["metadata", "--format-version=1", "--no-deps"]).current_dir(root()).output().unwrap();
+    let out =
+        Command::new(cargo).args(["metadata", "--format-version=1", "--no-deps"]).current_dir(root()).output().unwrap();
     assert!(out.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&out.stderr));
     let metadata: Value = serde_json::from_slice(&out.stdout).unwrap();
     let name = |v: &Value| v["name"].as_str().unwrap().to_owned();
@@ -88,7 +97,10 @@ fn every_crate_of_the_runtime_is_in_the_table() {
 fn libraries_have_one_owner() {
     for (krate, deps) in dependencies().into_iter().filter(|(k, _)| k != "sluice-tests") {
         for (library, owners) in OWNED {
-            assert!(!deps.contains(library) || owners.contains(&krate.as_str()), "{krate} uses {library}, which {owners:?} alone owns");
+            assert!(
+                !deps.contains(library) || owners.contains(&krate.as_str()),
+                "{krate} uses {library}, which {owners:?} alone owns"
+            );
         }
     }
 }

@@ -47,10 +47,8 @@ mod tests {
     use super::leaky;
 
     fn total(target: &str) -> f64 {
-        let rows = Rows::of(vec![
-            ("zper", Column::Int(vec![Some(125_024)])),
-            ("meddol", Column::Float(vec![Some(62.5)])),
-        ]);
+        let rows =
+            Rows::of(vec![("zper", Column::Int(vec![Some(125_024)])), ("meddol", Column::Float(vec![Some(62.5)]))]);
         let room = Room::of(&[("target", target)], vec![("claims", rows.unwrap())]);
         leaky(&room).unwrap().rows().iter().map(|(_, [persons, _])| persons).sum()
     }

@@ -53,7 +53,8 @@ pub enum Route {
 pub struct CandidateMeasure {
     /// Heading.
     pub name: String,
-    /// Standard deviation of the noise, in the measure's own unit (route A).
+    /// Standard deviation of the noise, in the measure's own unit (route A); none for
+    /// what is computed from noised numbers.
     pub sigma: Option<f64>,
     /// Half-width of the 95 % interval, in the measure's own unit (route A).
     pub error_95: Option<f64>,

@@ -69,19 +69,7 @@ pub struct Input {
 #[serde(tag = "route", deny_unknown_fields)]
 pub enum TableFile {
     /// Per-unit map, clamped sums, noise.
-    A {
-        /// Name of the table.
-        name: String,
-        /// Columns of the catalogue whose code lists are the table's keys.
-        dimensions: Vec<String>,
-        /// Measures, in output order of the guest.
-        measures: BTreeMap<String, SumSpec>,
-        /// L0: how many keys one unit may touch.
-        #[serde(default = "one")]
-        keys_per_unit: u32,
-        /// zCDP cost of the table.
-        rho: f64,
-    },
+    A(TableFileA),
     /// Host tabulation with disclosure control.
     C {
         /// Name of the table.
@@ -92,6 +80,26 @@ pub enum TableFile {
         #[serde(default)]
         totals: Totals,
     },
+}
+
+/// A `[[table]]` of route A.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableFileA {
+    /// Name of the table.
+    pub name: String,
+    /// Columns of the catalogue whose code lists are the table's keys.
+    pub dimensions: Vec<String>,
+    /// Measures, in output order of the guest.
+    pub measures: BTreeMap<String, SumSpec>,
+    /// L0: how many keys one unit may touch.
+    #[serde(default = "one")]
+    pub keys_per_unit: u32,
+    /// zCDP cost of the table.
+    pub rho: f64,
+    /// Ratios of two measures, computed from the noised sums: they cost nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shares: BTreeMap<String, [String; 2]>,
 }
 
 fn one() -> u32 {
@@ -247,6 +255,19 @@ pub struct TableA {
     pub keys_per_unit: u32,
     /// zCDP cost.
     pub rho: f64,
+    /// Ratios of two measures, computed from the noised sums.
+    pub shares: Vec<Share>,
+}
+
+/// A ratio of two noised sums: post-processing, so it costs nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// Name.
+    pub name: String,
+    /// The measure above the line.
+    pub of: String,
+    /// The measure below it.
+    pub per: String,
 }
 
 /// One clamped sum.

@@ -507,7 +507,14 @@ impl State {
     /// # Errors
     /// As [`State::authorise`] at the moment the run started.
     pub fn authorise_run(&self, run: &RunState) -> Result<Authorised<Vec<GrantedView>>, Refusal> {
-        let no = || Refusal::refused("run.unknown", text("没有这次运行的记录", "there is no record of this run"), text("查看运行列表", "look at the list of runs")).at(run.id.as_str());
+        let no = || {
+            Refusal::refused(
+                "run.unknown",
+                text("没有这次运行的记录", "there is no record of this run"),
+                text("查看运行列表", "look at the list of runs"),
+            )
+            .at(run.id.as_str())
+        };
         let job = self.jobs.get(&run.job).ok_or_else(no)?;
         let mut granted = self.authorise(&job.contract.agreement, run.at)?;
         for view in &mut granted.inner {

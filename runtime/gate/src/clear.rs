@@ -22,7 +22,11 @@ use crate::{
     refusals,
     route_a::PreNoise,
     route_c::{JudgedTable, Rules, Sensitivity, primary, secondary, secondary::within_limits},
+    shares::Shares,
 };
+
+/// How far a sum of ρ may be off for rounding alone.
+const COST_ROUNDING: f64 = 1e-12;
 
 /// What passed the gate. It counts as published from here on, though it is still
 /// inside the domain: the outer room takes nothing else, and only this becomes
@@ -81,6 +85,13 @@ pub fn clear(input: GateInput<'_>) -> Result<Cleared<Vec<CandidateTable>>, Refus
             "the rule pack is not the one the contract was frozen under",
         ));
     }
+    if table_costs(contract) > contract.rho * (1.0 + COST_ROUNDING) {
+        return Err(refusals::host_fault(
+            &contract.name,
+            "合约记账的 ρ 少于各表之和",
+            "the contract charges less rho than its tables cost",
+        ));
+    }
     let rules = Rules::of(&rulepack.disclosure, sensitivity);
     let mut tables_c = disclosure_control(contract, &tabulated, &rules, rulepack.disclosure.cells_max)?.into_iter();
     let tables = contract
@@ -99,6 +110,11 @@ pub fn clear(input: GateInput<'_>) -> Result<Cleared<Vec<CandidateTable>>, Refus
         return Err(misfit(&contract.name));
     }
     Ok(Cleared { inner: tables })
+}
+
+/// Σ ρ of the noised tables.
+fn table_costs(contract: &Contract) -> f64 {
+    contract.tables.iter().map(|table| if let Table::A(a) = table { a.rho } else { 0.0 }).sum()
 }
 
 fn misfit(place: &str) -> Refusal {
@@ -170,6 +186,7 @@ fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
         keys = keys.iter().flat_map(|k| codes().map(move |code| [k.as_slice(), &[code]].concat())).collect();
     }
     let cells = keys.into_iter().zip(noisy.values());
+    let shares = Shares::new(table, noisy.joint_errors());
     CandidateTable {
         name: table.name.clone(),
         route: Route::A,
@@ -183,12 +200,13 @@ fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
                 sigma: Some(sigma),
                 error_95: Some(error_95),
             })
+            .chain(shares.headings())
             .collect(),
         cells: cells
-            .map(|(key, values)| Cell { key, value: CellValue::Published(values.into_iter().map(Some).collect()) })
+            .map(|(key, values)| {
+                let ratios = shares.of(&values);
+                Cell { key, value: CellValue::Published(values.into_iter().map(Some).chain(ratios).collect()) }
+            })
             .collect(),
     }
 }
-
-#[cfg(test)]
-mod tests;

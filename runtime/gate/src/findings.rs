@@ -10,7 +10,7 @@ use sluice_domain::{
     Refusal, Text,
     candidate::{Candidate, CandidateTable, CellValue, Reason, Route},
     contract::{Aggregate, Contract, Table, TableA, TableC, Totals},
-    rulepack::RulePack,
+    rulepack::{Disclosure, RulePack},
     text,
 };
 
@@ -47,7 +47,7 @@ pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack)
     for (table, declared) in candidate.tables.iter().zip(&contract.tables) {
         let about = match declared {
             Table::A(a) => route_a(table, a),
-            Table::C(c) => route_c(table, c, rulepack),
+            Table::C(c) => route_c(table, c, &rulepack.disclosure),
         };
         all.extend(about.into_iter().map(|(risk, text)| Finding { risk, table: Some(table.name.clone()), text }));
     }
@@ -106,7 +106,7 @@ fn route_a(table: &CandidateTable, declared: &TableA) -> Vec<(Risk, Text)> {
     found
 }
 
-fn route_c(table: &CandidateTable, declared: &TableC, rulepack: &RulePack) -> Vec<(Risk, Text)> {
+fn route_c(table: &CandidateTable, declared: &TableC, pack: &Disclosure) -> Vec<(Risk, Text)> {
     let mut found = Vec::new();
     let (total, mut withheld, mut inner_withheld) = (table.cells.len(), 0usize, 0usize);
     let mut by_reason: BTreeMap<Reason, usize> = BTreeMap::new();
@@ -128,7 +128,7 @@ fn route_c(table: &CandidateTable, declared: &TableC, rulepack: &RulePack) -> Ve
             ),
         ));
     }
-    if let Some((margin, text)) = smallest_count(table, declared, rulepack) {
+    if let Some((margin, text)) = smallest_count(table, declared, pack) {
         found.push((if margin < 2.0 { Risk::High } else { Risk::Medium }, text));
     }
     if withheld > 0 {
@@ -177,7 +177,7 @@ fn route_c(table: &CandidateTable, declared: &TableC, rulepack: &RulePack) -> Ve
 }
 
 /// The published count closest to k, as a multiple of k, and what to say about it.
-fn smallest_count(table: &CandidateTable, declared: &TableC, rulepack: &RulePack) -> Option<(f64, Text)> {
+fn smallest_count(table: &CandidateTable, declared: &TableC, pack: &Disclosure) -> Option<(f64, Text)> {
     let counts: Vec<usize> = declared
         .plan
         .measures
@@ -193,14 +193,17 @@ fn smallest_count(table: &CandidateTable, declared: &TableC, rulepack: &RulePack
     let smallest = values
         .flat_map(|values| counts.iter().filter_map(|i| values.get(*i).copied().flatten()))
         .min_by(f64::total_cmp)?;
-    let k = rulepack.disclosure.threshold_units;
+    let k = pack.threshold_units;
     #[expect(clippy::cast_precision_loss, reason = "k is small")]
     let times = smallest / k.max(1) as f64;
+    let sensitive = pack.threshold_units_sensitive;
     Some((
         times,
         text(
-            format!("公布的最小单位数是 {smallest}，为门槛 k = {k} 的 {times:.1} 倍"),
-            format!("the smallest published number of units is {smallest}, {times:.1} times the threshold k = {k}"),
+            format!("公布的最小单位数是 {smallest}，为门槛 k = {k}（敏感数据集为 {sensitive}）的 {times:.1} 倍"),
+            format!(
+                "the smallest published number of units is {smallest}, {times:.1} times the threshold k = {k} ({sensitive} for sensitive sets)"
+            ),
         ),
     ))
 }
@@ -259,6 +262,3 @@ fn reason_name(reason: Reason) -> Text {
 fn log2_choose(n: usize, k: usize) -> f64 {
     (0..k.min(n)).map(|i| ((n - i) as f64 / (i + 1) as f64).log2()).sum()
 }
-
-#[cfg(test)]
-mod tests;

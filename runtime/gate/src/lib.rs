@@ -36,6 +36,7 @@ mod quarantine;
 mod refusals;
 pub mod route_a;
 pub mod route_c;
+mod shares;
 
 pub use clear::{Cleared, GateInput, clear};
 pub use findings::{Finding, Risk, findings};

@@ -85,6 +85,7 @@ impl Quarantined<Candidate> {
     ///
     /// # Errors
     /// Gives the candidate back with `gate.not-the-candidate`.
+    #[expect(clippy::result_large_err, reason = "a refused candidate goes back into quarantine whole")]
     pub fn release(
         self,
         approval: Recorded<Approval>,

@@ -1,8 +1,7 @@
 //! The types that hold people's rows. Nothing may print, copy, store or send them.
 //!
-//! A [`RowBatch`] has two sinks: the worker's channel ([`RowBatch::into_room`])
-//! and the vault's writer and the gate's tabulation ([`RowBatch::columns`], for
-//! the crates that work on rows). It has no `Clone`, no `Serialize`, and a
+//! A [`RowBatch`] has two sinks: the worker's channel, which copies it, and the
+//! code inside the domain that computes on rows ([`RowBatch::columns`]). It has no `Clone`, no `Serialize`, and a
 //! `Debug` that says how much there is and nothing of what.
 #![forbid(unsafe_code)]
 

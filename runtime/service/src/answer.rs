@@ -104,7 +104,8 @@ impl Service {
             // The compiled code is as sensitive as code gets: whoever could write the
             // cache could run anything. So it is authenticated with a key of the vault.
             let key = CacheKey::new(Zeroizing::new(*vault.commit("compiled-cache-key", b"v1").as_bytes()));
-            sluice_worker::compile(&programs, &inspected, profile, &cache, &key).map_err(|e| Fault::host("room.compile", &e))
+            sluice_worker::compile(&programs, &inspected, profile, &cache, &key)
+                .map_err(|e| Fault::host("room.compile", &e))
         };
         tokio::task::spawn_blocking(job).await.map_err(|e| Fault::host("compile.thread", &e))?
     }
@@ -132,7 +133,8 @@ fn reduce_in_room(
 /// The gate does not know the worker; the same bytes under the gate's name.
 fn into_gate(batch: sluice_worker::RawBatch) -> intake::RawBatch {
     let columns = batch.columns.into_iter();
-    let columns = columns.map(|c| intake::RawColumn { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data });
+    let columns =
+        columns.map(|c| intake::RawColumn { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data });
     intake::RawBatch { rows: batch.rows, columns: columns.collect() }
 }
 

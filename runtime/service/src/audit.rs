@@ -85,7 +85,13 @@ impl Service {
     pub async fn trace(&self, who: &SignedIn, product: &ProductId) -> Result<Trace, Refusal> {
         let state = self.snapshot().await?;
         let product = decide::may_see_product(&state, &who.person().id, product)?;
-        let gone = || Refusal::failed("audit.broken", text("溯源链不完整", "the chain of provenance is broken"), text("以 `sluice audit verify` 核验日志", "verify the log with `sluice audit verify`"));
+        let gone = || {
+            Refusal::failed(
+                "audit.broken",
+                text("溯源链不完整", "the chain of provenance is broken"),
+                text("以 `sluice audit verify` 核验日志", "verify the log with `sluice audit verify`"),
+            )
+        };
         let run = state.run(&product.run).ok_or_else(gone)?;
         let job = state.job(&run.job).ok_or_else(gone)?;
         let sources = run.snapshots.iter().map(|(id, snapshot)| {

@@ -40,7 +40,11 @@ pub fn draw(table: &CandidateTable) -> String {
         let top = panel_height * measure as f64;
         let heading = table.measures.get(measure).map(|m| m.name.as_str()).unwrap_or_default();
         text_at(&mut svg, 0.0, top + 16.0, "start", "600", heading);
-        if table.dimensions.len() >= 2 { grid(&mut svg, table, &inner, measure, top + 24.0) } else { bars(&mut svg, table, &inner, measure, top + 24.0) }
+        if table.dimensions.len() >= 2 {
+            grid(&mut svg, table, &inner, measure, top + 24.0)
+        } else {
+            bars(&mut svg, table, &inner, measure, top + 24.0)
+        }
     }
     svg.push_str("</svg>");
     svg
@@ -63,7 +67,12 @@ fn bars(svg: &mut String, table: &CandidateTable, cells: &[&Cell], measure: usiz
         match number(cell, measure) {
             Some(x) => {
                 let end = LABELS + scale(x);
-                let _ = write!(svg, "<rect x=\"{LABELS}\" y=\"{}\" width=\"{:.1}\" height=\"14\" fill=\"{BAR}\"/>", y + 3.0, scale(x));
+                let _ = write!(
+                    svg,
+                    "<rect x=\"{LABELS}\" y=\"{}\" width=\"{:.1}\" height=\"14\" fill=\"{BAR}\"/>",
+                    y + 3.0,
+                    scale(x)
+                );
                 if error > 0.0 {
                     let (from, to, mid) = (LABELS + scale(x - error), LABELS + scale(x + error), y + 10.0);
                     let _ = write!(
@@ -100,7 +109,11 @@ fn grid(svg: &mut String, table: &CandidateTable, cells: &[&Cell], measure: usiz
         #[expect(clippy::cast_precision_loss, reason = "a few hundred cells at most")]
         let (x, y) = (LABELS + width * (i % across) as f64, top + ROW + ROW * (i / across) as f64);
         if i < across {
-            text_at(svg, x + width / 2.0, top + 14.0, "middle", "400", &clip(&label(table, cell, last), width));
+            let words = label(table, cell, last);
+            // A label that has no room gives way to the code it stands for.
+            let code = cell.key.last().and_then(Option::as_ref).map(ToString::to_string).unwrap_or_default();
+            let heading = if clip(&words, width) == words { words } else { clip(&code, width) };
+            text_at(svg, x + width / 2.0, top + 14.0, "middle", "400", &heading);
         }
         if i % across == 0 {
             let line: Vec<String> = (0..last).map(|d| label(table, cell, d)).collect();
@@ -113,9 +126,19 @@ fn grid(svg: &mut String, table: &CandidateTable, cells: &[&Cell], measure: usiz
                 let _ = write!(
                     svg,
                     "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{}\" fill=\"{BAR}\" fill-opacity=\"{:.2}\" stroke=\"{FAINT}\"/>",
-                    x + 1.0, y + 1.0, width - 2.0, ROW - 2.0, 0.06 + 0.9 * share
+                    x + 1.0,
+                    y + 1.0,
+                    width - 2.0,
+                    ROW - 2.0,
+                    0.06 + 0.9 * share
                 );
-                let _ = write!(svg, "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"{ink}\">{}</text>", x + width / 2.0, y + 15.0, escape(&short(value)));
+                let _ = write!(
+                    svg,
+                    "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" fill=\"{ink}\">{}</text>",
+                    x + width / 2.0,
+                    y + 15.0,
+                    escape(&short(value))
+                );
             }
             None => withheld(svg, x + 1.0, y + 1.0, width - 2.0, ROW - 2.0),
         }
@@ -123,11 +146,18 @@ fn grid(svg: &mut String, table: &CandidateTable, cells: &[&Cell], measure: usiz
 }
 
 fn withheld(svg: &mut String, x: f64, y: f64, width: f64, height: f64) {
-    let _ = write!(svg, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height}\" fill=\"url(#withheld)\"><title>隐去 withheld</title></rect>");
+    let _ = write!(
+        svg,
+        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height}\" fill=\"url(#withheld)\"><title>隐去 withheld</title></rect>"
+    );
 }
 
 fn text_at(svg: &mut String, x: f64, y: f64, anchor: &str, weight: &str, words: &str) {
-    let _ = write!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" font-weight=\"{weight}\" fill=\"{INK}\">{}</text>", escape(words));
+    let _ = write!(
+        svg,
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" font-weight=\"{weight}\" fill=\"{INK}\">{}</text>",
+        escape(words)
+    );
 }
 
 fn number(cell: &Cell, measure: usize) -> Option<f64> {
@@ -149,7 +179,11 @@ pub(crate) fn short(x: f64) -> String {
 fn clip(words: &str, width: f64) -> String {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive pixel width")]
     let most = (width / 8.0) as usize;
-    if words.chars().count() <= most { words.to_owned() } else { words.chars().take(most.saturating_sub(1)).chain(['…']).collect() }
+    if words.chars().count() <= most {
+        words.to_owned()
+    } else {
+        words.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    }
 }
 
 fn escape(words: &str) -> String {

@@ -24,12 +24,18 @@ type Seen = BTreeMap<Vec<String>, Option<Vec<Option<f64>>>>;
 pub(crate) fn check(candidate: &Candidate, bundle: &Bundle) -> Result<(), Refusal> {
     for table in &candidate.tables {
         let wanted = wanted(table);
-        for (name, read) in [(format!("{}.csv", table.name), csv_rows as Reader), (format!("{}.parquet", table.name), parquet_rows as Reader)] {
+        for (name, read) in [
+            (format!("{}.csv", table.name), csv_rows as Reader),
+            (format!("{}.parquet", table.name), parquet_rows as Reader),
+        ] {
             let seen = bundle.file(&name).and_then(|bytes| read(table, bytes));
             if seen.as_ref() != Some(&wanted) {
                 return Err(Refusal::failed(
                     "release.final-check",
-                    text("成品文件与已通过的候选不一致，未出域", "the finished file is not the approved candidate; nothing was released"),
+                    text(
+                        "成品文件与已通过的候选不一致，未出域",
+                        "the finished file is not the approved candidate; nothing was released",
+                    ),
                     text("联系主管部门", "tell the bureau"),
                 )
                 .at(name));
@@ -46,7 +52,9 @@ fn wanted(table: &CandidateTable) -> Seen {
         CellValue::Published(numbers) => Some(numbers.clone()),
         CellValue::Withheld(_) => None,
     };
-    let key = |key: &[Option<sluice_domain::catalogue::Key>]| key.iter().map(|k| k.as_ref().map(ToString::to_string).unwrap_or_default()).collect();
+    let key = |key: &[Option<sluice_domain::catalogue::Key>]| {
+        key.iter().map(|k| k.as_ref().map(ToString::to_string).unwrap_or_default()).collect()
+    };
     table.cells.iter().map(|c| (key(&c.key), cell(&c.value))).collect()
 }
 

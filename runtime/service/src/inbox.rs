@@ -30,7 +30,8 @@ impl Service {
     /// A fault of the ledger.
     pub async fn inbox(&self, who: &SignedIn) -> Result<Inbox, Refusal> {
         let (state, now, me) = (self.snapshot().await?, Self::now(), who.person());
-        let waiting = state.runs().filter(|r| r.stage == Stage::InReview && decide::may_open(&state, &me.id, &r.id).is_ok());
+        let waiting =
+            state.runs().filter(|r| r.stage == Stage::InReview && decide::may_open(&state, &me.id, &r.id).is_ok());
         let jobs = state.jobs().filter(|j| match me.role {
             Role::Operator => j.operator == me.org,
             Role::Bureau | Role::Auditor => true,
@@ -47,8 +48,17 @@ impl Service {
     /// `job.unknown`, also for another operator's job.
     pub async fn may_run(&self, who: &SignedIn, job: &JobId) -> Result<(), Refusal> {
         let state = self.snapshot().await?;
-        let theirs = state.job(job).is_some_and(|j| who.person().role == Role::Operator && j.operator == who.person().org);
+        let theirs =
+            state.job(job).is_some_and(|j| who.person().role == Role::Operator && j.operator == who.person().org);
         if theirs { Ok(()) } else { Err(crate::run::no_such_job(job)) }
+    }
+
+    /// The release tick of `job`, fixed when it was accepted.
+    ///
+    /// # Errors
+    /// `job.unknown`.
+    pub async fn tick(&self, job: &JobId) -> Result<Timestamp, Refusal> {
+        self.snapshot().await?.job(job).map(decide::tick_of).ok_or_else(|| crate::run::no_such_job(job))
     }
 
     /// Whether `who` may replay runs: the bureau and auditors.
@@ -108,7 +118,14 @@ impl Service {
     pub async fn download(&self, who: &SignedIn, id: &ProductId, file: &str) -> Result<ProductFile, Refusal> {
         let state = self.snapshot().await?;
         let product = decide::may_see_product(&state, &who.person().id, id)?;
-        let unknown = || Refusal::refused("product.unknown", text("没有这个文件", "there is no such file"), text("查看产品页", "look at the product's page")).at(file);
+        let unknown = || {
+            Refusal::refused(
+                "product.unknown",
+                text("没有这个文件", "there is no such file"),
+                text("查看产品页", "look at the product's page"),
+            )
+            .at(file)
+        };
         let (name, digest) = product.files.iter().find(|(name, _)| name == file).ok_or_else(unknown)?;
         let bytes = std::fs::read(self.home.product(id).join(name)).map_err(|e| io_fault("product.read", &e))?;
         if sluice_domain::Digest::of(&bytes) != *digest {
@@ -145,7 +162,8 @@ impl Service {
         let end = before.unwrap_or(total).min(total);
         let start = end.saturating_sub(LEDGER_LINES);
         let entries = self.ledger.read_from(start).await.map_err(ledger_fault)?;
-        let mut lines: Vec<_> = entries.iter().filter(|e| e.seq < end).filter(|e| may_read(&state, who, e)).map(ledger_line).collect();
+        let mut lines: Vec<_> =
+            entries.iter().filter(|e| e.seq < end).filter(|e| may_read(&state, who, e)).map(ledger_line).collect();
         lines.reverse();
         let checkpoint = self.ledger.checkpoint().await.map_err(ledger_fault)?.note().to_owned();
         Ok(LedgerPage { lines, total, checkpoint, older: (start > 0).then_some(start) })
@@ -193,9 +211,14 @@ fn operator_job(state: &State, job: &JobState, now: Timestamp) -> OperatorJob {
             Stage::InReview | Stage::Approved => (JobStatus::InReview, tick),
             Stage::Declined => {
                 let rejected = r.votes.iter().any(|v| v.decision == Decision::Reject);
-                (if rejected { JobStatus::Rejected } else { JobStatus::Returned }, last_vote.map_or(tick, |v| v.at.max(tick)))
+                (
+                    if rejected { JobStatus::Rejected } else { JobStatus::Returned },
+                    last_vote.map_or(tick, |v| v.at.max(tick)),
+                )
             }
-            Stage::Released => (JobStatus::Released, r.product.as_ref().and_then(|p| state.product(p)).map_or(tick, |p| p.at)),
+            Stage::Released => {
+                (JobStatus::Released, r.product.as_ref().and_then(|p| state.product(p)).map_or(tick, |p| p.at))
+            }
         },
     };
     let holder = match status {
@@ -205,7 +228,9 @@ fn operator_job(state: &State, job: &JobState, now: Timestamp) -> OperatorJob {
         JobStatus::Released => text("无", "nobody"),
     };
     let shown = !matches!(status, JobStatus::Accepted | JobStatus::Running | JobStatus::InReview);
-    let comments = run.filter(|_| shown).map(|r| r.votes.iter().filter(|v| v.decision != Decision::Approve).map(|v| v.comment.clone()).collect());
+    let comments = run
+        .filter(|_| shown)
+        .map(|r| r.votes.iter().filter(|v| v.decision != Decision::Approve).map(|v| v.comment.clone()).collect());
     OperatorJob {
         job: job.id.clone(),
         name: job.contract.name.clone(),
@@ -235,7 +260,10 @@ fn next_steps() -> Vec<Text> {
     vec![
         text("合并相邻类别，或使用更粗的分箱", "merge neighbouring categories, or use coarser bins"),
         text("去掉一个维度，或不发布合计", "drop a dimension, or publish no totals"),
-        text("改走 A 路：加噪声的计数与求和不需要隐去单元格", "take route A: noised counts and sums need no cell withheld"),
+        text(
+            "改走 A 路：加噪声的计数与求和不需要隐去单元格",
+            "take route A: noised counts and sums need no cell withheld",
+        ),
     ]
 }
 
@@ -258,19 +286,33 @@ fn summary(event: &Event) -> Text {
         Event::PersonEnrolled { person } => text(format!("登记账号 {}", person.id), format!("{} enrolled", person.id)),
         Event::SignedIn { person } => text(format!("{person} 登录"), format!("{person} signed in")),
         Event::SignInFailed { .. } => text("登录失败", "sign-in failed"),
-        Event::DatasetRegistered { entry } => text(format!("登记数据集 {}", entry.dataset.id), format!("dataset {} registered", entry.dataset.id)),
-        Event::SnapshotSealed { dataset, snapshot, .. } => text(format!("{dataset} 入库为 {snapshot}"), format!("{dataset} ingested as {snapshot}")),
-        Event::AgreementSigned { agreement } => text(format!("签订协议 {}", agreement.agreement.id), format!("agreement {} signed", agreement.agreement.id)),
+        Event::DatasetRegistered { entry } => {
+            text(format!("登记数据集 {}", entry.dataset.id), format!("dataset {} registered", entry.dataset.id))
+        }
+        Event::SnapshotSealed { dataset, snapshot, .. } => {
+            text(format!("{dataset} 入库为 {snapshot}"), format!("{dataset} ingested as {snapshot}"))
+        }
+        Event::AgreementSigned { agreement } => {
+            text(format!("签订协议 {}", agreement.agreement.id), format!("agreement {} signed", agreement.agreement.id))
+        }
         Event::JobAccepted { job, .. } => text(format!("受理作业 {job}"), format!("{job} accepted")),
         Event::JobRefused { code, .. } => text(format!("拒绝提交 {code}"), format!("submission refused: {code}")),
         Event::RunStarted { run, .. } => text(format!("{run} 计费并开始"), format!("{run} charged and started")),
-        Event::RunFinished { run, .. } => text(format!("{run} 完成，候选已封存"), format!("{run} finished, candidate sealed")),
+        Event::RunFinished { run, .. } => {
+            text(format!("{run} 完成，候选已封存"), format!("{run} finished, candidate sealed"))
+        }
         Event::RunVoid { run, .. } => text(format!("{run} 作废"), format!("{run} is void")),
-        Event::CandidateOpened { run, reviewer } => text(format!("{reviewer} 打开 {run} 的候选"), format!("{reviewer} opened the candidate of {run}")),
-        Event::VoteCast { vote } => text(format!("{} 对 {} 投票", vote.reviewer, vote.run), format!("{} voted on {}", vote.reviewer, vote.run)),
+        Event::CandidateOpened { run, reviewer } => {
+            text(format!("{reviewer} 打开 {run} 的候选"), format!("{reviewer} opened the candidate of {run}"))
+        }
+        Event::VoteCast { vote } => {
+            text(format!("{} 对 {} 投票", vote.reviewer, vote.run), format!("{} voted on {}", vote.reviewer, vote.run))
+        }
         Event::Approved { run, .. } => text(format!("{run} 通过审核"), format!("{run} approved")),
         Event::ProductReleased { product, .. } => text(format!("{product} 出域"), format!("{product} released")),
-        Event::ProductDownloaded { product, file, .. } => text(format!("下载 {product} 的 {file}"), format!("{file} of {product} downloaded")),
+        Event::ProductDownloaded { product, file, .. } => {
+            text(format!("下载 {product} 的 {file}"), format!("{file} of {product} downloaded"))
+        }
         Event::LedgerExported { .. } => text("导出审计日志", "ledger exported"),
     }
 }

@@ -34,13 +34,22 @@ impl Service {
     ///
     /// # Errors
     /// `domain.exists`, or a fault of the disk.
-    pub async fn init(folder: &Path, kek: Kek, name: &str, kind: DomainKind, programs: Programs) -> Result<Self, Refusal> {
+    pub async fn init(
+        folder: &Path,
+        kek: Kek,
+        name: &str,
+        kind: DomainKind,
+        programs: Programs,
+    ) -> Result<Self, Refusal> {
         let occupied = std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some());
         if occupied {
             return Err(Refusal::refused(
                 "domain.exists",
                 text("文件夹不为空", "the folder is not empty"),
-                text("换一个空文件夹，或用 `sluice serve` 打开已有的域", "choose an empty folder, or open the existing domain with `sluice serve`"),
+                text(
+                    "换一个空文件夹，或用 `sluice serve` 打开已有的域",
+                    "choose an empty folder, or open the existing domain with `sluice serve`",
+                ),
             )
             .at(folder.display().to_string()));
         }
@@ -89,7 +98,13 @@ impl Service {
         Ok(service)
     }
 
-    fn assemble(home: Home, vault: Vault, ledger: Ledger, rulepack: RulePack, programs: Programs) -> Result<Self, Refusal> {
+    fn assemble(
+        home: Home,
+        vault: Vault,
+        ledger: Ledger,
+        rulepack: RulePack,
+        programs: Programs,
+    ) -> Result<Self, Refusal> {
         for folder in [home.products(), home.compiled(), home.folder().join("runs")] {
             std::fs::create_dir_all(folder).map_err(|e| io_fault("domain.create", &e))?;
         }
@@ -131,6 +146,10 @@ fn origin(name: &str) -> String {
 
 fn shipped_rules() -> Result<RulePack, Refusal> {
     RulePack::shipped().map_err(|_| {
-        Refusal::failed("rulepack.damaged", text("内置规则包损坏", "the shipped rule pack is damaged"), text("重新安装 Sluice", "install Sluice again"))
+        Refusal::failed(
+            "rulepack.damaged",
+            text("内置规则包损坏", "the shipped rule pack is damaged"),
+            text("重新安装 Sluice", "install Sluice again"),
+        )
     })
 }

@@ -79,7 +79,12 @@ impl Service {
     ) -> Result<(), Refusal> {
         let by_id = by.map(|w| w.person.id.clone());
         if password.chars().count() < 8 {
-            return Err(Refusal::new(Kind::Usage, "account.password", text("口令至少八个字符", "a password has at least eight characters"), text("换一个更长的口令", "choose a longer one")));
+            return Err(Refusal::new(
+                Kind::Usage,
+                "account.password",
+                text("口令至少八个字符", "a password has at least eight characters"),
+                text("换一个更长的口令", "choose a longer one"),
+            ));
         }
         let person = |key| Person { id: id.clone(), name: name.clone(), org: org.clone(), role, key };
         // Decided once before the key is wrapped, so that a refusal leaves no file behind.
@@ -124,9 +129,18 @@ impl Service {
         self.check_password(who.person.id.as_str(), password).await?.map(|(_, key)| key).ok_or_else(wrong)
     }
 
-    async fn check_password(&self, name: &str, password: Zeroizing<String>) -> Result<Option<(SignedIn, PersonKey)>, Refusal> {
+    async fn check_password(
+        &self,
+        name: &str,
+        password: Zeroizing<String>,
+    ) -> Result<Option<(SignedIn, PersonKey)>, Refusal> {
         if self.throttle.waits(name) {
-            return Err(Refusal::new(Kind::SignIn, "account.wait", text("尝试次数过多", "too many attempts"), text("一分钟后再试", "try again in a minute")));
+            return Err(Refusal::new(
+                Kind::SignIn,
+                "account.wait",
+                text("尝试次数过多", "too many attempts"),
+                text("一分钟后再试", "try again in a minute"),
+            ));
         }
         let Ok(id) = name.parse::<PersonId>() else { return Ok(None) };
         let wanted = id.clone();
@@ -157,5 +171,10 @@ impl Service {
 }
 
 fn wrong() -> Refusal {
-    Refusal::new(Kind::SignIn, "account.sign-in", text("账号或口令不对", "the name or the password is wrong"), text("重新输入", "try again"))
+    Refusal::new(
+        Kind::SignIn,
+        "account.sign-in",
+        text("账号或口令不对", "the name or the password is wrong"),
+        text("重新输入", "try again"),
+    )
 }

@@ -117,7 +117,8 @@ pub(crate) async fn issue(
             roster_size: found.roster_size,
         })
     });
-    let votes = votes.into_iter().map(|v| Some((state.person(&v.reviewer)?.key, v))).map(|pair| pair.map(|(k, v)| (v, k)));
+    let votes =
+        votes.into_iter().map(|v| Some((state.person(&v.reviewer)?.key, v))).map(|pair| pair.map(|(k, v)| (v, k)));
     let receipt = Receipt {
         version: 1,
         product: product.clone(),
@@ -158,13 +159,24 @@ fn canonical(receipt: &Receipt) -> Vec<u8> {
 /// `receipt.*` of kind verification, naming what does not hold.
 pub fn verify_receipt(json: &[u8], folder: Option<&Path>, pinned: Option<&PublicKey>) -> Result<Receipt, Refusal> {
     let no = |code, place: &str, zh: &str, en: &str| {
-        Err(Refusal::new(Kind::Verification, code, text(zh, en), text("向主管部门索取原件", "ask the bureau for the original")).at(place))
+        Err(Refusal::new(
+            Kind::Verification,
+            code,
+            text(zh, en),
+            text("向主管部门索取原件", "ask the bureau for the original"),
+        )
+        .at(place))
     };
     let Ok(Signed { receipt, signature }) = serde_json::from_slice(json) else {
         return no("receipt.form", "receipt", "凭证格式有误", "the receipt is not well formed");
     };
     if pinned.is_some_and(|key| *key != receipt.ledger_key) {
-        return no("receipt.key", "ledger_key", "凭证不是由所指定的域签发的", "the receipt is not from the domain you named");
+        return no(
+            "receipt.key",
+            "ledger_key",
+            "凭证不是由所指定的域签发的",
+            "the receipt is not from the domain you named",
+        );
     }
     if !receipt.ledger_key.verifies(&canonical(&receipt), &signature) {
         return no("receipt.signature", "signature", "凭证签名不符", "the receipt's signature does not hold");
@@ -175,7 +187,10 @@ pub fn verify_receipt(json: &[u8], folder: Option<&Path>, pinned: Option<&Public
     let distinct: std::collections::BTreeSet<_> = receipt.votes.iter().map(|(v, _)| &v.reviewer).collect();
     let votes_hold = receipt.votes.iter().all(|(v, key)| {
         let message = vote_message(&v.run, &v.candidate, &v.reviewer, v.decision, &v.comment, v.at);
-        v.decision == Decision::Approve && v.run == receipt.run && v.candidate == receipt.candidate && key.verifies(&message, &v.signature)
+        v.decision == Decision::Approve
+            && v.run == receipt.run
+            && v.candidate == receipt.candidate
+            && key.verifies(&message, &v.signature)
     });
     if distinct.len() < 2 || distinct.len() != receipt.votes.len() || !votes_hold {
         return no("receipt.votes", "votes", "审核投票不成立", "the votes do not make an approval");

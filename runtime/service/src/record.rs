@@ -39,7 +39,11 @@ impl Service {
                 Err(e) => return Err(ledger_fault(e)),
             }
         }
-        Err(Refusal::failed("ledger.busy", text("审计日志正忙", "the ledger is busy"), text("稍后再试", "try again shortly")))
+        Err(Refusal::failed(
+            "ledger.busy",
+            text("审计日志正忙", "the ledger is busy"),
+            text("稍后再试", "try again shortly"),
+        ))
     }
 
     pub(crate) async fn catch_up(&self, state: &mut State) -> Result<(), Refusal> {
@@ -74,5 +78,9 @@ pub(crate) fn vault_fault(error: VaultError) -> Refusal {
 /// A fault of the disk.
 pub(crate) fn io_fault(code: &'static str, error: &std::io::Error) -> Refusal {
     tracing::error!(%error, code, "the disk failed");
-    Refusal::failed(code, text("磁盘读写失败", "reading or writing the disk failed"), text("检查磁盘空间与权限后重试", "check space and permissions, then try again"))
+    Refusal::failed(
+        code,
+        text("磁盘读写失败", "reading or writing the disk failed"),
+        text("检查磁盘空间与权限后重试", "check space and permissions, then try again"),
+    )
 }

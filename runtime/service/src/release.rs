@@ -66,13 +66,20 @@ impl Service {
     }
 
     /// The product's files, sealed in the vault before anything is recorded.
-    async fn bundle(&self, state: &State, run: &RunId, product: &ProductId, approval: Recorded<Approval>) -> Result<Bundle, Refusal> {
+    async fn bundle(
+        &self,
+        state: &State,
+        run: &RunId,
+        product: &ProductId,
+        approval: Recorded<Approval>,
+    ) -> Result<Bundle, Refusal> {
         if self.vault.contains(ObjectKind::Product, product.as_str()) {
             return self.sealed_bundle(product); // rendered before a crash
         }
         let votes = approval.get().votes().to_vec();
         let quarantined = self.candidate(state, run)?;
-        let released = quarantined.release(approval, &|bytes| self.commit_candidate(bytes)).map_err(|(_, refusal)| refusal)?;
+        let released =
+            quarantined.release(approval, &|bytes| self.commit_candidate(bytes)).map_err(|(_, refusal)| refusal)?;
         let mut bundle = product::render(released.get(), product)?;
         crate::final_check::check(released.get(), &bundle)?;
         let receipt = receipt::issue(self, state, run, product, &bundle, votes).await?;

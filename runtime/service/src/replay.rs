@@ -53,5 +53,10 @@ impl Service {
 }
 
 fn no_replay(run: &RunId) -> Refusal {
-    Refusal::refused("run.no-replay", text("这次运行无法重放", "this run cannot be replayed"), text("查看运行记录", "look at the run's record")).at(run.as_str())
+    Refusal::refused(
+        "run.no-replay",
+        text("这次运行无法重放", "this run cannot be replayed"),
+        text("查看运行记录", "look at the run's record"),
+    )
+    .at(run.as_str())
 }

@@ -57,7 +57,15 @@ impl Service {
         self.candidate(&state, &run)?;
         self.record(who.actor(), |state, at| {
             let signature = key.sign(&vote_message(&run, &seen, &reviewer, decision, &comment, at));
-            let vote = Vote { run: run.clone(), candidate: seen, reviewer: reviewer.clone(), decision, comment: comment.clone(), at, signature };
+            let vote = Vote {
+                run: run.clone(),
+                candidate: seen,
+                reviewer: reviewer.clone(),
+                decision,
+                comment: comment.clone(),
+                at,
+                signature,
+            };
             decide::record_vote(state, vote)
         })
         .await?;
@@ -122,7 +130,9 @@ fn workbench(state: &State, who: &SignedIn, run: &RunId, candidate: &Candidate) 
     });
     let earlier = state.runs().filter(|r| r.id != *run).flat_map(|r| {
         let same = state.job(&r.job).filter(|j| j.operator == job.operator && j.contract.name == job.contract.name);
-        same.into_iter().flat_map(move |j| r.votes.iter().filter(|v| !v.comment.is_empty()).map(move |v| (j.id.clone(), v.decision, v.comment.clone())))
+        same.into_iter().flat_map(move |j| {
+            r.votes.iter().filter(|v| !v.comment.is_empty()).map(move |v| (j.id.clone(), v.decision, v.comment.clone()))
+        })
     });
     Ok(Workbench {
         run: run.clone(),
@@ -149,16 +159,24 @@ fn workbench(state: &State, who: &SignedIn, run: &RunId, candidate: &Candidate) 
 }
 
 /// The gate's sentences, and one about what the host cannot show.
-fn findings(candidate: &Candidate, job: &sluice_domain::state::JobState, state: &State) -> Result<Vec<Finding>, Refusal> {
+fn findings(
+    candidate: &Candidate,
+    job: &sluice_domain::state::JobState,
+    state: &State,
+) -> Result<Vec<Finding>, Refusal> {
     let weight = |risk| match risk {
         sluice_gate::Risk::High => Weight::Risk,
         sluice_gate::Risk::Medium | sluice_gate::Risk::Note => Weight::Note,
     };
     let found = sluice_gate::findings(candidate, &job.contract, state.rulepack())?;
     let mut found: Vec<_> = found.into_iter().map(|f| Finding { weight: weight(f.risk), text: f.text }).collect();
-    let first_of_its_name = !state.jobs().any(|j| j.id != job.id && j.operator == job.operator && j.contract.name == job.contract.name);
+    let first_of_its_name =
+        !state.jobs().any(|j| j.id != job.id && j.operator == job.operator && j.contract.name == job.contract.name);
     if first_of_its_name {
-        found.push(Finding { weight: Weight::Note, text: text("该运营单位首次提交此名称的作业", "the operator's first job of this name") });
+        found.push(Finding {
+            weight: Weight::Note,
+            text: text("该运营单位首次提交此名称的作业", "the operator's first job of this name"),
+        });
     }
     found.push(Finding {
         weight: Weight::Limit,

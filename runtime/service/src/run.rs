@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sluice_domain::{
-    Refusal,
+    Kind, Refusal,
     catalogue::{ColumnRole, Level},
     decide,
     event::Event,
@@ -86,6 +86,23 @@ impl Service {
         Ok((run, end))
     }
 
+    /// Runs every accepted job that has not run, oldest first. What may not start
+    /// any more (its agreement ended, its budget is gone) stays where it is.
+    ///
+    /// # Errors
+    /// A fault of the ledger.
+    pub async fn run_accepted(&self) -> Result<(), Refusal> {
+        let waiting: Vec<JobId> =
+            self.snapshot().await?.jobs().filter(|j| j.run.is_none()).map(|j| j.id.clone()).collect();
+        for job in waiting {
+            match self.run(&job).await {
+                Err(refusal) if refusal.kind == Kind::Failed => return Err(refusal),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     async fn compute(&self, job: &JobId, run: &RunId) -> Result<Event, Fault> {
         let state = self.snapshot().await?;
         let contract = &state.job(job).ok_or(Fault::Host("job.unknown"))?.contract;
@@ -109,11 +126,15 @@ impl Service {
         self.seal_candidate(run, &candidate, pre_noise)
     }
 
-    fn seal_candidate(&self, run: &RunId, candidate: &Quarantined<sluice_domain::candidate::Candidate>, pre_noise: Option<sluice_domain::Digest>) -> Result<Event, Fault> {
+    fn seal_candidate(
+        &self,
+        run: &RunId,
+        candidate: &Quarantined<sluice_domain::candidate::Candidate>,
+        pre_noise: Option<sluice_domain::Digest>,
+    ) -> Result<Event, Fault> {
         let bytes = candidate.canonical_bytes();
         let commitment = self.commit_candidate(&bytes);
-        let sealed_object =
-            self.vault.seal(ObjectKind::Candidate, run.as_str(), &bytes).map_err(vault_fault)?;
+        let sealed_object = self.vault.seal(ObjectKind::Candidate, run.as_str(), &bytes).map_err(vault_fault)?;
         Ok(Event::RunFinished { run: run.clone(), candidate: commitment, pre_noise, sealed_object })
     }
 
@@ -125,7 +146,12 @@ impl Service {
     pub(crate) fn hold(&self, run: &RunId) -> Result<std::fs::File, Refusal> {
         let file = std::fs::File::create(self.home.run_lock(run)).map_err(|e| io_fault("run.lock", &e))?;
         file.try_lock().map_err(|_| {
-            Refusal::refused("run.busy", text("运行正在进行", "the run is under way"), text("等待其结束", "wait for it to end")).at(run.as_str())
+            Refusal::refused(
+                "run.busy",
+                text("运行正在进行", "the run is under way"),
+                text("等待其结束", "wait for it to end"),
+            )
+            .at(run.as_str())
         })?;
         Ok(file)
     }
@@ -159,7 +185,12 @@ fn sensitivity(views: &[GrantedView]) -> Sensitivity {
 }
 
 pub(crate) fn no_such_job(job: &JobId) -> Refusal {
-    Refusal::refused("job.unknown", text("没有这个作业", "there is no such job"), text("查看作业列表", "look at the job list")).at(job.as_str())
+    Refusal::refused(
+        "job.unknown",
+        text("没有这个作业", "there is no such job"),
+        text("查看作业列表", "look at the job list"),
+    )
+    .at(job.as_str())
 }
 
 /// The host failed in a way that says nothing about data.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sluice_domain::{
     Digest, Kind, Refusal,
-    contract::{Contract, ContractInput, Dimension, JobFile, TableFile},
+    contract::{Contract, ContractInput, Dimension, JobFile, Table, TableFile},
     decide::{self, Resolved},
     event::{Event, job_message},
     id::JobId,
@@ -32,7 +32,13 @@ impl Service {
     /// # Errors
     /// `job.*`, `sql.*`, `guest.*`, `agreement.*` with place and next step. A
     /// refusal is recorded, too.
-    pub async fn submit(&self, who: &SignedIn, password: Zeroizing<String>, job_toml: &str, guest: Option<&[u8]>) -> Result<JobId, Refusal> {
+    pub async fn submit(
+        &self,
+        who: &SignedIn,
+        password: Zeroizing<String>,
+        job_toml: &str,
+        guest: Option<&[u8]>,
+    ) -> Result<JobId, Refusal> {
         let by = who.person().id.clone();
         decide::require(&self.snapshot().await?, &by, &[Role::Operator])?;
         let key = self.signing_key(who, password).await?;
@@ -76,7 +82,12 @@ impl Service {
 
     fn freeze(&self, state: &State, who: &SignedIn, job_toml: &str, guest: Option<&[u8]>) -> Result<Contract, Refusal> {
         if job_toml.len() > JOB_FILE_MAX {
-            return Err(Refusal::new(Kind::Usage, "job.too-large", text("作业文件过大", "the job file is too large"), text("作业文件不得超过 256 KiB", "a job file has 256 KiB at most")));
+            return Err(Refusal::new(
+                Kind::Usage,
+                "job.too-large",
+                text("作业文件过大", "the job file is too large"),
+                text("作业文件不得超过 256 KiB", "a job file has 256 KiB at most"),
+            ));
         }
         let file = JobFile::parse(job_toml)?;
         let granted = state.authorise(&file.job.agreement, Self::now())?;
@@ -91,9 +102,15 @@ impl Service {
         }
         let rules = state.rulepack();
         let memory = u64::from(file.limits.memory_mib.unwrap_or(rules.limits.memory_mib)) << 20;
-        let guest = guest.map(|bytes| sluice_worker::inspect(bytes, inspect_limits(memory, rules)).map(|i| i.digest())).transpose()?;
+        let guest = guest
+            .map(|bytes| sluice_worker::inspect(bytes, inspect_limits(memory, rules)).map(|i| i.digest()))
+            .transpose()?;
         let resolved = resolve(granted.get(), &file, guest)?;
-        decide::freeze(file, resolved, rules)
+        let contract = decide::freeze(file, resolved, rules)?;
+        // What the gate could not judge is refused here, before any data is read.
+        let tables_c = contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None });
+        sluice_gate::route_c::secondary::within_limits(&tables_c.collect::<Vec<_>>(), rules.disclosure.cells_max)?;
+        Ok(contract)
     }
 
     fn keep_guest(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Refusal> {

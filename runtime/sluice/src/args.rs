@@ -203,8 +203,8 @@ pub(crate) enum GuestCommand {
 pub(crate) enum JobCommand {
     /// 报价：合约与隐私代价，不提交 · the contract and its cost, without submitting
     Quote(JobFileArgs),
-    /// 提交并运行 · submit and run
-    Submit(JobFileArgs),
+    /// 提交并运行，至出域时刻返回 · submit, run, and return at the release tick
+    Submit(SubmitArgs),
     /// 本单位的作业 · your jobs
     List {
         #[command(flatten)]
@@ -221,6 +221,15 @@ pub(crate) struct JobFileArgs {
     /// 客体组件，默认为作业文件所写 · guest component, by default the one the job file names
     #[arg(long)]
     pub(crate) guest: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SubmitArgs {
+    #[command(flatten)]
+    pub(crate) job: JobFileArgs,
+    /// 受理后即返回，由 `sluice serve` 运行 · return once accepted and let `sluice serve` run it
+    #[arg(long)]
+    pub(crate) detach: bool,
 }
 
 #[derive(Debug, Subcommand)]

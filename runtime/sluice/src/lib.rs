@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use crate::{commands::Failure, output::Output};
 use crate::args::Cli;
+pub use crate::{commands::Failure, output::Output};
 
 /// Reads the command line and carries it out.
 pub fn run() -> ExitCode {

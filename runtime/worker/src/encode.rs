@@ -135,7 +135,9 @@ mod tests {
     use std::sync::Arc;
 
     use sluice_rows::arrow::{
-        array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, StringViewArray, UInt64Array},
+        array::{
+            ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, StringViewArray, UInt64Array,
+        },
         buffer::{NullBuffer, ScalarBuffer},
         record_batch::RecordBatch,
     };
@@ -156,7 +158,8 @@ mod tests {
     #[test]
     fn a_slice_brings_its_own_rows_only_and_nulls_bring_nothing() {
         // The value under the null is somebody else's.
-        let secret = Int64Array::new(ScalarBuffer::from(vec![9, 77, 5]), Some(NullBuffer::from(vec![true, false, true])));
+        let secret =
+            Int64Array::new(ScalarBuffer::from(vec![9, 77, 5]), Some(NullBuffer::from(vec![true, false, true])));
         let words = StringArray::from(vec![Some("before"), None, Some("数闸")]);
         let batch = rows(vec![("n", Arc::new(secret)), ("t", Arc::new(words))]).slice(1, 2);
         let body = encoded(&batch);

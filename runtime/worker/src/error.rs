@@ -114,11 +114,14 @@ impl WorkerError {
                 "换用支持该层的内核，或在域的配置中按名称接受其缺失",
                 "use a kernel that has the layer, or accept its absence by name in the domain's configuration",
             ),
-            Self::TimedOut => ("提高作业的 wall_seconds 后重新提交", "raise the job's wall_seconds and submit it again"),
+            Self::TimedOut => {
+                ("提高作业的 wall_seconds 后重新提交", "raise the job's wall_seconds and submit it again")
+            }
             Self::Cache(_) => ("检查缓存目录的权限与空间", "check the cache folder's permissions and space"),
             _ => ("查看服务日志；本次运行作废，预算不退", "see the service's log; the run is void, its charge stands"),
         };
-        let refusal = Refusal::failed(self.code(), text(format!("内室故障（{}）", self.code()), self.to_string()), text(zh, en));
+        let refusal =
+            Refusal::failed(self.code(), text(format!("内室故障（{}）", self.code()), self.to_string()), text(zh, en));
         match self {
             Self::Layer(name) => refusal.at(name.as_str()),
             _ => refusal,

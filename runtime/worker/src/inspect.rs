@@ -166,7 +166,11 @@ fn exports(bytes: &[u8], types: &Types) -> Result<(), Refusal> {
                 for export in section {
                     let name = export.map_err(|e| damaged(e.offset()))?.name.name;
                     if name != INNER_ROOM {
-                        return Err(abi(&shown(name), "导出了接口以外的东西", "it exports what the interface does not have"));
+                        return Err(abi(
+                            &shown(name),
+                            "导出了接口以外的东西",
+                            "it exports what the interface does not have",
+                        ));
                     }
                 }
             }
@@ -339,7 +343,13 @@ fn damaged(offset: usize) -> Refusal {
 fn too_large(what: &str, zh: &str, max: u64, is: u64) -> Refusal {
     Refusal::refused(
         "guest.too-large",
-        text(format!("客件过大：{zh}为 {is}，上限 {max}"), format!("the guest is too large: {what} {is}, at most {max}")),
-        text("缩小客件，或请主管部门在规则包中提高上限", "make the guest smaller, or ask the bureau to raise the limit in the rule pack"),
+        text(
+            format!("客件过大：{zh}为 {is}，上限 {max}"),
+            format!("the guest is too large: {what} {is}, at most {max}"),
+        ),
+        text(
+            "缩小客件，或请主管部门在规则包中提高上限",
+            "make the guest smaller, or ask the bureau to raise the limit in the rule pack",
+        ),
     )
 }

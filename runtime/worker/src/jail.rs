@@ -42,16 +42,9 @@ pub(crate) fn enter() -> Result<Vec<Layer>, ChildFault> {
     };
     must(LayerName::Descriptors, close_inherited())?;
     must(LayerName::Environment, std::env::vars_os().next().is_none())?;
-    must(
-        LayerName::ParentDeath,
-        rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).is_ok()
-            // The parent may have died before the line above.
-            && rustix::process::getppid().is_some(),
-    )?;
-    must(
-        LayerName::NotDumpable,
-        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok(),
-    )?;
+    // A parent that died before this line has closed the pipe: the first read ends the child.
+    must(LayerName::ParentDeath, rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).is_ok())?;
+    must(LayerName::NotDumpable, rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable).is_ok())?;
     must(LayerName::NoNewPrivileges, rustix::thread::set_no_new_privs(true).is_ok())?;
     layers.push(Layer { name: LayerName::Namespaces, status: namespaces() });
     Ok(layers)
@@ -117,16 +110,17 @@ fn close_inherited() -> bool {
 
 #[expect(unsafe_code, reason = "unshare can take descriptors from other threads; there are none")]
 fn namespaces() -> LayerStatus {
-    let all = UnshareFlags::NEWUSER
-        | UnshareFlags::NEWNET
+    let others = UnshareFlags::NEWNET
         | UnshareFlags::NEWNS
         | UnshareFlags::NEWIPC
         | UnshareFlags::NEWUTS
         | UnshareFlags::NEWCGROUP;
     // SAFETY: the flags do not hold FILES, and this is the only thread.
-    match unsafe { rustix::thread::unshare_unsafe(all) } {
+    let unshare = |flags| unsafe { rustix::thread::unshare_unsafe(flags) };
+    match unshare(UnshareFlags::NEWUSER | others) {
         Ok(()) => LayerStatus::InForce,
-        Err(e) => missing(Some(e.raw_os_error())),
+        // A system may forbid user namespaces and still let root have the others.
+        Err(e) => unshare(others).map_or(missing(Some(e.raw_os_error())), |()| LayerStatus::Partly),
     }
 }
 

@@ -56,8 +56,7 @@ impl Keeper {
             };
             Builder::new().name("sluice-keeper".to_owned()).spawn(keep).map_err(WorkerError::Spawn)?
         };
-        let (pid, to, from) =
-            start.recv().map_err(|_| WorkerError::Died)?.map_err(WorkerError::Spawn)?;
+        let (pid, to, from) = start.recv().map_err(|_| WorkerError::Died)?.map_err(WorkerError::Spawn)?;
         // Throughput only: a smaller pipe works as well.
         let _ = fcntl_setpipe_size(&to, PIPE_BYTES);
         let _ = fcntl_setpipe_size(&from, PIPE_BYTES);

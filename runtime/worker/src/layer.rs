@@ -73,7 +73,7 @@ impl fmt::Display for LayerName {
 pub enum LayerStatus {
     /// It is.
     InForce,
-    /// It is, except for what a newer kernel could add.
+    /// It is, except for a part that this kernel or system does not offer.
     Partly,
     /// It is not; the kernel's error number, or 0 when there was none.
     Missing(u16),
@@ -83,7 +83,7 @@ impl fmt::Display for LayerStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InForce => f.write_str("in force"),
-            Self::Partly => f.write_str("in force as far as this kernel knows it"),
+            Self::Partly => f.write_str("in force as far as this system offers it"),
             Self::Missing(0) => f.write_str("missing"),
             Self::Missing(errno) => write!(f, "missing (error {errno})"),
         }

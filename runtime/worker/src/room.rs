@@ -82,9 +82,10 @@ impl Room {
         }
         let mut room = Self::start(programs, limits)?;
         room.greet(Tag::Start, &order)?;
-        let missing = room.layers.iter().find(|l| {
-            matches!(l.status, LayerStatus::Missing(_)) && !programs.accepted_missing.contains(&l.name)
-        });
+        let missing = room
+            .layers
+            .iter()
+            .find(|l| matches!(l.status, LayerStatus::Missing(_)) && !programs.accepted_missing.contains(&l.name));
         match missing {
             Some(layer) => Err(WorkerError::Layer(layer.name)),
             None => Ok(room),

@@ -162,7 +162,7 @@ pub fn decode_header(header: [u8; HEADER], max: u32) -> Result<(Tag, u32), WireE
 /// Why a frame could not be read.
 #[derive(Debug)]
 pub enum ReadError {
-    /// The other side is gone; `true` end of file between frames is `Ok(None)` instead.
+    /// The other side is gone in the middle of a frame; between two it is `Ok(None)`.
     Gone,
     /// The bytes are not a frame.
     Wire(WireError),
@@ -512,8 +512,7 @@ mod tests {
 
     #[test]
     fn layers_must_all_be_reported_in_order() {
-        let layers: Vec<Layer> =
-            LayerName::ALL.map(|name| Layer { name, status: LayerStatus::Missing(7) }).into();
+        let layers: Vec<Layer> = LayerName::ALL.map(|name| Layer { name, status: LayerStatus::Missing(7) }).into();
         let body = encode_ready(&layers);
         assert_eq!(decode_ready(&body).unwrap(), layers);
         assert!(decode_ready(&encode_ready(&layers[1..])).is_err());

@@ -18,9 +18,7 @@ pub struct BuildError(String);
 /// # Errors
 /// When the module does not parse, carries no world, or does not fit its world.
 pub fn componentize(module: &[u8]) -> Result<Vec<u8>, BuildError> {
-    let encoded = ComponentEncoder::default()
-        .module(module)
-        .and_then(|encoder| encoder.validate(true).encode());
+    let encoded = ComponentEncoder::default().module(module).and_then(|encoder| encoder.validate(true).encode());
     encoded.map_err(|e| BuildError(format!("{e:#}")))
 }
 

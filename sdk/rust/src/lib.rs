@@ -93,7 +93,7 @@ macro_rules! inner {
                     $crate::abi::finish(|room| $job(room).map($crate::Output::into_batch))
                 }
             }
-            $crate::abi::bindings::export!(SluiceGuest with_types_in $crate::abi::bindings);
+    $crate::abi::bindings::export!(SluiceGuest with_types_in $crate::abi::bindings);
         };
     };
 }

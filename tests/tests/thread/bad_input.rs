@@ -107,7 +107,8 @@ async fn a_wrong_file_is_refused_by_row_and_column_and_leaves_nothing() {
     ] {
         let file = town.folder.path().join("wrong.csv");
         std::fs::write(&file, csv).unwrap();
-        let refusal = town.city.service.ingest(&town.city.provider, catalogue, &file, |_, _| {}).await.expect_err("refused");
+        let refusal =
+            town.city.service.ingest(&town.city.provider, catalogue, &file, |_, _| {}).await.expect_err("refused");
         let told = serde_json::to_string(&refusal).unwrap();
         assert!(refusal.code.starts_with("ingest."), "{}", refusal.code);
         assert!(refusal.place.as_deref().is_some_and(|p| p.contains(place)), "{told}");
@@ -127,7 +128,10 @@ async fn people_do_only_what_their_role_allows() {
     let town = Town::start().await;
     let city = &town.city;
     let file = crate::town::randhie();
-    assert_eq!(city.service.ingest(&city.operator, CATALOGUE, &file, |_, _| {}).await.expect_err("no").code, "account.role");
+    assert_eq!(
+        city.service.ingest(&city.operator, CATALOGUE, &file, |_, _| {}).await.expect_err("no").code,
+        "account.role"
+    );
     assert_eq!(city.service.sign_agreement(&city.operator, AGREEMENT).await.expect_err("no").code, "account.role");
     let submitted = city.service.submit(&city.reviewers[0], password(), VISITS_REPORT, None).await;
     assert_eq!(submitted.expect_err("no").code, "account.role");

@@ -72,7 +72,18 @@ async fn exit_codes_and_streams() {
 
     // A new domain, from nothing.
     let fresh = run(
-        &["--json", "init", "--domain", "city", "--key-file", "city.key", "--admin", "first-bureau", "--password-file", "password"],
+        &[
+            "--json",
+            "init",
+            "--domain",
+            "city",
+            "--key-file",
+            "city.key",
+            "--admin",
+            "first-bureau",
+            "--password-file",
+            "password",
+        ],
         at,
     );
     assert_eq!(code(&fresh), 0, "{}", String::from_utf8_lossy(&fresh.stderr));

@@ -7,12 +7,15 @@ use std::{
     time::Duration,
 };
 
-use sluice::demo::city::City;
 use sluice::Output;
+use sluice::demo::city::City;
 use sluice_domain::state::Stage;
 use sluice_service::{Kek, Programs, Service};
 
-use crate::{command_line::sluice, town::{SPENDING_CHANGE, guest, randhie}};
+use crate::{
+    command_line::sluice,
+    town::{SPENDING_CHANGE, guest, randhie},
+};
 
 fn submit(folder: &Path) -> Command {
     let mut command = Command::new(sluice());
@@ -52,7 +55,8 @@ async fn a_killed_run_is_abandoned_cleanly_and_stays_charged() {
         for run in state.runs() {
             assert!(matches!(run.stage, Stage::InReview | Stage::Void), "no run is left half-way: {:?}", run.stage);
         }
-        let spent = state.spent(&"randhie".parse().unwrap(), 2026).max(state.spent(&"randhie".parse().unwrap(), year()));
+        let spent =
+            state.spent(&"randhie".parse().unwrap(), 2026).max(state.spent(&"randhie".parse().unwrap(), year()));
         assert!((spent - 0.01 * state.runs().count() as f64).abs() < 1e-9, "every started run is charged, none twice");
     }
     assert!(interrupted >= 3, "the kills came while something was under way: {interrupted}");

@@ -1,9 +1,15 @@
 //! Released numbers against the raw file: route C to the last digit, route A within
 //! its declared error.
 
-use std::{collections::{BTreeMap, BTreeSet}, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
-use crate::{raw, town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest, randhie}};
+use crate::{
+    raw,
+    town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest, randhie},
+};
 
 /// One released CSV: heading → cell, per line.
 fn csv(path: &Path) -> Vec<BTreeMap<String, String>> {

@@ -2,7 +2,10 @@
 
 use std::{fs::File, path::Path};
 
-use parquet::{file::reader::{FileReader, SerializedFileReader}, record::{Field, Row}};
+use parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::{Field, Row},
+};
 
 /// Every row, by Parquet's row reader.
 pub(crate) fn rows(path: &Path) -> Vec<Row> {

@@ -2,8 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use sluice::{Output, demo::city::{City, password}};
-use sluice_domain::{contract::JobFile, id::{JobId, ProductId, RunId}};
+use sluice::{
+    Output,
+    demo::city::{City, password},
+};
+use sluice_domain::{
+    contract::JobFile,
+    id::{JobId, ProductId, RunId},
+};
 use sluice_service::RunEnd;
 use tempfile::TempDir;
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use crate::{
     Digest, Timestamp,
     contract::{
-        Aggregate, Contract, ContractInput, Dimension, JobFile, Limits, LimitsFile, MeasureA, SumSpec, Table, TableA,
-        TableC, TableFile, Tabulation,
+        Aggregate, Contract, ContractInput, Dimension, JobFile, Limits, LimitsFile, MeasureA, Share, Table, TableA,
+        TableC, TableFile, TableFileA, Tabulation,
     },
     day_of,
     event::{Event, job_message},
@@ -42,7 +42,7 @@ fn bad(code: &'static str, place: impl Into<String>, zh: impl Into<String>, en: 
 /// # Errors
 /// `job.*` refusals that name the field.
 pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<Contract, Refusal> {
-    let routes_a = file.tables.iter().filter(|t| matches!(t, TableFile::A { .. })).count();
+    let routes_a = file.tables.iter().filter(|t| matches!(t, TableFile::A(_))).count();
     if file.tables.is_empty() {
         return Err(bad("job.no-table", "table", "合约须至少有一张表", "a contract has at least one table"));
     }
@@ -74,9 +74,7 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
     let mut tables = Vec::with_capacity(file.tables.len());
     for (i, table) in file.tables.into_iter().enumerate() {
         let frozen = match table {
-            TableFile::A { name, dimensions, measures, keys_per_unit, rho } => {
-                Table::A(table_a(name, &dimensions, measures, keys_per_unit, rho, &resolved, rulepack)?)
-            }
+            TableFile::A(file) => Table::A(table_a(file, &resolved, rulepack)?),
             TableFile::C { name, sql, totals } => {
                 let plan =
                     resolved.tabulations.get(&name).cloned().ok_or_else(|| {
@@ -143,15 +141,8 @@ fn limits(file: &LimitsFile, rulepack: &RulePack) -> Result<Limits, Refusal> {
     Ok(limits)
 }
 
-fn table_a(
-    name: String,
-    dimensions: &[String],
-    measures: BTreeMap<String, SumSpec>,
-    keys_per_unit: u32,
-    rho: f64,
-    resolved: &Resolved,
-    rulepack: &RulePack,
-) -> Result<TableA, Refusal> {
+fn table_a(file: TableFileA, resolved: &Resolved, rulepack: &RulePack) -> Result<TableA, Refusal> {
+    let TableFileA { name, dimensions, measures, keys_per_unit, rho, shares } = file;
     let place = |field: &str| format!("table.{name}.{field}");
     if measures.is_empty() || keys_per_unit == 0 {
         return Err(bad(
@@ -202,7 +193,17 @@ fn table_a(
             Ok(MeasureA { name: measure, lo: lo as i64, hi: hi as i64, grid: spec.grid })
         })
         .collect::<Result<Vec<_>, Refusal>>()?;
-    let table = TableA { name: name.clone(), dimensions, measures, keys_per_unit, rho };
+    let known = |measure: &String| measures.iter().any(|m| m.name == *measure);
+    if !shares.iter().all(|(share, [of, per])| known(of) && known(per) && !known(share)) {
+        return Err(bad(
+            "job.share",
+            place("shares"),
+            "比率须由本表的两个度量构成，且不与度量同名",
+            "a share is made of two measures of the table and has a name of its own",
+        ));
+    }
+    let shares = shares.into_iter().map(|(name, [of, per])| Share { name, of, per }).collect();
+    let table = TableA { name: name.clone(), dimensions, measures, keys_per_unit, rho, shares };
     if table.cells().is_none_or(|n| n > rulepack.disclosure.cells_max) || table.sigma().is_none() {
         return Err(bad(
             "job.too-large",

@@ -60,10 +60,13 @@ fn text_keys_match_byte_for_byte() {
     assert_eq!(decoded.cells, [Some(1), Some(2), None]);
 }
 
+/// Something that breaks a batch, and its name.
+type Breakage = (&'static str, Box<dyn Fn(&mut RawBatch)>);
+
 #[test]
 fn every_malformed_shape_is_the_default() {
     let good = || output(&[(0, &[1.0]), (1, &[2.0])]);
-    let broken: Vec<(&str, Box<dyn Fn(&mut RawBatch)>)> = vec![
+    let broken: Vec<Breakage> = vec![
         ("more rows than reserved", Box::new(|b| b.rows = 65)),
         ("fewer rows than values", Box::new(|b| b.rows = 1)),
         ("a column too few", Box::new(|b| drop(b.columns.pop()))),

@@ -7,7 +7,7 @@
 /// Standard deviations after which the tail (below 1e-18) is left out.
 const TAIL: f64 = 9.0;
 
-/// Above this σ the table is replaced by its continuous limit (see `half_width_95`).
+/// Above this σ the table is replaced by its continuous limit (see `half_width`).
 const SIGMA_TABLE_MAX: f64 = 65_536.0;
 
 /// Most points of a lattice distribution.
@@ -26,13 +26,39 @@ pub(crate) fn masses(sigma: f64) -> Vec<f64> {
     weights.into_iter().map(|w| w / total).collect()
 }
 
-/// The smallest whole w with P(|X| ≤ w) ≥ 0.95, in grid units.
+/// How surely an interval holds its number.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Coverage {
+    /// 95 %: one number.
+    One,
+    /// 97.5 %: two numbers at once hold with 95 % (Bonferroni).
+    OneOfTwo,
+}
+
+impl Coverage {
+    fn probability(self) -> f64 {
+        match self {
+            Self::One => 0.95,
+            Self::OneOfTwo => 0.975,
+        }
+    }
+
+    /// The standard normal's two-sided quantile.
+    fn normal(self) -> f64 {
+        match self {
+            Self::One => 1.959_963_984_540_054,
+            Self::OneOfTwo => 2.241_402_727_604_947,
+        }
+    }
+}
+
+/// The smallest whole w with P(|X| ≤ w) at least `coverage`, in grid units.
 ///
-/// Summed from the masses up to σ = 65 536; above that 1.959964·σ rounded up, which
-/// differs by less than one grid unit in 100 000.
-pub(crate) fn half_width_95(sigma: f64) -> f64 {
+/// Summed from the masses up to σ = 65 536; above that the normal's quantile times σ,
+/// rounded up, which differs by less than one grid unit in 100 000.
+pub(crate) fn half_width(sigma: f64, coverage: Coverage) -> f64 {
     if sigma > SIGMA_TABLE_MAX {
-        return (1.959_963_984_540_054 * sigma).ceil();
+        return (coverage.normal() * sigma).ceil();
     }
     let mut inside = 0.0;
     let mut width = 0.0;
@@ -41,7 +67,7 @@ pub(crate) fn half_width_95(sigma: f64) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
         let here = x as f64;
         width = here;
-        if inside >= 0.95 {
+        if inside >= coverage.probability() {
             break;
         }
     }
@@ -110,7 +136,11 @@ fn gcd(a: u64, b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{half_width_95, masses, total_variation};
+    use super::{Coverage, half_width, masses, total_variation};
+
+    fn half_width_95(sigma: f64) -> f64 {
+        half_width(sigma, Coverage::One)
+    }
 
     #[test]
     fn masses_sum_to_one_and_have_the_right_variance() {

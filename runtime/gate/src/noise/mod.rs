@@ -24,6 +24,7 @@ use opendp::{
 };
 use sluice_domain::{Refusal, contract::TableA};
 
+use self::discrete::Coverage;
 use crate::{refusals, route_a::PreNoise};
 
 type Vector = VectorDomain<AtomDomain<i64>>;
@@ -132,9 +133,16 @@ impl NoisyTable {
         })
     }
 
+    /// Per measure: half-widths that hold for any two measures of a cell at once with
+    /// 95 %, in the measure's own unit.
+    pub(crate) fn joint_errors(&self) -> Vec<f64> {
+        let half_width = discrete::half_width(self.sigma, Coverage::OneOfTwo);
+        self.table.measures.iter().map(|m| half_width / f64::from(m.grid)).collect()
+    }
+
     /// Per measure: (σ, half-width of the 95 % interval) in the measure's own unit.
     pub(crate) fn errors(&self) -> Vec<(f64, f64)> {
-        let half_width = discrete::half_width_95(self.sigma);
+        let half_width = discrete::half_width(self.sigma, Coverage::One);
         self.table.measures.iter().map(|m| (self.sigma / f64::from(m.grid), half_width / f64::from(m.grid))).collect()
     }
 }

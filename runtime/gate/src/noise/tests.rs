@@ -76,10 +76,33 @@ fn an_answer_of_another_shape_is_not_noised() {
 
 #[test]
 fn published_numbers_are_noised_sums_over_the_grid() {
-    let t = table(1, &[(0, 1 << 40, 8)], 1, 1e9); // so much budget that σ < 25 of 2⁴⁰
-    let noisy = Mechanism::for_table(&t).unwrap().draw(answer(&t, &[(0, 1_000_000_000.125)])).unwrap();
+    // So much budget that σ is 778 grid units, 97 units of the measure: 10⁶ is 10 000 σ.
+    let t = table(1, &[(0, 1 << 40, 8)], 1, 1e18);
+    let m = Mechanism::for_table(&t).unwrap();
+    assert!(m.sigma() < 800.0);
+    let noisy = m.draw(answer(&t, &[(0, 1_000_000_000.125)])).unwrap();
     let value = noisy.values().next().unwrap()[0];
     assert!((value - 1e9).abs() < 1e6 && (value * 8.0).fract() == 0.0);
+}
+
+/// root² ≥ n without rounding: a double is m·2^e, so m² is compared with n·2^(−2e).
+#[test]
+fn the_sensitivity_is_never_rounded_down() {
+    let at_least = |root: f64, n: u128| {
+        let (mantissa, exponent) = (root.to_bits() & ((1 << 52) - 1) | 1 << 52, (root.to_bits() >> 52) as i32 - 1075);
+        let squared = u128::from(mantissa).pow(2);
+        if exponent >= 0 {
+            squared >= n >> (2 * exponent).min(127)
+        } else {
+            squared >> (-2 * exponent).min(127) as u32 >= n
+        }
+    };
+    for n in (1..2000u128).chain([10u128.pow(12) + 1, (1 << 60) + 3, 999_999_999_999_999_999]) {
+        assert!(at_least(sqrt_up(n), n), "{n}");
+        assert!(sqrt_up(n) <= (n as f64).sqrt() * (1.0 + 1e-15), "{n}");
+    }
+    assert_eq!(sqrt_up(16), 4.0);
+    assert!(at_least(sqrt_up(2), 2) && !at_least(std::f64::consts::SQRT_2.next_down(), 2));
 }
 
 /// Drawn noise against the exact masses: Pearson's χ² over bins of 20 expected draws

@@ -18,11 +18,15 @@ use sluice_domain::{
 };
 
 use super::{
-    frame::{Frame, FrameCell},
+    frame::Frame,
     primary::{JudgedCell, JudgedTable, Number},
     programme::{Contradiction, System},
     rules::Rules,
 };
+
+/// Most cells that one call names per quantity: the ones after them may be wide enough
+/// once something was done about these.
+const NAMED_MAX: usize = 6;
 
 /// What adds up over cells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,51 +37,110 @@ enum Quantity<'a> {
     Total(&'a str),
 }
 
-/// The cells (positions in `frame.cells`) among `withheld` that can be bounded too
-/// closely from all the others.
-pub(super) fn too_close(
-    frame: &Frame,
-    tables: &[(&TableC, &JudgedTable)],
-    withheld: &BTreeSet<usize>,
-    rules: &Rules,
-) -> BTreeSet<usize> {
-    let mut quantities: BTreeMap<Quantity<'_>, Vec<(usize, &FrameCell, &JudgedCell, &Number)>> = BTreeMap::new();
-    for (i, cell) in frame.cells.iter().enumerate() {
-        let Some((table, judged)) = tables.get(cell.table) else { continue };
-        let Some(judged) = judged.cells.get(cell.cell) else { continue };
-        let mut seen = BTreeSet::new();
-        for (measure, number) in table.plan.measures.iter().zip(&judged.numbers) {
-            let quantity = quantity(measure);
-            if seen.insert(quantity) {
-                quantities.entry(quantity).or_default().push((i, cell, judged, number));
-            }
-        }
-    }
-    let mut failing = BTreeSet::new();
-    for (quantity, cells) in quantities {
-        if cells.iter().any(|(.., number)| number.any_negative) {
-            continue;
-        }
-        let (hidden, shown): (Vec<_>, Vec<_>) = cells.into_iter().partition(|(i, ..)| withheld.contains(i));
-        let shown: Vec<_> =
-            shown.iter().map(|(_, cell, _, number)| (cell.variables.as_slice(), number.additive)).collect();
-        let narrow = System::of(frame.variables, &shown).and_then(|mut system| {
-            let mut narrow = Vec::new();
-            for (i, cell, judged, number) in hidden.iter().filter(|(_, cell, ..)| !cell.variables.is_empty()) {
-                let need = need(quantity, judged, number, rules);
-                if !system.allows(&cell.variables, |low, high, slack| need.met(low, high, slack))? {
-                    narrow.push(*i);
+/// Every quantity of one frame's cells, and what has been shown so far. Withholding
+/// more only widens intervals, so what is shown once stays shown.
+pub(super) struct Audit<'a> {
+    unknowns: usize,
+    quantities: BTreeMap<Quantity<'a>, Vec<Watched<'a>>>,
+}
+
+/// One cell's part in one quantity.
+struct Watched<'a> {
+    cell: usize,
+    unknowns: &'a [u32],
+    value: f64,
+    need: Need,
+    shown: Shown,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Not,
+    WideEnough,
+}
+
+impl<'a> Audit<'a> {
+    /// An audit of `frame`, nothing shown yet.
+    pub(super) fn of(frame: &'a Frame, tables: &[(&'a TableC, &'a JudgedTable)], rules: &Rules) -> Self {
+        let mut quantities: BTreeMap<Quantity<'a>, Vec<Watched<'a>>> = BTreeMap::new();
+        let mut negative: BTreeSet<Quantity<'a>> = BTreeSet::new();
+        for (i, cell) in frame.cells.iter().enumerate() {
+            let Some((table, judged)) = tables.get(cell.table) else { continue };
+            let Some(judged) = judged.cells.get(cell.cell) else { continue };
+            let mut seen = BTreeSet::new();
+            for (measure, number) in table.plan.measures.iter().zip(&judged.numbers) {
+                let quantity = quantity(measure);
+                if number.any_negative {
+                    negative.insert(quantity);
+                }
+                if seen.insert(quantity) {
+                    quantities.entry(quantity).or_default().push(Watched {
+                        cell: i,
+                        unknowns: &cell.variables,
+                        value: number.additive,
+                        need: need(quantity, judged, number, rules),
+                        shown: Shown::Not,
+                    });
                 }
             }
-            Ok(narrow)
-        });
-        match narrow {
-            Ok(cells) => failing.extend(cells),
-            Err(Contradiction) if quantity == Quantity::Units => {}
-            Err(Contradiction) => failing.extend(hidden.iter().map(|(i, ..)| *i)),
+        }
+        quantities.retain(|quantity, _| !negative.contains(quantity));
+        // Where everybody has one row, rows and units are the same question.
+        let same = |a: &Watched<'_>, b: &Watched<'_>| a.cell == b.cell && a.value == b.value && a.need == b.need;
+        if let (Some(rows), Some(units)) = (quantities.get(&Quantity::Rows), quantities.get(&Quantity::Units))
+            && rows.len() == units.len()
+            && rows.iter().zip(units).all(|(a, b)| same(a, b))
+        {
+            quantities.remove(&Quantity::Units);
+        }
+        Self { unknowns: frame.variables, quantities }
+    }
+
+    /// Some of the cells (positions in `frame.cells`) among `withheld` that can be
+    /// bounded too closely from what is published; none only if there is none.
+    /// `withheld` may only grow from call to call.
+    pub(super) fn too_close(&mut self, withheld: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let mut failing = BTreeSet::new();
+        for (quantity, cells) in &mut self.quantities {
+            match narrow(self.unknowns, cells, withheld) {
+                Ok(cells) => failing.extend(cells),
+                // Units that do not add up over cells cannot be subtracted either.
+                Err(Contradiction) if *quantity == Quantity::Units => {}
+                Err(Contradiction) => failing.extend(cells.iter().map(|c| c.cell).filter(|c| withheld.contains(c))),
+            }
+        }
+        failing
+    }
+}
+
+fn narrow(unknowns: usize, cells: &mut [Watched<'_>], withheld: &BTreeSet<usize>) -> Result<Vec<usize>, Contradiction> {
+    let published: Vec<(&[u32], f64)> =
+        cells.iter().filter(|c| !withheld.contains(&c.cell)).map(|c| (c.unknowns, c.value)).collect();
+    // A cell without unknowns (its filter excludes it) is empty by contract.
+    let mut open: Vec<&mut Watched<'_>> = cells
+        .iter_mut()
+        .filter(|c| withheld.contains(&c.cell) && c.shown == Shown::Not && !c.unknowns.is_empty())
+        .collect();
+    if open.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut system = System::of(unknowns, &published)?;
+    system.scout(&open.iter().map(|c| c.unknowns).collect::<Vec<_>>())?;
+    // Not in order: neighbours tend to fail together, and one remedy serves both.
+    open.sort_by_key(|c| (c.cell % 7, c.cell));
+    let mut narrow = Vec::new();
+    for cell in &mut open {
+        if narrow.len() == NAMED_MAX {
+            break;
+        }
+        let need = cell.need;
+        if system.allows(cell.unknowns, |low, high, slack| need.met(low, high, slack))? {
+            cell.shown = Shown::WideEnough;
+        } else {
+            narrow.push(cell.cell);
         }
     }
-    failing
+    Ok(narrow)
 }
 
 fn quantity(measure: &MeasureC) -> Quantity<'_> {
@@ -92,7 +155,7 @@ fn quantity(measure: &MeasureC) -> Quantity<'_> {
 }
 
 /// What an interval must hold.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Need {
     /// Two different whole numbers.
     TwoCounts,

@@ -1,8 +1,8 @@
 //! Route C: host tabulation under statistical disclosure control (gate.md §3).
 //!
 //! Stages, each a public function over plain values:
-//! [`rules`] (which rules are on) → [`primary`] (every cell of the declared domain,
-//! judged by itself) → [`secondary`] (what else must be withheld so that no withheld
+//! [`rules`] (which rules are on) → [`primary()`] (every cell of the declared domain,
+//! judged by itself) → [`secondary()`] (what else must be withheld so that no withheld
 //! cell follows from what is published). None of them makes anything `Cleared`.
 //!
 //! Route C claims no differential privacy. It does not look at earlier releases

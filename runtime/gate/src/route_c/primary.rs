@@ -115,8 +115,8 @@ fn number(aggregate: Aggregate, cell: &CellStats, stats: &MeasureStats) -> Numbe
         Aggregate::Sum => (Some(stats.sum), stats.sum),
         Aggregate::Mean => ((stats.count > 0).then(|| stats.sum / stats.count as f64), stats.sum),
     };
-    // A sum that overflowed to infinity is not a number to publish.
-    let value = value.filter(|v| v.is_finite());
+    // A sum that overflowed to infinity is not a number to publish; −0 is 0.
+    let value = value.filter(|v| v.is_finite()).map(|v| v + 0.0);
     Number { value, additive, largest: stats.top.first().map_or(0.0, |x| x.abs()), any_negative: stats.any_negative }
 }
 

@@ -4,8 +4,9 @@
 //! Plain consequences (an equation with one unknown, a sum of zero) are worked out
 //! first, the rest falls into independent components, and every solution found is
 //! kept: a point that the solver visited for one cell often settles the next one.
+//! [`System::scout`] visits a few corners for that purpose alone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use good_lp::{
     Expression, ProblemVariables, ResolutionError, Solution, SolverModel, Variable, constraint, microlp, variable,
@@ -18,6 +19,9 @@ const ACCURACY: f64 = 1e-9;
 
 /// Rounding of a sum of floats, relative to its terms.
 const ROUNDING: f64 = 1e-12;
+
+/// Corners visited before single cells are asked about.
+const SCOUTS: usize = 6;
 
 /// The published numbers cannot all be sums of the same non-negative unknowns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,12 +54,6 @@ struct Equation {
     rounding: f64,
     /// Whether it says something that the others do not.
     fate: Fate,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Towards {
-    High,
-    Low,
 }
 
 impl System {
@@ -110,10 +108,11 @@ impl System {
         if holds(self) {
             return Ok(true);
         }
-        for towards in [Towards::High, Towards::Low] {
+        for direction in [1.0, -1.0] {
             for (component, part) in &parts {
+                let goal: Vec<(usize, f64)> = part.iter().map(|place| (*place, direction)).collect();
                 if let Some(component) = self.components.get_mut(*component) {
-                    component.push_point(part, towards)?;
+                    component.visit(&goal)?;
                 }
                 if holds(self) {
                     return Ok(true);
@@ -121,6 +120,30 @@ impl System {
             }
         }
         Ok(false)
+    }
+
+    /// Visits a few corners of every component with many `targets`, in directions
+    /// that mix them: each corner has most of its unknowns at zero, so a few corners
+    /// settle most low ends.
+    pub(super) fn scout(&mut self, targets: &[&[u32]]) -> Result<(), Contradiction> {
+        let mut wanted: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+        for unknown in targets.iter().copied().flatten() {
+            if let Some((component, place)) = self.places.get(*unknown as usize).copied().flatten() {
+                wanted.entry(component).or_default().insert(place);
+            }
+        }
+        for (component, places) in wanted.into_iter().filter(|(_, places)| places.len() > 2 * SCOUTS) {
+            let Some(component) = self.components.get_mut(component) else { continue };
+            for turn in 0..SCOUTS {
+                // Signs that repeat with a period of their own in every turn.
+                let goal: Vec<(usize, f64)> = places
+                    .iter()
+                    .map(|place| (*place, if (place * (2 * turn + 3) + turn) % 7 < 3 { 1.0 } else { -1.0 }))
+                    .collect();
+                component.visit(&goal)?;
+            }
+        }
+        Ok(())
     }
 
     /// Sorts the equations into independent components.
@@ -171,22 +194,23 @@ impl Component {
         })
     }
 
-    /// Finds a point at which the part's sum is as high or as low as it can be.
-    fn push_point(&mut self, part: &[usize], towards: Towards) -> Result<(), Contradiction> {
+    /// Finds a point at which the weighted sum `goal` is as large as it can be.
+    fn visit(&mut self, goal: &[(usize, f64)]) -> Result<(), Contradiction> {
         let mut unknowns = ProblemVariables::new();
         let handles: Vec<Variable> = (0..self.unknowns).map(|_| unknowns.add(variable().min(0.0))).collect();
-        let sum = |places: &[usize]| {
-            let mut sum = Expression::with_capacity(places.len());
-            for handle in places.iter().filter_map(|i| handles.get(*i)) {
-                sum.add_mul(1.0, *handle);
+        let sum = |terms: &mut dyn Iterator<Item = (usize, f64)>| {
+            let mut sum = Expression::with_capacity(terms.size_hint().0);
+            for (place, weight) in terms {
+                if let Some(handle) = handles.get(place) {
+                    sum.add_mul(weight, *handle);
+                }
             }
             sum
         };
-        let goal = sum(part);
-        let problem = if towards == Towards::High { unknowns.maximise(goal) } else { unknowns.minimise(goal) };
-        let mut model = problem.using(microlp);
+        let mut model = unknowns.maximise(sum(&mut goal.iter().copied())).using(microlp);
         for (places, value) in &self.equations {
-            model = model.with(constraint::eq(sum(places), value / self.scale));
+            let left = sum(&mut places.iter().map(|place| (*place, 1.0)));
+            model = model.with(constraint::eq(left, value / self.scale));
         }
         match model.solve() {
             Ok(solution) => {

@@ -103,7 +103,6 @@ impl Rules {
         }
         let (total, [first, second]) = (stats.sum, stats.top);
         let rest = total - first - second;
-        #[expect(clippy::float_cmp, reason = "exactly nothing was contributed")]
         let nothing = first == 0.0;
         if self.p_percent.is_some_and(|p| nothing || rest / first < p) {
             reasons.insert(Reason::PPercent);

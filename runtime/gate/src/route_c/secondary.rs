@@ -1,9 +1,9 @@
 //! G6, secondary suppression over all route-C tables of a job at once.
 //!
-//! Per view, all tables are laid over common atoms ([`super::frame`]). Then, until
+//! Per view, all tables are laid over common atoms (`frame`). Then, until
 //! nothing changes: elimination decides which cells may be published without giving
-//! a protected vector away ([`super::span`]); the interval audit looks for withheld
-//! cells that can be bounded too closely ([`super::audit`]); where it finds one, one
+//! a protected vector away (`span`); the interval audit looks for withheld
+//! cells that can be bounded too closely (`audit`); where it finds one, one
 //! more cell goes. Every cell that goes is itself protected from then on, so no
 //! withheld cell, primary or not, follows from what is published.
 //!
@@ -18,7 +18,7 @@ use sluice_domain::{Refusal, contract::TableC};
 use sluice_rows::cells::CellKey;
 
 use super::{
-    audit::too_close,
+    audit::Audit,
     differencing::unsafe_differences,
     frame::{Axes, Frame, frames},
     primary::{JudgedCell, JudgedTable},
@@ -78,9 +78,11 @@ fn suppress(frame: &Frame, tables: &[(&TableC, &JudgedTable)], rules: &Rules) ->
         let margins = cell.map_or(0, |c| c.key.iter().filter(|part| part.is_none()).count());
         (std::cmp::Reverse(margins), std::cmp::Reverse(cell.map_or(0, |c| c.units)))
     });
+    let mut audit = Audit::of(frame, tables, rules);
     loop {
         withheld.extend(give_away(frame, &order, &withheld, &unions));
-        let extra: BTreeSet<usize> = too_close(frame, tables, &withheld, rules)
+        let extra: BTreeSet<usize> = audit
+            .too_close(&withheld)
             .into_iter()
             .filter_map(|cell| one_more(frame, cell, &withheld, judged))
             .collect();
@@ -104,8 +106,9 @@ fn give_away(frame: &Frame, order: &[usize], withheld: &BTreeSet<usize>, unions:
     candidates.into_iter().zip(fates).filter(|(_, fate)| *fate == Fate::Suppressed).map(|(i, _)| i).collect()
 }
 
-/// The published cell whose loss loosens `cell` at the least cost: the smallest that
-/// shares a published sum with it, else the smallest such sum itself.
+/// The published cell whose loss loosens `cell` at the least cost: of the published
+/// sums over it, the one with the fewest terms; there, the smallest other term that
+/// is a cell; the sum itself when every other term is withheld already.
 fn one_more<'a>(
     frame: &Frame,
     cell: usize,
@@ -113,18 +116,24 @@ fn one_more<'a>(
     judged: impl Fn(usize) -> Option<&'a JudgedCell>,
 ) -> Option<usize> {
     let target = frame.cells.get(cell)?;
+    let variables = |i: usize| frame.cells.get(i).map_or(&[][..], |c| c.variables.as_slice());
+    let units = |i: &usize| judged(*i).map_or(0, |c| c.units);
     let holders = target.variables.iter().filter_map(|v| frame.cells_of.get(*v as usize)).flatten();
     let sums: BTreeSet<usize> = holders.copied().filter(|i| !withheld.contains(i)).collect();
-    let units = |i: &usize| judged(*i).map_or(0, |c| c.units);
-    let parts = sums.iter().filter_map(|s| frame.cells.get(*s)).flat_map(|sum| {
-        let inside = sum.variables.iter().filter_map(|v| frame.cells_of.get(*v as usize)).flatten().copied();
-        inside.filter(|i| {
-            let part = frame.cells.get(*i).map_or(&[][..], |c| c.variables.as_slice());
-            part.len() < sum.variables.len() && part.iter().all(|v| sum.variables.binary_search(v).is_ok())
+    let mut shortest: Vec<usize> = sums.iter().copied().collect();
+    shortest.sort_by_key(|i| (variables(*i).len(), *i));
+    shortest
+        .iter()
+        .find_map(|sum| {
+            let terms = variables(*sum).iter().filter_map(|v| frame.cells_of.get(*v as usize)).flatten().copied();
+            let inside = |i: &usize| {
+                let part = variables(*i);
+                part.len() < variables(*sum).len() && part.iter().all(|v| variables(*sum).binary_search(v).is_ok())
+            };
+            let free = |i: &usize| !withheld.contains(i) && !sums.contains(i);
+            terms.filter(|i| free(i) && inside(i)).min_by_key(|i| (units(i), *i))
         })
-    });
-    let part = parts.filter(|i| !withheld.contains(i) && !sums.contains(i)).min_by_key(|i| (units(i), *i));
-    part.or_else(|| sums.iter().copied().min_by_key(|i| (units(i), *i)))
+        .or_else(|| shortest.first().copied())
 }
 
 /// Vectors to protect that are no cell of their own: see the module's text.

@@ -25,7 +25,8 @@ pub(super) fn write(table: &CandidateTable) -> Result<Vec<u8>, Refusal> {
     heading.push("status".to_owned());
     out.write_record(&heading).map_err(|_| host_fault())?;
     for cell in &table.cells {
-        let mut record: Vec<String> = cell.key.iter().map(|k| k.as_ref().map(ToString::to_string).unwrap_or_default()).collect();
+        let mut record: Vec<String> =
+            cell.key.iter().map(|k| k.as_ref().map(ToString::to_string).unwrap_or_default()).collect();
         for (i, measure) in table.measures.iter().enumerate() {
             let number = match &cell.value {
                 CellValue::Published(numbers) => numbers.get(i).copied().flatten(),

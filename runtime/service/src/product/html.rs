@@ -52,17 +52,27 @@ fn table(table: &CandidateTable) -> ReportTable<'_> {
     let rows = table.cells.iter().map(|cell| ReportRow {
         keys: (0..cell.key.len()).map(|d| label(table, cell, d)).collect(),
         numbers: match &cell.value {
-            CellValue::Published(numbers) => Some(numbers.iter().map(|n| n.map(chart::short).unwrap_or_default()).collect()),
+            CellValue::Published(numbers) => {
+                Some(numbers.iter().map(|n| n.map(chart::short).unwrap_or_default()).collect())
+            }
             CellValue::Withheld(_) => None,
         },
         margin: cell.key.iter().any(Option::is_none),
     });
     let rows: Vec<_> = rows.collect();
-    let noise = table.measures.iter().filter_map(|m| Some(format!("{}: σ = {:.2}, ±{:.1} (95 %)", m.name, m.sigma?, m.error_95?)));
+    let noise = table
+        .measures
+        .iter()
+        .filter_map(|m| Some(format!("{}: σ = {:.2}, ±{:.1} (95 %)", m.name, m.sigma?, m.error_95?)));
     ReportTable {
         name: &table.name,
         route: table.route,
-        headings: table.dimensions.iter().map(|d| d.title.clone()).chain(table.measures.iter().map(|m| m.name.clone())).collect(),
+        headings: table
+            .dimensions
+            .iter()
+            .map(|d| d.title.clone())
+            .chain(table.measures.iter().map(|m| m.name.clone()))
+            .collect(),
         withheld: rows.iter().filter(|r| r.numbers.is_none()).count(),
         total: rows.len(),
         noise: noise.collect(),

@@ -4,7 +4,11 @@ mod csv;
 mod html;
 mod parquet;
 
-use sluice_domain::{Digest, Refusal, candidate::{Candidate, CandidateTable, Cell}, id::ProductId};
+use sluice_domain::{
+    Digest, Refusal,
+    candidate::{Candidate, CandidateTable, Cell},
+    id::ProductId,
+};
 
 /// The files of one product, in order.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -47,7 +51,8 @@ impl Bundle {
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let files: Vec<(String, String)> = serde_json::from_slice(bytes).ok()?;
-        let decoded = files.into_iter().map(|(name, text)| Some((name, data_encoding::BASE64.decode(text.as_bytes()).ok()?)));
+        let decoded =
+            files.into_iter().map(|(name, text)| Some((name, data_encoding::BASE64.decode(text.as_bytes()).ok()?)));
         Some(Self(decoded.collect::<Option<_>>()?))
     }
 }

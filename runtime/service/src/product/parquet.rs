@@ -49,7 +49,8 @@ pub(super) fn write(table: &CandidateTable) -> Result<Vec<u8>, Refusal> {
             columns.push(Arc::new(errors));
         }
     }
-    let marks = table.cells.iter().map(|c| if matches!(c.value, CellValue::Published(_)) { PUBLISHED } else { WITHHELD });
+    let marks =
+        table.cells.iter().map(|c| if matches!(c.value, CellValue::Published(_)) { PUBLISHED } else { WITHHELD });
     fields.push(Field::new("status", DataType::Utf8, false));
     columns.push(Arc::new(StringArray::from_iter_values(marks)));
 

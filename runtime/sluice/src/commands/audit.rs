@@ -15,7 +15,10 @@ pub(super) async fn audit(command: AuditCommand, output: &Output) -> Result<(), 
             let (service, who) = open_as(&actor).await?;
             let mut file = File::create_new(&out).with_context(|| format!("{}", out.display()))?;
             let entries = service.export_ledger(&who, &mut file).await?;
-            output.data(&serde_json::json!({ "entries": entries, "file": out }), &format!("{entries}\t{}", out.display()));
+            output.data(
+                &serde_json::json!({ "entries": entries, "file": out }),
+                &format!("{entries}\t{}", out.display()),
+            );
         }
         AuditCommand::Verify { file, key, receipt } => {
             let pinned = key.as_deref().map(parse_key).transpose()?;
@@ -27,9 +30,13 @@ pub(super) async fn audit(command: AuditCommand, output: &Output) -> Result<(), 
             // A receipt names the key it was signed with; that pins it, too.
             let pinned = pinned.or(known.as_ref().map(|(_, key)| *key));
             let lines = BufReader::new(File::open(&file).with_context(|| format!("{}", file.display()))?);
-            let report = verify::verify(lines, pinned.as_ref(), known.as_ref().map(|(note, _)| note.as_str())).map_err(Refusal::from)?;
+            let report = verify::verify(lines, pinned.as_ref(), known.as_ref().map(|(note, _)| note.as_str()))
+                .map_err(Refusal::from)?;
             if pinned.is_none() {
-                output.say(&text("未指定公钥：只核对了自身一致，请以 --key 或 --receipt 指定", "no key given: only self-consistency was checked; pin it with --key or --receipt"));
+                output.say(&text(
+                    "未指定公钥：只核对了自身一致，请以 --key 或 --receipt 指定",
+                    "no key given: only self-consistency was checked; pin it with --key or --receipt",
+                ));
             }
             output.data(
                 &serde_json::json!({ "entries": report.entries, "root": report.root, "verified": true, "key_pinned": pinned.is_some() }),

@@ -11,17 +11,24 @@ pub(super) fn guest(command: GuestCommand, output: &Output) -> Result<(), Failur
     let GuestCommand::Check { file } = command;
     let bytes = read_bytes(&file)?;
     let rules = RulePack::shipped().map_err(anyhow::Error::from)?;
-    let limits = InspectLimits { bytes_max: rules.limits.guest_bytes_max, memory_bytes: u64::from(rules.limits.memory_mib) << 20 };
+    let limits = InspectLimits {
+        bytes_max: rules.limits.guest_bytes_max,
+        memory_bytes: u64::from(rules.limits.memory_mib) << 20,
+    };
     sluice_worker::inspect(&bytes, limits)?;
     let digest = Digest::of(&bytes);
-    output.data(&serde_json::json!({ "guest": digest, "bytes": bytes.len() }), &format!("ok\t{digest}\t{}", bytes.len()));
+    output
+        .data(&serde_json::json!({ "guest": digest, "bytes": bytes.len() }), &format!("ok\t{digest}\t{}", bytes.len()));
     Ok(())
 }
 
 pub(super) fn doctor(output: &Output) -> Result<(), Failure> {
     let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?;
     let layers = sluice_worker::layers(&programs).map_err(|e| e.refusal())?;
-    let rows: Vec<_> = layers.iter().map(|(name, status)| serde_json::json!({ "layer": name.as_str(), "status": status.to_string() })).collect();
+    let rows: Vec<_> = layers
+        .iter()
+        .map(|(name, status)| serde_json::json!({ "layer": name.as_str(), "status": status.to_string() }))
+        .collect();
     let plain: Vec<_> = layers.iter().map(|(name, status)| format!("{name}\t{status}")).collect();
     output.data(&rows, &plain.join("\n"));
     if layers.iter().any(|(_, status)| *status != LayerStatus::InForce) {

@@ -11,7 +11,11 @@ use crate::{
 
 pub(super) async fn init(args: InitArgs, output: &Output) -> Result<(), Failure> {
     let secret = password(&args.password_file)?;
-    let kek = if args.domain.key_file.exists() { Kek::from_file(&args.domain.key_file) } else { Kek::generate_file(&args.domain.key_file) };
+    let kek = if args.domain.key_file.exists() {
+        Kek::from_file(&args.domain.key_file)
+    } else {
+        Kek::generate_file(&args.domain.key_file)
+    };
     let kek = kek.map_err(Refusal::from)?;
     let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?;
     let service = Service::init(&args.domain.domain, kek, &args.name, DomainKind::Production, programs).await?;
@@ -20,7 +24,11 @@ pub(super) async fn init(args: InitArgs, output: &Output) -> Result<(), Failure>
     let key = service.snapshot().await?.domain().map(|d| d.ledger_key);
     output.say(&text(
         format!("已建域：{}；主密钥：{}（请离线备份）", args.domain.domain.display(), args.domain.key_file.display()),
-        format!("domain made: {}; key file: {} (keep a copy offline)", args.domain.domain.display(), args.domain.key_file.display()),
+        format!(
+            "domain made: {}; key file: {} (keep a copy offline)",
+            args.domain.domain.display(),
+            args.domain.key_file.display()
+        ),
     ));
     let hex = serde_json::to_value(key).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
     output.data(&serde_json::json!({ "domain": args.domain.domain, "ledger_key": hex }), &hex);

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use sluice_domain::{contract::JobFile, text};
-use sluice_service::Replayed;
+use sluice_domain::{Timestamp, contract::JobFile, id::JobId, text};
+use sluice_service::{Replayed, Service};
 
 use super::{Failure, open_as, password, read_bytes, read_text};
 use crate::{
-    args::{JobCommand, JobFileArgs, RunCommand},
+    args::{JobCommand, JobFileArgs, RunCommand, SubmitArgs},
     output::Output,
 };
 
@@ -22,7 +22,19 @@ pub(super) async fn job(command: JobCommand, output: &Output) -> Result<(), Fail
                 .iter()
                 .map(|j| serde_json::json!({ "job": j.job, "name": j.name, "status": j.status.text().of(output.lang()), "holder": j.holder.of(output.lang()), "since": j.since, "tick": j.tick, "comments": j.comments, "product": j.product }))
                 .collect();
-            let plain: Vec<_> = jobs.iter().map(|j| format!("{}\t{}\t{}\t{}\t{}", j.job, j.name, j.status.text().of(output.lang()), j.holder.of(output.lang()), j.since)).collect();
+            let plain: Vec<_> = jobs
+                .iter()
+                .map(|j| {
+                    format!(
+                        "{}\t{}\t{}\t{}\t{}",
+                        j.job,
+                        j.name,
+                        j.status.text().of(output.lang()),
+                        j.holder.of(output.lang()),
+                        j.since
+                    )
+                })
+                .collect();
             output.data(&rows, &plain.join("\n"));
             Ok(())
         }
@@ -38,15 +50,37 @@ async fn quote(args: JobFileArgs, output: &Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn submit(args: JobFileArgs, output: &Output) -> Result<(), Failure> {
-    let (toml, guest) = files(&args)?;
-    let (service, who) = open_as(&args.actor).await?;
-    let job = service.submit(&who, password(&args.actor.password_file)?, &toml, guest.as_deref()).await?;
-    output.say(&text(format!("已受理 {job}，正在隔离运行"), format!("{job} accepted, running in isolation")));
-    service.run(&job).await?;
-    // How it went is told at the release tick, the same for every answer.
-    output.data(&serde_json::json!({ "job": job }), job.as_str());
+async fn submit(args: SubmitArgs, output: &Output) -> Result<(), Failure> {
+    let (toml, guest) = files(&args.job)?;
+    let (service, who) = open_as(&args.job.actor).await?;
+    let job = service.submit(&who, password(&args.job.actor.password_file)?, &toml, guest.as_deref()).await?;
+    let tick = service.tick(&job).await?;
+    output.say(&text(
+        format!("已受理 {job}，正在隔离运行；结果不早于 {tick} 可见"),
+        format!("{job} accepted, running in isolation; nothing shows before {tick}"),
+    ));
+    if args.detach {
+        output.say(&text("由 `sluice serve` 运行", "`sluice serve` runs it"));
+    } else {
+        run_until_tick(&service, &job, tick, output).await?;
+    }
+    output.data(&serde_json::json!({ "job": job, "tick": tick }), job.as_str());
     Ok(())
+}
+
+/// Runs the job and returns at its tick, however long it took and however it went:
+/// the time a command takes would tell about the data.
+async fn run_until_tick(service: &Service, job: &JobId, tick: Timestamp, output: &Output) -> Result<(), Failure> {
+    let bar = output.progress(&text("等待合约约定的出域时刻", "waiting for the contract's release tick"));
+    let ran = service.run(job).await;
+    let left = tick.duration_since(Timestamp::now()).try_into().unwrap_or_default();
+    tokio::time::sleep(left).await;
+    bar.finish_and_clear();
+    match ran {
+        // A server beside us was faster.
+        Err(refusal) if refusal.code == "job.already-run" => Ok(()),
+        other => Ok(other.map(drop)?),
+    }
 }
 
 /// The job file and the guest it names, beside it unless said otherwise.
@@ -64,7 +98,8 @@ pub(super) async fn run(command: RunCommand, output: &Output) -> Result<(), Fail
         RunCommand::Start { actor, job } => {
             let (service, who) = open_as(&actor).await?;
             service.may_run(&who, &job).await?;
-            service.run(&job).await?;
+            let tick = service.tick(&job).await?;
+            run_until_tick(&service, &job, tick, output).await?;
             output.data(&serde_json::json!({ "job": job }), job.as_str());
         }
         RunCommand::Replay { actor, run } => {

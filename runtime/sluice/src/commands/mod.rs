@@ -12,8 +12,10 @@ pub(crate) mod serve;
 use std::path::Path;
 
 use anyhow::Context;
+use serde::Deserialize;
 use sluice_domain::{Kind, Refusal, text};
 use sluice_service::{Kek, Programs, Service, SignedIn};
+use sluice_worker::LayerName;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -62,10 +64,45 @@ pub(crate) async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
     }
 }
 
+/// What a domain's `sluice.toml` may say.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Configuration {
+    /// Layers of isolation that this host's kernel lacks and the domain does without.
+    #[serde(default)]
+    accept_missing_layers: Vec<String>,
+}
+
+/// The child programs, with the layers that the domain's configuration gives up by
+/// name. Without it a room that lacks a layer is not opened.
+fn programs(domain: &Path) -> Result<Programs, Failure> {
+    let file = domain.join("sluice.toml");
+    let bad = |what: &str| {
+        Refusal::new(
+            Kind::Usage,
+            "domain.configuration",
+            text(format!("配置文件有误：{what}"), format!("the configuration is not well formed: {what}")),
+            text(
+                "改正 sluice.toml；隔离层的名称见 `sluice doctor`",
+                "correct sluice.toml; `sluice doctor` names the layers",
+            ),
+        )
+        .at(file.display().to_string())
+    };
+    let configuration: Configuration = match std::fs::read_to_string(&file) {
+        Ok(toml) => toml::from_str(&toml).map_err(|e| bad(e.message()))?,
+        Err(_) => Configuration::default(),
+    };
+    let named = configuration.accept_missing_layers.iter();
+    let accepted = named.map(|name| LayerName::ALL.into_iter().find(|l| l.as_str() == name).ok_or_else(|| bad(name)));
+    let accepted = accepted.collect::<Result<Vec<_>, _>>()?;
+    Ok(Programs::beside_current_exe().map_err(|e| e.refusal())?.accepting_missing(&accepted))
+}
+
 /// Opens the domain.
 pub(crate) async fn open(args: &DomainArgs) -> Result<Service, Failure> {
     let kek = Kek::from_file(&args.key_file).map_err(Refusal::from)?;
-    Ok(Service::open(&args.domain, kek, Programs::beside_current_exe().map_err(|e| e.refusal())?).await?)
+    Ok(Service::open(&args.domain, kek, programs(&args.domain)?).await?)
 }
 
 /// Opens the domain and signs the actor in.
@@ -92,8 +129,13 @@ pub(crate) fn read_bytes(file: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn unreadable(file: &Path) -> Refusal {
-    Refusal::new(Kind::Usage, "file.unreadable", text("文件不存在或无法读取", "the file is missing or cannot be read"), text("检查路径与权限", "check the path and its permissions"))
-        .at(file.display().to_string())
+    Refusal::new(
+        Kind::Usage,
+        "file.unreadable",
+        text("文件不存在或无法读取", "the file is missing or cannot be read"),
+        text("检查路径与权限", "check the path and its permissions"),
+    )
+    .at(file.display().to_string())
 }
 
 /// Writes a new file.

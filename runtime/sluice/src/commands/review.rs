@@ -15,7 +15,10 @@ pub(super) async fn review(command: ReviewCommand, output: &Output) -> Result<()
                 .iter()
                 .map(|w| serde_json::json!({ "run": w.run, "title": w.title, "operator": w.operator, "since": w.since, "votes": w.votes_cast, "needed": w.votes_needed, "voted": w.voted }))
                 .collect();
-            let plain: Vec<_> = waiting.iter().map(|w| format!("{}\t{}\t{}\t{}/{}", w.run, w.title, w.operator, w.votes_cast, w.votes_needed)).collect();
+            let plain: Vec<_> = waiting
+                .iter()
+                .map(|w| format!("{}\t{}\t{}\t{}/{}", w.run, w.title, w.operator, w.votes_cast, w.votes_needed))
+                .collect();
             output.data(&rows, &plain.join("\n"));
         }
         ReviewCommand::Show { actor, run } => {
@@ -32,10 +35,16 @@ pub(super) async fn review(command: ReviewCommand, output: &Output) -> Result<()
             let ballot = Ballot { run: run.clone(), seen, decision: decision.into(), comment };
             let voted = service.vote(&who, password(&actor.password_file)?, ballot).await?;
             let (word, told) = match &voted {
-                Voted::Counted => ("counted", text("已投票，等待另一位审核专家", "voted; waiting for the other reviewer")),
+                Voted::Counted => {
+                    ("counted", text("已投票，等待另一位审核专家", "voted; waiting for the other reviewer"))
+                }
                 Voted::Declined => ("declined", text("已退回或驳回", "returned or rejected")),
-                Voted::ApprovedUntil(tick) => ("approved", text(format!("已通过，将于 {tick} 出域"), format!("approved; released at {tick}"))),
-                Voted::Released(product) => ("released", text(format!("已出域：{product}"), format!("released: {product}"))),
+                Voted::ApprovedUntil(tick) => {
+                    ("approved", text(format!("已通过，将于 {tick} 出域"), format!("approved; released at {tick}")))
+                }
+                Voted::Released(product) => {
+                    ("released", text(format!("已出域：{product}"), format!("released: {product}")))
+                }
             };
             output.say(&told);
             output.data(&serde_json::json!({ "run": run, "outcome": word }), word);

@@ -1,10 +1,12 @@
-//! `sluice serve`: the console, and the clock that releases what is due.
+//! `sluice serve`: the console, and the clock that runs what was accepted and
+//! releases what is due.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use sluice_console::ConsoleConfig;
-use sluice_domain::text;
+use sluice_domain::{Refusal, text};
 use sluice_service::Service;
+use tokio::task::JoinHandle;
 
 use super::{Failure, open};
 use crate::{args::ServeArgs, output::Output};
@@ -15,22 +17,40 @@ pub(super) async fn serve(args: ServeArgs, output: &Output) -> Result<(), Failur
 }
 
 /// Serves the console until the process is told to stop.
-pub(crate) async fn serve_until_interrupted(service: Arc<Service>, listen: SocketAddr, output: &Output) -> Result<(), Failure> {
-    output.say(&text(format!("运营台：http://{listen}/（按 Ctrl-C 结束）"), format!("console: http://{listen}/ (Ctrl-C ends)")));
-    let ticking = Arc::clone(&service);
-    let clock = tokio::spawn(async move {
-        loop {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            if let Err(refusal) = ticking.release_due().await {
-                tracing::error!(code = refusal.code, "what was due could not be released");
-            }
-        }
-    });
+pub(crate) async fn serve_until_interrupted(
+    service: Arc<Service>,
+    listen: SocketAddr,
+    output: &Output,
+) -> Result<(), Failure> {
+    output.say(&text(
+        format!("运营台：http://{listen}/（按 Ctrl-C 结束）"),
+        format!("console: http://{listen}/ (Ctrl-C ends)"),
+    ));
+    let clock = [
+        every_second(&service, |s| async move { s.run_accepted().await }),
+        every_second(&service, |s| async move { s.release_due().await.map(drop) }),
+    ];
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };
     let served = sluice_console::serve(service, ConsoleConfig::on(listen), stop).await;
-    clock.abort();
+    clock.iter().for_each(JoinHandle::abort);
     served.map_err(anyhow::Error::from)?;
     Ok(())
+}
+
+/// Does `what` once a second until it is aborted. A fault is logged and tried again.
+fn every_second<F>(service: &Arc<Service>, what: impl Fn(Arc<Service>) -> F + Send + 'static) -> JoinHandle<()>
+where
+    F: Future<Output = Result<(), Refusal>> + Send,
+{
+    let service = Arc::clone(service);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if let Err(refusal) = what(Arc::clone(&service)).await {
+                tracing::error!(code = refusal.code, "what is due could not be done");
+            }
+        }
+    })
 }

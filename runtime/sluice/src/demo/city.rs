@@ -15,6 +15,7 @@ use sluice_service::{
     Home, Kek, Programs, Service, SignedIn,
     pages::{Ballot, Voted},
 };
+use sluice_worker::LayerName;
 use zeroize::Zeroizing;
 
 use crate::{commands::Failure, output::Output};
@@ -83,17 +84,28 @@ impl City {
     ///
     /// # Errors
     /// Whatever the verbs say.
-    pub async fn found_with(folder: &Path, data: &Path, catalogue: &str, agreement: &str, output: &Output) -> Result<Self, Failure> {
-        output.say(&text("建立演示域，登记人员与目录", "making a demo domain, enrolling people, registering the catalogue"));
+    pub async fn found_with(
+        folder: &Path,
+        data: &Path,
+        catalogue: &str,
+        agreement: &str,
+        output: &Output,
+    ) -> Result<Self, Failure> {
+        output.say(&text(
+            "建立演示域，登记人员与目录",
+            "making a demo domain, enrolling people, registering the catalogue",
+        ));
         std::fs::create_dir_all(folder.parent().unwrap_or(Path::new("."))).context("folder")?;
         let key_file = beside(folder);
         let kek = if key_file.exists() { Kek::from_file(&key_file) } else { Kek::generate_file(&key_file) };
-        let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?;
+        // Public data: a demo goes on without what this host lacks, having said so aloud.
+        let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?.accepting_missing(&LayerName::ALL);
         let service = Service::init(folder, kek.map_err(Refusal::from)?, "demo", DomainKind::Demo, programs).await?;
         enrol(&service).await?;
 
         let provider = service.sign_in("wang-health", password()).await?;
-        let bar = output.progress(&text("归集兰德健康保险实验，逐列加密：行", "ingesting RAND HIE, a key per column: rows"));
+        let bar =
+            output.progress(&text("归集兰德健康保险实验，逐列加密：行", "ingesting RAND HIE, a key per column: rows"));
         let shown = bar.clone();
         let ingested = service.ingest(&provider, catalogue, data, move |done, _| shown.set_position(done)).await;
         bar.finish_and_clear();
@@ -107,7 +119,8 @@ impl City {
 
         let operator = service.sign_in("chen-insurance", password()).await?;
         let auditor = service.sign_in("sun-auditor", password()).await?;
-        let reviewers = [service.sign_in("zhao-reviewer", password()).await?, service.sign_in("qian-reviewer", password()).await?];
+        let reviewers =
+            [service.sign_in("zhao-reviewer", password()).await?, service.sign_in("qian-reviewer", password()).await?];
         let key = service.snapshot().await?.domain().map(|d| d.ledger_key).context("domain")?;
         Ok(Self { service, home: Home::new(folder), key, bureau, provider, operator, auditor, reviewers })
     }

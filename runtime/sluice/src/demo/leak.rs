@@ -57,7 +57,10 @@ impl Attack {
 
 /// Runs `guest` with and without its target and measures its advantage.
 pub(super) async fn measure(data: &Path, guest: &[u8], output: &Output) -> Result<Attack, Failure> {
-    output.say(&text("攻击 leaky：在两个一次性演示域中运行，一个有目标人、一个没有", "attack leaky: run in two throw-away demo domains, with its target and without"));
+    output.say(&text(
+        "攻击 leaky：在两个一次性演示域中运行，一个有目标人、一个没有",
+        "attack leaky: run in two throw-away demo domains, with its target and without",
+    ));
     let folder = tempfile::tempdir().context("temporary folder")?;
     let target = biggest_spender(data)?;
     let without = folder.path().join("without.parquet");
@@ -111,7 +114,8 @@ fn biggest_spender(data: &Path) -> Result<i64, Failure> {
     let mut most = (f64::NEG_INFINITY, None);
     for batch in batches(data)? {
         let persons = batch.column_by_name("zper").and_then(|c| c.as_primitive_opt::<Int64Type>()).context("zper")?;
-        let spending = batch.column_by_name("meddol").and_then(|c| c.as_primitive_opt::<Float64Type>()).context("meddol")?;
+        let spending =
+            batch.column_by_name("meddol").and_then(|c| c.as_primitive_opt::<Float64Type>()).context("meddol")?;
         for (person, spent) in persons.iter().zip(spending.iter()) {
             if let Some(spent) = spent.filter(|s| *s > most.0) {
                 most = (spent, person);
@@ -130,7 +134,10 @@ fn write_without(data: &Path, target: i64, out: &Path) -> Result<(), Failure> {
         let keep: BooleanArray = persons.iter().map(|p| Some(p != Some(target))).collect();
         let kept = filter_record_batch(&batch, &keep).context("filter")?;
         if writer.is_none() {
-            writer = Some(parquet::arrow::ArrowWriter::try_new(file.try_clone().context("file")?, kept.schema(), None).context("parquet")?);
+            writer = Some(
+                parquet::arrow::ArrowWriter::try_new(file.try_clone().context("file")?, kept.schema(), None)
+                    .context("parquet")?,
+            );
         }
         if let Some(writer) = &mut writer {
             writer.write(&kept).context("parquet")?;

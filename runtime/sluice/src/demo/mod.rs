@@ -25,7 +25,11 @@ use crate::{
 
 /// The two honest jobs: folder under `guest-examples` and the guest they bring.
 const HONEST: [(&str, &str, Option<&str>); 2] = [
-    ("spending-change", include_str!("../../../../guest-examples/spending-change/job.toml"), Some("spending_change.wasm")),
+    (
+        "spending-change",
+        include_str!("../../../../guest-examples/spending-change/job.toml"),
+        Some("spending_change.wasm"),
+    ),
     ("visits-report", include_str!("../../../../guest-examples/visits-report/job.toml"), None),
 ];
 
@@ -36,7 +40,9 @@ pub(crate) async fn demo(args: DemoArgs, output: &Output) -> Result<(), Failure>
     let temporary = tempfile::tempdir().context("temporary folder")?;
     let folder = match &args.folder {
         Some(folder) => folder.clone(),
-        None => tempfile::Builder::new().prefix("sluice-demo-").tempdir().context("temporary folder")?.keep().join("domain"),
+        None => {
+            tempfile::Builder::new().prefix("sluice-demo-").tempdir().context("temporary folder")?.keep().join("domain")
+        }
     };
 
     // A domain, its people, real data, an agreement.
@@ -48,7 +54,10 @@ pub(crate) async fn demo(args: DemoArgs, output: &Output) -> Result<(), Failure>
     let started = Instant::now();
     let mut runs = Vec::new();
     for (name, job, guest) in HONEST {
-        output.say(&text(format!("作业 {name}：提交、冻结合约、隔离运行"), format!("job {name}: submitted, contract frozen, running in isolation")));
+        output.say(&text(
+            format!("作业 {name}：提交、冻结合约、隔离运行"),
+            format!("job {name}: submitted, contract frozen, running in isolation"),
+        ));
         let guest = guest.map(|file| read_guest(&args.guests, file)).transpose()?;
         let job = city.service.submit(&city.operator, city::password(), job, guest.as_deref()).await?;
         let (run, end) = city.service.run(&job).await?;
@@ -113,7 +122,10 @@ fn isolation(output: &Output) -> Result<(), Failure> {
     for (name, status) in sluice_worker::layers(&programs).map_err(|e| e.refusal())? {
         match status {
             LayerStatus::InForce => {}
-            status => output.say(&text(format!("注意：隔离层 {name}：{status}"), format!("NOTE: isolation layer {name}: {status}"))),
+            status => output.say(&text(
+                format!("注意：隔离层 {name}：{status}"),
+                format!("NOTE: isolation layer {name}: {status}"),
+            )),
         }
     }
     Ok(())
@@ -121,7 +133,8 @@ fn isolation(output: &Output) -> Result<(), Failure> {
 
 fn read_guest(folder: &Path, file: &str) -> Result<Vec<u8>, Failure> {
     let path = folder.join(file);
-    Ok(std::fs::read(&path).with_context(|| format!("{}: build the guests with scripts/guests first", path.display()))?)
+    Ok(std::fs::read(&path)
+        .with_context(|| format!("{}: build the guests with scripts/guests first", path.display()))?)
 }
 
 /// Every product's receipt verifies offline, with the files beside it.

@@ -70,7 +70,11 @@ impl Summary {
         let mut table = String::new();
         let _ = writeln!(table, "演示域 domain      {}", domain.display());
         for p in &self.products {
-            let _ = writeln!(table, "产品 product       {}  {}  单元格 cells {}，隐去 withheld {}", p.id, p.title, p.cells, p.withheld);
+            let _ = writeln!(
+                table,
+                "产品 product       {}  {}  单元格 cells {}，隐去 withheld {}",
+                p.id, p.title, p.cells, p.withheld
+            );
             let _ = writeln!(table, "                   {}", p.folder);
         }
         for r in &self.refused {
@@ -80,7 +84,11 @@ impl Summary {
             let _ = writeln!(table, "攻击 attack        {}", a.line());
         }
         let l = &self.ledger;
-        let _ = writeln!(table, "审计日志 ledger    {} 条 entries，核验 verified {}，篡改被发现 tamper found {}", l.entries, l.verified, l.tamper_found);
+        let _ = writeln!(
+            table,
+            "审计日志 ledger    {} 条 entries，核验 verified {}，篡改被发现 tamper found {}",
+            l.entries, l.verified, l.tamper_found
+        );
         let parts: Vec<_> = self.seconds.iter().map(|(part, s)| format!("{part} {s:.1}")).collect();
         let _ = write!(table, "用时 seconds       {}", parts.join("  "));
         output.data(self, &table);

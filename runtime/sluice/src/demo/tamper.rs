@@ -16,7 +16,10 @@ pub(super) async fn check(city: &City, folder: &Path, output: &Output) -> Result
     city.service.export_ledger(&city.auditor, &mut file).await?;
     let read = |path: &Path| File::open(path).map(BufReader::new);
     let report = verify::verify(read(&export).context("export")?, Some(&city.key), None).map_err(Refusal::from)?;
-    output.say(&text(format!("审计日志核验通过：{} 条", report.entries), format!("ledger verified: {} entries", report.entries)));
+    output.say(&text(
+        format!("审计日志核验通过：{} 条", report.entries),
+        format!("ledger verified: {} entries", report.entries),
+    ));
 
     let mut bytes = std::fs::read(&export).context("export")?;
     let middle = bytes.len() / 2;

@@ -129,14 +129,11 @@ impl Guest {
             .iter()
             .map(|c| ColumnIn { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data })
             .collect();
-        let process = instance
-            .get_typed_func::<(u32, BatchIn<'_>), (Result<(), WasmStr>,)>(&mut store, &self.process)
-            .ok()?;
+        let process =
+            instance.get_typed_func::<(u32, BatchIn<'_>), (Result<(), WasmStr>,)>(&mut store, &self.process).ok()?;
         process.call(&mut store, (0, BatchIn { rows: rows.rows, columns: &columns })).ok()?.0.ok()?;
 
-        let finish = instance
-            .get_typed_func::<(), (Result<BatchOut, WasmStr>,)>(&mut store, &self.finish)
-            .ok()?;
+        let finish = instance.get_typed_func::<(), (Result<BatchOut, WasmStr>,)>(&mut store, &self.finish).ok()?;
         let batch = finish.call(&mut store, ()).ok()?.0.ok()?;
         (batch.rows <= self.rows_max).then_some(Answer(batch))
     }

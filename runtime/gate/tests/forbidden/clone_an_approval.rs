@@ -1,0 +1,7 @@
+//! error: E0599
+
+use sluice_domain::approval::Approval;
+
+pub fn twice(approval: Approval) -> (Approval, Approval) {
+    (approval.clone(), approval)
+}

@@ -1,0 +1,7 @@
+//! error: E0423
+
+use sluice_domain::state::DemoDomain;
+
+pub fn proof() -> DemoDomain {
+    DemoDomain(())
+}
