@@ -75,15 +75,15 @@ pub(crate) fn route(route: Route, lang: Lang) -> &'static str {
 /// Why a cell is withheld. For reviewers.
 pub(crate) fn reason(reason: Reason, lang: Lang) -> &'static str {
     let names = match reason {
-        Reason::Threshold => ("单元不足", "too few units"),
+        Reason::Threshold => ("单位数不足", "too few units"),
         Reason::Zero => ("空格", "empty cell"),
         Reason::Dominance => ("少数占优", "dominance"),
         Reason::PPercent => ("p% 规则", "p% rule"),
-        Reason::LargestShare => ("一户独大", "largest share"),
+        Reason::LargestShare => ("单一占比过大", "largest share"),
         Reason::AllSame => ("取值全同", "all the same"),
         Reason::Negative => ("含负值", "negative values"),
-        Reason::Secondary => ("次级保护", "protects another"),
-        Reason::Redacted => ("合计遮蔽", "totals redacted"),
+        Reason::Secondary => ("互补隐去", "complementary"),
+        Reason::Redacted => ("合计按合约隐去", "redacted by contract"),
     };
     pick(lang, names)
 }
@@ -92,8 +92,8 @@ pub(crate) fn reason(reason: Reason, lang: Lang) -> &'static str {
 pub(crate) fn totals(totals: Totals, lang: Lang) -> &'static str {
     let names = match totals {
         Totals::None => ("无合计", "no totals"),
-        Totals::True => ("合计为真值，连同次级保护", "true totals, with secondary protection"),
-        Totals::Redacted => ("合计一律遮蔽", "totals redacted"),
+        Totals::True => ("合计为真值，连同互补隐去", "true totals, with complementary cells withheld"),
+        Totals::Redacted => ("合计一律隐去", "totals redacted"),
     };
     pick(lang, names)
 }

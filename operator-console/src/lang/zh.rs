@@ -54,7 +54,7 @@ pub(super) static TEXTS: Texts = Texts {
         job: "作业",
         status: "状态",
         holder: "现由谁办理",
-        since: |age| format!("已 {age}"),
+        since: |age| format!("历时 {age}"),
         tick: "约定出域时刻",
         comments: "审核意见",
         see_product: "查看产品",
