@@ -73,9 +73,9 @@ fn route_a(table: &CandidateTable, declared: &TableA) -> Vec<(Risk, Text)> {
         found.push((
             Risk::Note,
             text(
-                format!("“{}”加了离散高斯噪声：σ = {sigma:.4}，95% 误差 ±{error:.4}", measure.name),
+                format!("“{}”加了离散高斯噪声：σ = {sigma:.2}，95% 误差 ±{error:.1}", measure.name),
                 format!(
-                    "`{}` carries discrete Gaussian noise: sigma = {sigma:.4}, 95 % within ±{error:.4}",
+                    "`{}` carries discrete Gaussian noise: sigma = {sigma:.2}, 95 % within ±{error:.1}",
                     measure.name
                 ),
             ),

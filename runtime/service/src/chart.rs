@@ -31,9 +31,10 @@ pub fn draw(table: &CandidateTable) -> String {
     let _ = write!(
         svg,
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\" {FONT}>\
-         <defs><pattern id=\"withheld\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
+         <defs><pattern id=\"withheld-{name}\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\">\
          <rect width=\"6\" height=\"6\" fill=\"#eceff3\"/><path d=\"M0 6L6 0\" stroke=\"#9aa5b1\"/></pattern></defs>",
-        escape(&table.name)
+        escape(&table.name),
+        name = table.name, // of `a-z 0-9 - _` by contract
     );
     for measure in 0..panels {
         #[expect(clippy::cast_precision_loss, reason = "a handful of panels")]
@@ -84,7 +85,7 @@ fn bars(svg: &mut String, table: &CandidateTable, cells: &[&Cell], measure: usiz
                 }
                 text_at(svg, end + scale(x + error) - scale(x) + 6.0, y + 14.0, "start", "400", &short(x));
             }
-            None => withheld(svg, LABELS, y + 3.0, 60.0, 14.0),
+            None => withheld(svg, &table.name, LABELS, y + 3.0, 60.0, 14.0),
         }
         y += ROW;
     }
@@ -140,15 +141,15 @@ fn grid(svg: &mut String, table: &CandidateTable, cells: &[&Cell], measure: usiz
                     escape(&short(value))
                 );
             }
-            None => withheld(svg, x + 1.0, y + 1.0, width - 2.0, ROW - 2.0),
+            None => withheld(svg, &table.name, x + 1.0, y + 1.0, width - 2.0, ROW - 2.0),
         }
     }
 }
 
-fn withheld(svg: &mut String, x: f64, y: f64, width: f64, height: f64) {
+fn withheld(svg: &mut String, table: &str, x: f64, y: f64, width: f64, height: f64) {
     let _ = write!(
         svg,
-        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height}\" fill=\"url(#withheld)\"><title>隐去 withheld</title></rect>"
+        "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height}\" fill=\"url(#withheld-{table})\"><title>隐去 withheld</title></rect>"
     );
 }
 

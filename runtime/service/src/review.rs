@@ -128,7 +128,9 @@ fn workbench(state: &State, who: &SignedIn, run: &RunId, candidate: &Candidate) 
         let snapshot = state.dataset(dataset)?.snapshots.iter().find(|s| s.id == *id)?;
         Some((dataset.clone(), id.clone(), snapshot.commitment))
     });
-    let earlier = state.runs().filter(|r| r.id != *run).flat_map(|r| {
+    // Votes on anything that is still in review stay blind.
+    let settled_runs = state.runs().filter(|r| r.id != *run && r.stage != Stage::InReview);
+    let earlier = settled_runs.flat_map(|r| {
         let same = state.job(&r.job).filter(|j| j.operator == job.operator && j.contract.name == job.contract.name);
         same.into_iter().flat_map(move |j| {
             r.votes.iter().filter(|v| !v.comment.is_empty()).map(move |v| (j.id.clone(), v.decision, v.comment.clone()))

@@ -369,6 +369,9 @@ pub(crate) struct ServeArgs {
     /// 监听地址 · address to listen on
     #[arg(long, default_value = "127.0.0.1:8043")]
     pub(crate) listen: SocketAddr,
+    /// 前有 TLS 代理时，人们所用的主机名 · the host name people use, behind a TLS proxy
+    #[arg(long)]
+    pub(crate) reached_as: Option<String>,
 }
 
 #[derive(Debug, Args)]

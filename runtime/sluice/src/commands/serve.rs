@@ -1,7 +1,7 @@
 //! `sluice serve`: the console, and the clock that runs what was accepted and
 //! releases what is due.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use sluice_console::ConsoleConfig;
 use sluice_domain::{Refusal, text};
@@ -13,15 +13,17 @@ use crate::{args::ServeArgs, output::Output};
 
 pub(super) async fn serve(args: ServeArgs, output: &Output) -> Result<(), Failure> {
     let service = open(&args.domain).await?;
-    serve_until_interrupted(Arc::new(service), args.listen, output).await
+    let config = ConsoleConfig { reached_as: args.reached_as, ..ConsoleConfig::on(args.listen) };
+    serve_until_interrupted(Arc::new(service), config, output).await
 }
 
 /// Serves the console until the process is told to stop.
 pub(crate) async fn serve_until_interrupted(
     service: Arc<Service>,
-    listen: SocketAddr,
+    config: ConsoleConfig,
     output: &Output,
 ) -> Result<(), Failure> {
+    let listen = config.listen;
     output.say(&text(
         format!("运营台：http://{listen}/（按 Ctrl-C 结束）"),
         format!("console: http://{listen}/ (Ctrl-C ends)"),
@@ -33,7 +35,7 @@ pub(crate) async fn serve_until_interrupted(
     let stop = async {
         let _ = tokio::signal::ctrl_c().await;
     };
-    let served = sluice_console::serve(service, ConsoleConfig::on(listen), stop).await;
+    let served = sluice_console::serve(service, config, stop).await;
     clock.iter().for_each(JoinHandle::abort);
     served.map_err(anyhow::Error::from)?;
     Ok(())

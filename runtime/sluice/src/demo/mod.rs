@@ -9,6 +9,7 @@ mod tamper;
 use std::{path::Path, sync::Arc, time::Instant};
 
 use anyhow::{Context, anyhow};
+use sluice_console::ConsoleConfig;
 use sluice_domain::{decide, id::ProductId, text};
 use sluice_service::RunEnd;
 use sluice_worker::LayerStatus;
@@ -113,7 +114,7 @@ pub(crate) async fn demo(args: DemoArgs, output: &Output) -> Result<(), Failure>
         return Ok(());
     }
     city::introduce(output);
-    serve::serve_until_interrupted(Arc::new(city.service), args.listen, output).await
+    serve::serve_until_interrupted(Arc::new(city.service), ConsoleConfig::on(args.listen), output).await
 }
 
 /// Says aloud which layers of isolation stand between a guest and this host.
