@@ -12,17 +12,6 @@
 //! page) → `session` and `form` (who asks, and whether the form is ours) →
 //! `guard` (what every response gets).
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::allow_attributes,
-        reason = "tests may fail loudly"
-    )
-)]
 
 mod app;
 mod config;

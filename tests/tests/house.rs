@@ -125,11 +125,13 @@ fn the_readme_is_true() {
 }
 
 #[test]
-fn the_architecture_page_names_files_that_exist() {
-    let page = std::fs::read_to_string(root().join("docs/architecture.md")).unwrap();
-    for word in page.split('`').filter(|w| w.ends_with(".rs") && w.contains('/')) {
-        let found = [root().join(word), root().join("runtime").join(word)].iter().any(|p| p.exists());
-        assert!(found, "docs/architecture.md names `{word}`, which does not exist");
+fn the_documents_name_files_that_exist() {
+    for name in ["architecture.md", "gate.md", "operations.md", "decisions/README.md"] {
+        let page = std::fs::read_to_string(root().join("docs").join(name)).unwrap();
+        for word in page.split('`').filter(|w| w.ends_with(".rs") && w.contains('/') && !w.contains(' ')) {
+            let found = [root().join(word), root().join("runtime").join(word)].iter().any(|p| p.exists());
+            assert!(found, "docs/{name} names `{word}`, which does not exist");
+        }
     }
 }
 

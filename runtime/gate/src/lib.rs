@@ -12,19 +12,6 @@
 //! What this version does not do: lineage over earlier releases, the evidence of
 //! route D, route B, recipient marks.
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::float_cmp,
-        clippy::cast_precision_loss,
-        clippy::allow_attributes,
-        reason = "tests may fail loudly"
-    )
-)]
 
 mod clear;
 mod findings;

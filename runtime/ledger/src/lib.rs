@@ -14,17 +14,6 @@
 //! keep the key that it signs with. A holder of that key can write another history;
 //! whoever holds an older checkpoint finds out ([`verify::verify`] with `known`).
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::allow_attributes,
-        reason = "tests may fail loudly"
-    )
-)]
 
 mod again;
 mod chain;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sluice_domain::id::{ProductId, RunId};
+use sluice_domain::id::{JobId, ProductId};
 
 /// The folder of a domain.
 #[derive(Debug, Clone)]
@@ -29,9 +29,14 @@ impl Home {
         self.0.join("compiled")
     }
 
-    /// Held by whoever executes `run`; free again when that process ends.
-    pub fn run_lock(&self, run: &RunId) -> PathBuf {
-        self.0.join("runs").join(format!("{run}.lock"))
+    /// Where the locks lie.
+    pub fn locks(&self) -> PathBuf {
+        self.0.join("locks")
+    }
+
+    /// Held by whoever executes `job`; free again when that process ends.
+    pub fn lock(&self, job: &JobId) -> PathBuf {
+        self.locks().join(job.as_str())
     }
 
     /// Released products.

@@ -36,5 +36,5 @@ pub use receipt::{Receipt, verify_receipt};
 pub use replay::Replayed;
 pub use run::RunEnd;
 pub use sluice_ledger::verify;
-pub use sluice_vault::Kek;
+pub use sluice_vault::{Kek, Salt};
 pub use sluice_worker::Programs;

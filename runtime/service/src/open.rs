@@ -105,7 +105,7 @@ impl Service {
         rulepack: RulePack,
         programs: Programs,
     ) -> Result<Self, Refusal> {
-        for folder in [home.products(), home.compiled(), home.folder().join("runs")] {
+        for folder in [home.products(), home.compiled(), home.locks()] {
             std::fs::create_dir_all(folder).map_err(|e| io_fault("domain.create", &e))?;
         }
         Ok(Self {

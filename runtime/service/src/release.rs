@@ -10,7 +10,7 @@ use sluice_domain::{
     state::{Stage, State},
 };
 use sluice_ledger::Recorded;
-use sluice_vault::ObjectKind;
+use sluice_vault::{ObjectKind, VaultError};
 
 use crate::{
     Service,
@@ -52,7 +52,11 @@ impl Service {
         let mut released = Vec::new();
         for run in state.runs().filter(|r| r.stage == Stage::Approved) {
             if state.job(&run.job).map(decide::tick_of).is_some_and(|tick: Timestamp| tick <= now) {
-                released.push(self.release(&run.id).await?);
+                match self.release(&run.id).await {
+                    Ok(product) => released.push(product),
+                    Err(refusal) if refusal.code == "release.not-approved" => {} // released meanwhile
+                    Err(refusal) => return Err(refusal),
+                }
             }
         }
         Ok(released)
@@ -84,8 +88,11 @@ impl Service {
         crate::final_check::check(released.get(), &bundle)?;
         let receipt = receipt::issue(self, state, run, product, &bundle, votes).await?;
         bundle.push("receipt.json", receipt);
-        self.vault.seal(ObjectKind::Product, product.as_str(), &bundle.to_bytes()).map_err(vault_fault)?;
-        Ok(bundle)
+        match self.vault.seal(ObjectKind::Product, product.as_str(), &bundle.to_bytes()) {
+            Ok(_) => Ok(bundle),
+            Err(VaultError::Exists { .. }) => self.sealed_bundle(product), // another process was faster
+            Err(fault) => Err(vault_fault(fault)),
+        }
     }
 
     pub(crate) fn sealed_bundle(&self, product: &ProductId) -> Result<Bundle, Refusal> {
@@ -103,7 +110,10 @@ impl Service {
         if done.exists() {
             return Ok(());
         }
-        std::fs::rename(half.keep(), done).map_err(fault)
+        match std::fs::rename(half.path(), &done) {
+            Err(_) if done.exists() => Ok(()), // another process was faster
+            renamed => renamed.map_err(fault),
+        }
     }
 
     /// Products whose record was written just before a crash get their files now.

@@ -2,7 +2,7 @@
 //! make an approval.
 
 use sluice_domain::{
-    Digest, Refusal,
+    Digest, Kind, Refusal,
     approval::{Approval, Vote, vote_message},
     candidate::Candidate,
     decide,
@@ -73,25 +73,30 @@ impl Service {
     }
 
     /// Records the approval if the votes make one, and releases if the tick has come.
+    /// A server beside us may be faster at either; then its result is ours.
     async fn conclude(&self, run: &RunId) -> Result<Voted, Refusal> {
+        if let Err(refusal) = self.record(SYSTEM, |state, _| approval_now(state, run)).await
+            && refusal.kind == Kind::Failed
+        {
+            return Err(refusal);
+        }
+        let stage = |state: &State| state.run(run).map(|r| r.stage);
+        if stage(&self.snapshot().await?) == Some(Stage::Approved)
+            && let Err(refusal) = self.release(run).await
+            && refusal.kind == Kind::Failed
+        {
+            return Err(refusal);
+        }
         let state = self.snapshot().await?;
-        match state.run(run).map(|r| r.stage) {
-            Some(Stage::InReview) => {}
-            Some(Stage::Declined) => return Ok(Voted::Declined),
-            _ => return Err(crate::run::host_fault()),
-        }
-        if Approval::of(&state, run).is_err() {
-            return Ok(Voted::Counted);
-        }
-        self.record(SYSTEM, |state, _| Approval::of(state, run)).await?;
-        match self.release(run).await {
-            Ok(product) => Ok(Voted::Released(product)),
-            Err(refusal) if refusal.code == "release.before-tick" => {
-                let tick = state.run(run).and_then(|r| state.job(&r.job)).map(decide::tick_of);
-                Ok(Voted::ApprovedUntil(tick.unwrap_or_else(Self::now)))
+        let record = state.run(run).ok_or_else(crate::run::host_fault)?;
+        Ok(match (record.stage, &record.product) {
+            (Stage::Declined, _) => Voted::Declined,
+            (Stage::Released, Some(product)) => Voted::Released(product.clone()),
+            (Stage::Approved, _) => {
+                Voted::ApprovedUntil(state.job(&record.job).map_or_else(Self::now, decide::tick_of))
             }
-            Err(refusal) => Err(refusal),
-        }
+            _ => Voted::Counted,
+        })
     }
 
     /// Reads a sealed candidate back; its commitment must be the recorded one.
@@ -109,12 +114,25 @@ impl Service {
     pub(crate) async fn recover_approvals(&self) -> Result<(), Refusal> {
         let state = self.snapshot().await?;
         for run in state.runs().filter(|r| r.stage == Stage::InReview) {
-            if Approval::of(&state, &run.id).is_ok() {
-                self.record(SYSTEM, |state, _| Approval::of(state, &run.id)).await?;
+            if approval_now(&state, &run.id).is_ok() {
+                self.record(SYSTEM, |state, _| approval_now(state, &run.id)).await?;
             }
         }
         Ok(())
     }
+}
+
+/// The approval that the votes make, while it is not recorded yet.
+fn approval_now(state: &State, run: &RunId) -> Result<Approval, Refusal> {
+    if state.run(run).is_some_and(|r| r.stage == Stage::InReview) {
+        return Approval::of(state, run);
+    }
+    Err(Refusal::refused(
+        "review.not-open",
+        text("此候选已不在审核中", "this candidate is no longer in review"),
+        text("回到收件箱", "go back to the inbox"),
+    )
+    .at(run.as_str()))
 }
 
 fn workbench(state: &State, who: &SignedIn, run: &RunId, candidate: &Candidate) -> Result<Workbench, Refusal> {

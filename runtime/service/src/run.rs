@@ -1,15 +1,13 @@
 //! 运行: one run from top to bottom. Charge → compute in isolation → gate → seal →
 //! record. What the operator learns of it before the tick is in `inbox`.
 
-use std::time::Duration;
-
 use sluice_domain::{
     Kind, Refusal,
     catalogue::{ColumnRole, Level},
     decide,
     event::Event,
     id::{JobId, RunId},
-    state::{GrantedView, Stage},
+    state::{GrantedView, Stage, State},
     text,
 };
 use sluice_gate::{GateInput, Quarantined, Sensitivity};
@@ -62,6 +60,8 @@ impl Service {
     /// `job.*` when it may not start. What goes wrong later ends the run as void:
     /// recorded, charged, and told to the operator at the tick as one fixed word.
     pub async fn run(&self, job: &JobId) -> Result<(RunId, RunEnd), Refusal> {
+        let _alive = self.hold(job)?;
+
         // Record: the charge comes first and is never refunded.
         let started = self
             .record(SYSTEM, |state, now| {
@@ -71,9 +71,8 @@ impl Service {
             })
             .await?;
         let run = started.get().0.clone();
-        let _alive = self.hold(&run)?;
 
-        // Compute, in isolation, within the time the contract reserved.
+        // Compute, in isolation, until the tick that the contract fixed.
         let event = match self.compute(job, &run).await {
             Ok(event) => event,
             Err(fault) => Event::RunVoid { run: run.clone(), code: fault.code().to_owned() },
@@ -81,7 +80,8 @@ impl Service {
 
         // Record how it ended; the candidate was sealed before.
         let end = if matches!(event, Event::RunFinished { .. }) { RunEnd::InReview } else { RunEnd::Void };
-        self.record(SYSTEM, |_, _| Ok(event.clone())).await?;
+        self.record(SYSTEM, |state, _| if under_way(state, &run) { Ok(event.clone()) } else { Err(host_fault()) })
+            .await?;
         tracing::info!(run.id = %run, job.id = %job, "run {run} ended");
         Ok((run, end))
     }
@@ -105,10 +105,11 @@ impl Service {
 
     async fn compute(&self, job: &JobId, run: &RunId) -> Result<Event, Fault> {
         let state = self.snapshot().await?;
-        let contract = &state.job(job).ok_or(Fault::Host("job.unknown"))?.contract;
+        let record = state.job(job).ok_or(Fault::Host("job.unknown"))?;
+        let contract = &record.contract;
         let granted = state.authorise_run(state.run(run).ok_or(Fault::Host("run.unknown"))?)?;
-        let wall = Duration::from_secs(u64::from(contract.limits.wall_seconds));
-        let answer = tokio::time::timeout(wall, self.answer(contract, &granted, state.rulepack())).await;
+        let left = decide::tick_of(record).duration_since(Self::now()).try_into().unwrap_or_default();
+        let answer = tokio::time::timeout(left, self.answer(contract, &granted, state.rulepack())).await;
         let Answer { tabulated, sums, roster_size } = answer.map_err(|_| Fault::Host("run.tick-missed"))??;
 
         // The commitment lets a replay prove itself without showing a number.
@@ -142,16 +143,17 @@ impl Service {
         self.vault.commit("pre-noise", bytes)
     }
 
-    /// Takes the run's lock file: whoever holds it is executing the run.
-    pub(crate) fn hold(&self, run: &RunId) -> Result<std::fs::File, Refusal> {
-        let file = std::fs::File::create(self.home.run_lock(run)).map_err(|e| io_fault("run.lock", &e))?;
+    /// Takes the job's lock file: whoever holds it is executing the job. Taken before
+    /// anything is recorded, so that nobody mistakes a live run for a dead one.
+    pub(crate) fn hold(&self, job: &JobId) -> Result<std::fs::File, Refusal> {
+        let file = std::fs::File::create(self.home.lock(job)).map_err(|e| io_fault("run.lock", &e))?;
         file.try_lock().map_err(|_| {
             Refusal::refused(
                 "run.busy",
                 text("运行正在进行", "the run is under way"),
                 text("等待其结束", "wait for it to end"),
             )
-            .at(run.as_str())
+            .at(job.as_str())
         })?;
         Ok(file)
     }
@@ -160,18 +162,19 @@ impl Service {
     pub(crate) async fn recover_runs(&self) -> Result<(), Refusal> {
         let state = self.snapshot().await?;
         for run in state.runs().filter(|r| r.stage == Stage::Started) {
-            if let Ok(_held) = self.hold(&run.id) {
-                let id = run.id.clone();
-                self.record(SYSTEM, |state, _| {
-                    let still = state.run(&id).is_some_and(|r| r.stage == Stage::Started);
-                    let code = "run.interrupted".to_owned();
-                    if still { Ok(Event::RunVoid { run: id.clone(), code }) } else { Err(host_fault()) }
-                })
-                .await?;
+            let Ok(_held) = self.hold(&run.job) else { continue };
+            // It may have ended between the look and the lock.
+            if under_way(&self.snapshot().await?, &run.id) {
+                let void = Event::RunVoid { run: run.id.clone(), code: "run.interrupted".to_owned() };
+                self.record(SYSTEM, |_, _| Ok(void.clone())).await?;
             }
         }
         Ok(())
     }
+}
+
+fn under_way(state: &State, run: &RunId) -> bool {
+    state.run(run).is_some_and(|r| r.stage == Stage::Started)
 }
 
 /// A view with a column of the highest level (other than the unit's own id, which

@@ -49,6 +49,9 @@ pub(crate) struct DomainArgs {
     /// 主密钥文件 · file with the key-encryption key
     #[arg(long, env = "SLUICE_KEY_FILE", default_value = "sluice.key")]
     pub(crate) key_file: PathBuf,
+    /// 改用口令保护：口令文件；此时主密钥文件只存盐 · derive the key from the passphrase in this file; the key file then holds the salt
+    #[arg(long, env = "SLUICE_PASSPHRASE_FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
 }
 
 /// Who acts.

@@ -20,17 +20,6 @@
 //! [`ColumnGrant`] is the only way to a column, and it can open nothing else),
 //! run queries (`view`), or speak to a network.
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::allow_attributes,
-        reason = "tests may fail loudly"
-    )
-)]
 
 mod crypt;
 mod dataset_key;

@@ -14,17 +14,6 @@
 //! judge a cell (gate), or say anything about a failure beyond one fixed sentence
 //! ([`ViewError`]).
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::allow_attributes,
-        reason = "tests may fail loudly"
-    )
-)]
 
 mod barrier;
 mod clauses;

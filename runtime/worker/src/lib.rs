@@ -11,17 +11,6 @@
 //! `child` is the code of the two child programs and `jail` is how they lock
 //! themselves in; the parent calls neither.
 #![deny(unsafe_code)]
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing,
-        clippy::allow_attributes,
-        reason = "tests may fail loudly"
-    )
-)]
 
 #[doc(hidden)]
 pub mod child;

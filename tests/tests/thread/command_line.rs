@@ -70,23 +70,71 @@ async fn exit_codes_and_streams() {
     assert_eq!(code(&bad), 5, "verification failed");
     assert!(String::from_utf8_lossy(&bad.stderr).contains("audit."));
 
-    // A new domain, from nothing.
+    // A new domain, from nothing, its key derived from a passphrase.
+    let by_phrase = ["--domain", "city", "--key-file", "city.salt", "--passphrase-file", "password"];
     let fresh = run(
-        &[
-            "--json",
-            "init",
-            "--domain",
-            "city",
-            "--key-file",
-            "city.key",
-            "--admin",
-            "first-bureau",
-            "--password-file",
-            "password",
-        ],
+        &[&["--json", "init", "--admin", "first-bureau", "--password-file", "password"], &by_phrase[..]].concat(),
         at,
     );
     assert_eq!(code(&fresh), 0, "{}", String::from_utf8_lossy(&fresh.stderr));
     let made: serde_json::Value = serde_json::from_slice(&fresh.stdout).unwrap();
     assert_eq!(made["ledger_key"].as_str().unwrap().len(), 64);
+    let list = ["product", "list", "--as", "first-bureau"];
+    assert_eq!(code(&run(&[&list[..], &by_phrase].concat(), at)), 0);
+    let other = ["--domain", "city", "--key-file", "city.salt", "--passphrase-file", "wrong"];
+    assert_ne!(code(&run(&[&list[..], &other].concat(), at)), 0, "another passphrase opens nothing");
+}
+
+/// docs/operations.md, as a city would do it: every step by the command line, in a
+/// production domain, from nothing to a verified product.
+#[test]
+fn a_city_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    std::fs::write(at.join("password"), "correct horse battery").unwrap();
+    let here = |path: &str| Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(path).display().to_string();
+    let ok = |args: &[&str]| {
+        let out = run(args, at);
+        assert_eq!(code(&out), 0, "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8(out.stdout).unwrap().trim().to_owned()
+    };
+
+    let key = ok(&["init", "--name", "ningan", "--admin", "lin", "--password-file", "password"]);
+    for (id, org, role) in [
+        ("wang", "health-bureau", "provider"),
+        ("chen", "ning-an-insurance", "operator"),
+        ("zhao", "review-panel", "reviewer"),
+        ("qian", "review-panel", "reviewer"),
+        ("sun", "audit-office", "auditor"),
+    ] {
+        let person = ["person", "add", id, "--as", "lin", "--name", id, "--org", org, "--role", role];
+        ok(&[&person[..], &["--new-password-file", "password"]].concat());
+    }
+    let catalogue = here("guest-examples/domain/randhie.toml");
+    let data = randhie().display().to_string();
+    let ingested = ok(&["data", "ingest", "--as", "wang", "--catalogue", &catalogue, &data]);
+    assert!(ingested.ends_with("20190\t5912"), "{ingested}");
+    ok(&["agreement", "sign", "--as", "lin", &here("guest-examples/domain/insurance-pricing-2026.toml")]);
+
+    std::fs::write(at.join("job.toml"), crate::town::VISITS_REPORT.replace("wall_seconds = 30", "wall_seconds = 8"))
+        .unwrap();
+    let job = ok(&["job", "submit", "job.toml", "--as", "chen"]);
+    let waiting = ok(&["review", "list", "--as", "zhao"]);
+    let candidate = waiting.split('\t').next().unwrap();
+    assert_eq!(ok(&["review", "vote", candidate, "--as", "zhao", "--decision", "approve"]), "counted");
+    assert_eq!(ok(&["review", "vote", candidate, "--as", "qian", "--decision", "approve"]), "released");
+    assert!(ok(&["job", "list", "--as", "chen"]).contains(&job));
+
+    let product = ok(&["product", "list", "--as", "chen"]).split('\t').next().unwrap().to_owned();
+    ok(&["product", "fetch", &product, "--as", "chen", "--out", "got"]);
+    assert!(ok(&["receipt", "verify", "got/receipt.json", "--key", &key]).starts_with("ok"));
+    let trace: serde_json::Value = serde_json::from_str(&ok(&["audit", "trace", &product, "--as", "sun"])).unwrap();
+    assert_eq!(trace["sources"][0]["provider"], "health-bureau");
+    ok(&["audit", "export", "--as", "sun", "--out", "log.jsonl"]);
+    ok(&["audit", "verify", "log.jsonl", "--key", &key, "--receipt", "got/receipt.json"]);
+
+    // A changed file beside the receipt, or another city's key, is found.
+    std::fs::write(at.join("got/visits-by-plan.csv"), "plan,year\n").unwrap();
+    assert_eq!(code(&run(&["receipt", "verify", "got/receipt.json", "--key", &key], at)), 5);
+    assert_eq!(code(&run(&["audit", "verify", "log.jsonl", "--key", &"0".repeat(64)], at)), 5);
 }

@@ -288,7 +288,7 @@ pub fn accept_job(
 /// Charges an accepted job and lets it start. The charge is never refunded.
 ///
 /// # Errors
-/// `job.already-run`, `agreement.not-in-force`, `job.budget`.
+/// `job.already-run`, `job.tick-passed`, `agreement.not-in-force`, `job.budget`.
 pub fn start_run(state: &State, job: &JobState, now: Timestamp) -> Result<(RunId, Event), Refusal> {
     if job.run.is_some() {
         return Err(bad(
@@ -296,6 +296,14 @@ pub fn start_run(state: &State, job: &JobState, now: Timestamp) -> Result<(RunId
             job.id.as_str(),
             "作业已运行过；一份合约只运行一次",
             "the job has run: a contract runs once",
+        ));
+    }
+    if now >= tick_of(job) {
+        return Err(bad(
+            "job.tick-passed",
+            job.id.as_str(),
+            "合约约定的出域时刻已过，未曾运行，未计费",
+            "the contract's release tick has passed; it did not run and was not charged",
         ));
     }
     let granted = state.authorise(&job.contract.agreement, now)?;

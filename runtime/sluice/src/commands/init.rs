@@ -1,9 +1,9 @@
 //! `sluice init`, `sluice person`.
 
-use sluice_domain::{Refusal, event::DomainKind, person::Role, text};
-use sluice_service::{Kek, Programs, Service};
+use sluice_domain::{event::DomainKind, person::Role, text};
+use sluice_service::{Programs, Service};
 
-use super::{Failure, open_as, password};
+use super::{Failure, new_key, open_as, password};
 use crate::{
     args::{InitArgs, PersonCommand},
     output::Output,
@@ -11,12 +11,7 @@ use crate::{
 
 pub(super) async fn init(args: InitArgs, output: &Output) -> Result<(), Failure> {
     let secret = password(&args.password_file)?;
-    let kek = if args.domain.key_file.exists() {
-        Kek::from_file(&args.domain.key_file)
-    } else {
-        Kek::generate_file(&args.domain.key_file)
-    };
-    let kek = kek.map_err(Refusal::from)?;
+    let kek = new_key(&args.domain)?;
     let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?;
     let service = Service::init(&args.domain.domain, kek, &args.name, DomainKind::Production, programs).await?;
     let bureau = "bureau".parse().map_err(anyhow::Error::from)?;

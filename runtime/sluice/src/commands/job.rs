@@ -78,7 +78,7 @@ async fn run_until_tick(service: &Service, job: &JobId, tick: Timestamp, output:
     bar.finish_and_clear();
     match ran {
         // A server beside us was faster.
-        Err(refusal) if refusal.code == "job.already-run" => Ok(()),
+        Err(refusal) if matches!(refusal.code, "job.already-run" | "run.busy") => Ok(()),
         other => Ok(other.map(drop)?),
     }
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde::Deserialize;
 use sluice_domain::{Kind, Refusal, text};
-use sluice_service::{Kek, Programs, Service, SignedIn};
+use sluice_service::{Kek, Programs, Salt, Service, SignedIn};
 use sluice_worker::LayerName;
 use zeroize::Zeroizing;
 
@@ -101,8 +101,28 @@ fn programs(domain: &Path) -> Result<Programs, Failure> {
 
 /// Opens the domain.
 pub(crate) async fn open(args: &DomainArgs) -> Result<Service, Failure> {
-    let kek = Kek::from_file(&args.key_file).map_err(Refusal::from)?;
+    let kek = match &args.passphrase_file {
+        None => Kek::from_file(&args.key_file).map_err(Refusal::from)?,
+        Some(file) => derived(file, &Salt::from_file(&args.key_file).map_err(Refusal::from)?)?,
+    };
     Ok(Service::open(&args.domain, kek, programs(&args.domain)?).await?)
+}
+
+/// The key of a new domain: made here, or what already lies in the file.
+pub(crate) fn new_key(args: &DomainArgs) -> Result<Kek, Failure> {
+    let there = args.key_file.exists();
+    Ok(match &args.passphrase_file {
+        None if there => Kek::from_file(&args.key_file).map_err(Refusal::from)?,
+        None => Kek::generate_file(&args.key_file).map_err(Refusal::from)?,
+        Some(file) => {
+            let salt = if there { Salt::from_file(&args.key_file) } else { Salt::generate_file(&args.key_file) };
+            derived(file, &salt.map_err(Refusal::from)?)?
+        }
+    })
+}
+
+fn derived(passphrase: &Path, salt: &Salt) -> Result<Kek, Failure> {
+    Ok(Kek::from_passphrase(&password(passphrase)?, salt).map_err(Refusal::from)?)
 }
 
 /// Opens the domain and signs the actor in.

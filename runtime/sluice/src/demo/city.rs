@@ -15,7 +15,7 @@ use sluice_service::{
     Home, Kek, Programs, Service, SignedIn,
     pages::{Ballot, Voted},
 };
-use sluice_worker::LayerName;
+use sluice_worker::{LayerName, LayerStatus};
 use zeroize::Zeroizing;
 
 use crate::{commands::Failure, output::Output};
@@ -98,9 +98,11 @@ impl City {
         std::fs::create_dir_all(folder.parent().unwrap_or(Path::new("."))).context("folder")?;
         let key_file = beside(folder);
         let kek = if key_file.exists() { Kek::from_file(&key_file) } else { Kek::generate_file(&key_file) };
-        // Public data: a demo goes on without what this host lacks, having said so aloud.
-        let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?.accepting_missing(&LayerName::ALL);
+        let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?;
+        let missing = missing_layers(&programs)?;
+        let programs = programs.accepting_missing(&missing);
         let service = Service::init(folder, kek.map_err(Refusal::from)?, "demo", DomainKind::Demo, programs).await?;
+        accept(folder, &missing)?;
         enrol(&service).await?;
 
         let provider = service.sign_in("wang-health", password()).await?;
@@ -164,6 +166,23 @@ async fn enrol(service: &Service) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+/// Layers of isolation that this host lacks. A demo holds public data and goes on
+/// without them, having said so aloud; its configuration names them.
+fn missing_layers(programs: &Programs) -> Result<Vec<LayerName>, Failure> {
+    let layers = sluice_worker::layers(programs).map_err(|e| e.refusal())?;
+    let missing = layers.into_iter().filter(|(_, status)| matches!(status, LayerStatus::Missing(_)));
+    Ok(missing.map(|(name, _)| name).collect())
+}
+
+fn accept(folder: &Path, missing: &[LayerName]) -> Result<(), Failure> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = missing.iter().map(|name| format!("\"{name}\"")).collect();
+    let configuration = format!("accept_missing_layers = [{}]\n", names.join(", "));
+    Ok(std::fs::write(folder.join("sluice.toml"), configuration).context("configuration")?)
 }
 
 /// The key lies beside the domain's folder, never in it.
