@@ -24,7 +24,8 @@ const FAINT: &str = "#d9dee5";
 pub fn draw(table: &CandidateTable) -> String {
     let inner: Vec<&Cell> = table.cells.iter().filter(|c| c.key.iter().all(Option::is_some)).collect();
     let panel_height = if table.dimensions.len() >= 2 { grid_height(table) } else { bars_height(inner.len()) };
-    let panels = table.measures.len().min(PANELS_MAX);
+    let measures: Vec<usize> = shown(table).take(PANELS_MAX).collect();
+    let panels = measures.len();
     #[expect(clippy::cast_precision_loss, reason = "a handful of panels")]
     let height = panel_height * panels as f64;
     let mut svg = String::new();
@@ -36,9 +37,9 @@ pub fn draw(table: &CandidateTable) -> String {
         escape(&table.name),
         name = table.name, // of `a-z 0-9 - _` by contract
     );
-    for measure in 0..panels {
+    for (panel, measure) in measures.into_iter().enumerate() {
         #[expect(clippy::cast_precision_loss, reason = "a handful of panels")]
-        let top = panel_height * measure as f64;
+        let top = panel_height * panel as f64;
         let heading = table.measures.get(measure).map(|m| m.name.as_str()).unwrap_or_default();
         text_at(&mut svg, 0.0, top + 16.0, "start", "600", heading);
         if table.dimensions.len() >= 2 {
@@ -58,8 +59,8 @@ fn bars_height(rows: usize) -> f64 {
 }
 
 fn bars(svg: &mut String, table: &CandidateTable, cells: &[&Cell], measure: usize, top: f64) {
-    let error = table.measures.get(measure).and_then(|m| m.error_95).unwrap_or(0.0);
-    let most = largest(cells, measure) + error;
+    let ends = |cell: &Cell| interval(table, cell, measure);
+    let most = cells.iter().filter_map(|c| Some(ends(c)?.1)).fold(largest(cells, measure), f64::max);
     let room = WIDTH - LABELS - 90.0;
     let scale = |x: f64| if most > 0.0 { (x.max(0.0) / most * room).min(room) } else { 0.0 };
     let mut y = top;
@@ -67,15 +68,16 @@ fn bars(svg: &mut String, table: &CandidateTable, cells: &[&Cell], measure: usiz
         text_at(svg, LABELS - 8.0, y + 14.0, "end", "400", &label(table, cell, 0));
         match number(cell, measure) {
             Some(x) => {
-                let end = LABELS + scale(x);
                 let _ = write!(
                     svg,
                     "<rect x=\"{LABELS}\" y=\"{}\" width=\"{:.1}\" height=\"14\" fill=\"{BAR}\"/>",
                     y + 3.0,
                     scale(x)
                 );
-                if error > 0.0 {
-                    let (from, to, mid) = (LABELS + scale(x - error), LABELS + scale(x + error), y + 10.0);
+                let mut words = LABELS + scale(x) + 6.0;
+                if let Some((low, high)) = ends(cell) {
+                    let (from, to, mid) = (LABELS + scale(low), LABELS + scale(high), y + 10.0);
+                    words = to + 6.0;
                     let _ = write!(
                         svg,
                         "<path d=\"M{from:.1} {mid}H{to:.1}M{from:.1} {}v8M{to:.1} {}v8\" stroke=\"{INK}\" fill=\"none\"/>",
@@ -83,7 +85,7 @@ fn bars(svg: &mut String, table: &CandidateTable, cells: &[&Cell], measure: usiz
                         mid - 4.0
                     );
                 }
-                text_at(svg, end + scale(x + error) - scale(x) + 6.0, y + 14.0, "start", "400", &short(x));
+                text_at(svg, words, y + 14.0, "start", "400", &short(x));
             }
             None => withheld(svg, &table.name, LABELS, y + 3.0, 60.0, 14.0),
         }
@@ -123,7 +125,7 @@ fn grid(svg: &mut String, table: &CandidateTable, cells: &[&Cell], measure: usiz
         match number(cell, measure) {
             Some(value) => {
                 let share = if most > 0.0 { (value.max(0.0) / most).clamp(0.0, 1.0) } else { 0.0 };
-                let ink = if share > 0.55 { "#ffffff" } else { INK };
+                let ink = if share > 0.7 { "#ffffff" } else { INK };
                 let _ = write!(
                     svg,
                     "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{}\" fill=\"{BAR}\" fill-opacity=\"{:.2}\" stroke=\"{FAINT}\"/>",
@@ -161,7 +163,7 @@ fn text_at(svg: &mut String, x: f64, y: f64, anchor: &str, weight: &str, words: 
     );
 }
 
-fn number(cell: &Cell, measure: usize) -> Option<f64> {
+pub(crate) fn number(cell: &Cell, measure: usize) -> Option<f64> {
     match &cell.value {
         CellValue::Published(numbers) => numbers.get(measure).copied().flatten(),
         CellValue::Withheld(_) => None,
@@ -170,6 +172,29 @@ fn number(cell: &Cell, measure: usize) -> Option<f64> {
 
 fn largest(cells: &[&Cell], measure: usize) -> f64 {
     cells.iter().filter_map(|c| number(c, measure)).fold(0.0, f64::max)
+}
+
+/// The 95 % interval of a cell's number: from the measure's error, or from the two
+/// columns that carry a share's ends.
+pub(crate) fn interval(table: &CandidateTable, cell: &Cell, measure: usize) -> Option<(f64, f64)> {
+    let heading = table.measures.get(measure)?;
+    if let Some(error) = heading.error_95 {
+        return number(cell, measure).map(|x| (x - error, x + error));
+    }
+    let end = |suffix| {
+        let name = format!("{}{suffix}", heading.name);
+        table.measures.iter().position(|m| m.name == name).and_then(|i| number(cell, i))
+    };
+    Some((end("_low95")?, end("_high95")?))
+}
+
+/// The measures that are shown by themselves: not the ends of a share's interval.
+pub(crate) fn shown(table: &CandidateTable) -> impl Iterator<Item = usize> {
+    let of_another = |name: &str| {
+        let base = name.strip_suffix("_low95").or_else(|| name.strip_suffix("_high95"));
+        base.is_some_and(|base| table.measures.iter().any(|m| m.name == base))
+    };
+    (0..table.measures.len()).filter(move |i| table.measures.get(*i).is_some_and(|m| !of_another(&m.name)))
 }
 
 /// A number as a person reads it: whole when large, two places when small.

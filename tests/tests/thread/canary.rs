@@ -155,10 +155,58 @@ async fn no_canary_is_found_outside_the_vault() {
     let told: String = jobs.iter().flat_map(|j| [j.name.clone(), j.comments.join(" "), j.holder.zh.clone()]).collect();
     canaries.assert_absent("the operator's inbox", told.as_bytes());
 
-    // Every file of the domain. The ledger's handle must be closed before its file is read.
+    // Every page, as a reviewer and as the operator are served it.
     let Town { city, folder } = town;
     let home = city.home.folder().to_owned();
-    drop(city);
+    let City { service, .. } = city;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let config = sluice_console::ConsoleConfig::on(listener.local_addr().unwrap());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let stopped = async move { stopped.await.unwrap_or(()) };
+    let server = tokio::spawn(sluice_console::serve_on(listener, Arc::new(service), config, stopped));
+    let products = [&a, &c].map(|p| format!("/products/{p}"));
+    let review = format!("/review/{run}");
+    for (person, paths) in [
+        ("zhao-reviewer", vec!["/", &review, "/ledger"]),
+        ("chen-insurance", vec!["/", "/products", &products[0], &products[1]]),
+    ] {
+        for page in pages(&base, person, &paths).await {
+            assert!(page.len() > 1_000, "a whole page came back");
+            canaries.assert_absent("a page", page.as_bytes());
+        }
+    }
+    stop.send(()).unwrap();
+    server.await.unwrap().unwrap();
+
+    // What the binary says and logs, at its most talkative.
+    std::fs::write(folder.path().join("password"), "sluice-demo").unwrap();
+    std::fs::write(folder.path().join("job.toml"), VISITS_REPORT.replace("wall_seconds = 30", "wall_seconds = 8"))
+        .unwrap();
+    let said = std::process::Command::new(crate::command_line::sluice())
+        .args([
+            "job",
+            "submit",
+            "job.toml",
+            "--as",
+            "chen-insurance",
+            "--domain",
+            "domain",
+            "--key-file",
+            "domain.key",
+            "--password-file",
+            "password",
+        ])
+        .env("SLUICE_LOG", "trace")
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let logged = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success() && logged.contains("INFO"), "it ran and logged: {logged}");
+    canaries.assert_absent("what the binary prints", &said.stdout);
+    canaries.assert_absent("what the binary logs", &said.stderr);
+
+    // Every file of the domain, now that nothing has it open.
     let mut read = 0;
     for file in files(&home) {
         let place = file.strip_prefix(&home).unwrap().display().to_string();
@@ -172,6 +220,23 @@ async fn no_canary_is_found_outside_the_vault() {
     }
     assert!(read > 20, "the whole domain was read: {read} files");
     drop(folder);
+}
+
+/// Signs `person` in and fetches `paths`.
+async fn pages(base: &str, person: &str, paths: &[&str]) -> Vec<String> {
+    let http = reqwest::Client::builder().cookie_store(true).build().unwrap();
+    let form = http.get(format!("{base}/sign-in")).send().await.unwrap().text().await.unwrap();
+    let token = form.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let fields = [("token", token.as_str()), ("next", "/"), ("account", person), ("password", "sluice-demo")];
+    let post = http.post(format!("{base}/sign-in")).header("sec-fetch-site", "same-origin").form(&fields);
+    assert!(post.send().await.unwrap().status().is_success());
+    let mut found = Vec::new();
+    for path in paths {
+        let answer = http.get(format!("{base}{path}")).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
+        found.push(answer.text().await.unwrap());
+    }
+    found
 }
 
 /// Every value of a Parquet file as text.

@@ -3,7 +3,7 @@
 use askama::Template;
 use sluice_domain::{
     Refusal,
-    candidate::{Candidate, CandidateTable, CellValue, Route},
+    candidate::{Candidate, CandidateTable, Cell, CellValue, Route},
     id::ProductId,
 };
 
@@ -23,7 +23,8 @@ struct Report<'a> {
 struct ReportTable<'a> {
     name: &'a str,
     route: Route,
-    headings: Vec<String>,
+    dimensions: Vec<&'a str>,
+    measures: Vec<&'a str>,
     rows: Vec<ReportRow>,
     withheld: usize,
     total: usize,
@@ -52,9 +53,7 @@ fn table(table: &CandidateTable) -> ReportTable<'_> {
     let rows = table.cells.iter().map(|cell| ReportRow {
         keys: (0..cell.key.len()).map(|d| label(table, cell, d)).collect(),
         numbers: match &cell.value {
-            CellValue::Published(numbers) => {
-                Some(numbers.iter().map(|n| n.map(chart::short).unwrap_or_default()).collect())
-            }
+            CellValue::Published(_) => Some(chart::shown(table).map(|m| with_error(table, cell, m)).collect()),
             CellValue::Withheld(_) => None,
         },
         margin: cell.key.iter().any(Option::is_none),
@@ -67,16 +66,23 @@ fn table(table: &CandidateTable) -> ReportTable<'_> {
     ReportTable {
         name: &table.name,
         route: table.route,
-        headings: table
-            .dimensions
-            .iter()
-            .map(|d| d.title.clone())
-            .chain(table.measures.iter().map(|m| m.name.clone()))
-            .collect(),
+        dimensions: table.dimensions.iter().map(|d| d.title.as_str()).collect(),
+        measures: chart::shown(table).filter_map(|m| Some(table.measures.get(m)?.name.as_str())).collect(),
         withheld: rows.iter().filter(|r| r.numbers.is_none()).count(),
         total: rows.len(),
         noise: noise.collect(),
         rows,
         svg: chart::draw(table),
+    }
+}
+
+/// A number with its 95 % interval, where it has one.
+fn with_error(table: &CandidateTable, cell: &Cell, measure: usize) -> String {
+    let Some(x) = chart::number(cell, measure) else { return String::new() };
+    let error = table.measures.get(measure).and_then(|m| m.error_95);
+    match (error, chart::interval(table, cell, measure)) {
+        (Some(error), _) => format!("{} ±{}", chart::short(x), chart::short(error)),
+        (None, Some((low, high))) => format!("{} [{}, {}]", chart::short(x), chart::short(low), chart::short(high)),
+        (None, None) => chart::short(x),
     }
 }
