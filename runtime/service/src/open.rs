@@ -1,6 +1,9 @@
 //! Making a domain, and opening one.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use sluice_domain::{
     Digest, Refusal, Timestamp,
@@ -54,6 +57,7 @@ impl Service {
             .at(folder.display().to_string()));
         }
         std::fs::create_dir_all(folder).map_err(|e| io_fault("domain.create", &e))?;
+        let folder = &absolute(folder)?;
         let home = Home::new(folder);
         let vault = Vault::create(folder, kek).map_err(vault_fault)?;
         let key = LedgerKey::from_seed(vault.ledger_seed());
@@ -81,6 +85,7 @@ impl Service {
     /// # Errors
     /// `domain.missing`, `vault.key`, a damaged ledger, or a fault of the disk.
     pub async fn open(folder: &Path, kek: Kek, programs: Programs) -> Result<Self, Refusal> {
+        let folder = &absolute(folder)?;
         let home = Home::new(folder);
         if !home.ledger().exists() {
             return Err(Refusal::refused(
@@ -138,6 +143,11 @@ impl Service {
         let ms = Timestamp::now().as_millisecond();
         Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
     }
+}
+
+/// The stores below want absolute paths.
+fn absolute(folder: &Path) -> Result<PathBuf, Refusal> {
+    std::path::absolute(folder).map_err(|e| io_fault("domain.path", &e))
 }
 
 fn origin(name: &str) -> String {
