@@ -13,6 +13,7 @@ mod canary;
 mod command_line;
 mod crash;
 mod exact;
+mod hostile;
 mod raw;
 mod tamper;
 mod town;

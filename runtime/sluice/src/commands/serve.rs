@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 use sluice_console::ConsoleConfig;
 use sluice_domain::{Refusal, text};
 use sluice_service::Service;
-use tokio::task::JoinHandle;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinHandle,
+};
 
 use super::{Failure, open};
 use crate::{args::ServeArgs, output::Output};
@@ -32,8 +35,12 @@ pub(crate) async fn serve_until_interrupted(
         every_second(&service, |s| async move { s.run_accepted().await }),
         every_second(&service, |s| async move { s.release_due().await.map(drop) }),
     ];
-    let stop = async {
-        let _ = tokio::signal::ctrl_c().await;
+    let mut terminated = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
+    let stop = async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminated.recv() => {}
+        }
     };
     let served = sluice_console::serve(service, config, stop).await;
     clock.iter().for_each(JoinHandle::abort);
