@@ -87,7 +87,7 @@ pub enum Opening {
 
 /// Level L1–L4 of a column (分级).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[allow(missing_docs, clippy::allow_attributes, reason = "the four levels say themselves")]
+#[expect(missing_docs, reason = "the four levels say themselves")]
 pub enum Level {
     L1,
     L2,

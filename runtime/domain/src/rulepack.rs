@@ -71,7 +71,7 @@ pub struct ReviewRules {
 /// Defaults and ceilings of reserved limits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[allow(missing_docs, clippy::allow_attributes, reason = "named after the fields of `Limits`")]
+#[expect(missing_docs, reason = "named after the fields of `Limits`")]
 pub struct LimitRules {
     pub fuel: u64,
     pub fuel_max: u64,

@@ -34,6 +34,11 @@ impl Home {
         self.0.join("locks")
     }
 
+    /// Held by whoever takes data in.
+    pub fn ingest_lock(&self) -> PathBuf {
+        self.locks().join("ingest")
+    }
+
     /// Held by whoever executes `job`; free again when that process ends.
     pub fn lock(&self, job: &JobId) -> PathBuf {
         self.locks().join(job.as_str())

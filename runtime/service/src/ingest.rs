@@ -6,7 +6,7 @@ use sluice_domain::{
     Refusal,
     catalogue::CatalogueEntry,
     decide,
-    event::{Actor, Event},
+    event::Event,
     id::{DatasetId, SnapshotId},
     person::Role,
 };
@@ -44,6 +44,7 @@ impl Service {
         mut progress: impl FnMut(u64, u64) + Send + 'static,
     ) -> Result<Ingested, Refusal> {
         let entry = CatalogueEntry::parse(catalogue_toml)?;
+        let _alone = self.lock(&self.home.ingest_lock(), "ingest.busy")?;
         let by = who.person().id.clone();
         decide::require(&self.snapshot().await?, &by, &[Role::Provider, Role::Bureau])?;
         self.record(who.actor(), |state, _| decide::register_dataset(state, &by, entry.clone())).await?;
@@ -78,8 +79,11 @@ impl Service {
     }
 
     /// Finishes or discards ingests that a crash interrupted: what was recorded is
-    /// published, the rest was never there.
+    /// published, the rest was never there. An ingest that is under way in another
+    /// process is left alone.
     pub(crate) async fn recover_ingests(&self) -> Result<(), Refusal> {
+        let Ok(_alone) = self.lock(&self.home.ingest_lock(), "ingest.busy") else { return Ok(()) };
+        self.vault.sweep().map_err(vault_fault)?;
         let state = self.snapshot().await?;
         for staged in self.vault.staged().map_err(vault_fault)? {
             let recorded = state.datasets().any(|d| d.snapshots.iter().any(|s| s.id == staged));
@@ -88,6 +92,3 @@ impl Service {
         Ok(())
     }
 }
-
-/// Sluice itself acts.
-pub(crate) const SYSTEM: Actor = Actor::System;

@@ -11,6 +11,9 @@ use sluice_vault::VaultError;
 
 use crate::Service;
 
+/// Sluice itself acts: runs, ticks, recovery.
+pub(crate) const SYSTEM: Actor = Actor::System;
+
 /// How often a decision is taken anew when another process got in between.
 const ATTEMPTS: usize = 16;
 

@@ -14,10 +14,9 @@ use sluice_vault::{ObjectKind, VaultError};
 
 use crate::{
     Service,
-    ingest::SYSTEM,
     product::{self, Bundle},
     receipt,
-    record::{io_fault, ledger_fault, vault_fault},
+    record::{SYSTEM, io_fault, ledger_fault, vault_fault},
 };
 
 impl Service {

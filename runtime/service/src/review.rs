@@ -17,9 +17,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     Service, SignedIn, chart,
-    ingest::SYSTEM,
     pages::{Ballot, Finding, Voted, Weight, Workbench},
-    record::vault_fault,
+    record::{SYSTEM, vault_fault},
 };
 
 impl Service {

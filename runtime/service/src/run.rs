@@ -16,8 +16,7 @@ use sluice_vault::ObjectKind;
 use crate::{
     Service,
     answer::Answer,
-    ingest::SYSTEM,
-    record::{Decided, io_fault, vault_fault},
+    record::{Decided, SYSTEM, vault_fault},
 };
 
 /// How a run ended, for the bureau.
@@ -143,19 +142,10 @@ impl Service {
         self.vault.commit("pre-noise", bytes)
     }
 
-    /// Takes the job's lock file: whoever holds it is executing the job. Taken before
+    /// Takes the job's lock: whoever holds it is executing the job. Taken before
     /// anything is recorded, so that nobody mistakes a live run for a dead one.
-    pub(crate) fn hold(&self, job: &JobId) -> Result<std::fs::File, Refusal> {
-        let file = std::fs::File::create(self.home.lock(job)).map_err(|e| io_fault("run.lock", &e))?;
-        file.try_lock().map_err(|_| {
-            Refusal::refused(
-                "run.busy",
-                text("运行正在进行", "the run is under way"),
-                text("等待其结束", "wait for it to end"),
-            )
-            .at(job.as_str())
-        })?;
-        Ok(file)
+    fn hold(&self, job: &JobId) -> Result<std::fs::File, Refusal> {
+        self.lock(&self.home.lock(job), "run.busy")
     }
 
     /// Runs that were interrupted end as void; their charge stands (gate.md §4.8).
