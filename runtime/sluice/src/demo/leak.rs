@@ -25,7 +25,7 @@ use crate::{commands::Failure, output::Output};
 
 const JOB: &str = include_str!("../../../../guest-examples/leaky/job.toml");
 /// Draws on each of the two answers.
-const DRAWS: u32 = 20_000;
+const DRAWS: u32 = 50_000;
 
 /// How well `leaky` told the two worlds apart.
 #[derive(Debug, Serialize)]
@@ -48,9 +48,10 @@ impl Attack {
     }
 
     pub(super) fn line(&self) -> String {
+        let [low, high] = self.interval;
         format!(
-            "{}: {:.4} [{:.4}, {:.4}] ≤ {:.4} ({} draws, {})",
-            self.guest, self.advantage, self.interval[0], self.interval[1], self.bound, self.draws, self.layer
+            "{}  得手率 advantage {:.4}，99 % [{low:.4}, {high:.4}]；上限 bound {:.4}  ({})",
+            self.guest, self.advantage, self.bound, self.layer
         )
     }
 }

@@ -29,6 +29,7 @@ pub(super) async fn check(city: &City, folder: &Path, output: &Output) -> Result
     match verify::verify(read(&copy).context("copy")?, Some(&city.key), None) {
         Ok(_) => Err(anyhow!("a flipped byte in the ledger was not found").into()),
         Err(fault) => {
+            output.say(&text("副本中翻转一个字节，核验发现：", "one byte flipped in a copy, and found:"));
             output.line(&Refusal::from(fault).line(output.lang()));
             Ok(LedgerCheck { entries: report.entries, verified: true, tamper_found: true })
         }
