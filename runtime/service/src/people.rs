@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,13 +16,18 @@ use sluice_domain::{
 };
 use sluice_ledger::PersonKey;
 use sluice_vault::VaultError;
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::{Service, record::vault_fault};
 
 /// Wrong passwords in a row before an account has to wait.
 const TRIES: u32 = 5;
-/// How long it waits.
+/// Wrong passwords of all accounts together before everybody has to wait.
+const TRIES_OF_ALL: u32 = 60;
+/// Stands for all accounts; no account has this name.
+const EVERYBODY: &str = "";
+/// How long the wait is.
 const WAIT: Duration = Duration::from_secs(60);
 
 /// Proof that a person signed in. Made by [`Service::sign_in`] and, from a
@@ -43,23 +48,33 @@ impl SignedIn {
     }
 }
 
-/// Slows guessing down: in memory, per account name.
-#[derive(Default)]
-pub(crate) struct Throttle(Mutex<HashMap<String, (u32, Instant)>>);
+/// Slows guessing down, in memory: per account name, and over all names, so that
+/// strangers cannot fill the ledger with failures nor the memory with argon2.
+pub(crate) struct Throttle {
+    failures: Mutex<HashMap<String, (u32, Instant)>>,
+    /// Passwords that are stretched at the same time; each takes 64 MiB.
+    at_once: Semaphore,
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self { failures: Mutex::default(), at_once: Semaphore::new(2) }
+    }
+}
 
 impl Throttle {
     fn waits(&self, name: &str) -> bool {
-        let map = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        map.get(name).is_some_and(|(n, since)| *n >= TRIES && since.elapsed() < WAIT)
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = |name: &str, most| failures.get(name).is_some_and(|(n, since)| *n >= most && since.elapsed() < WAIT);
+        over(name, TRIES) || over(EVERYBODY, TRIES_OF_ALL)
     }
 
     fn failed(&self, name: &str) {
-        let mut map = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if map.len() > 10_000 {
-            map.retain(|_, (_, since)| since.elapsed() < WAIT);
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.retain(|_, (_, since)| since.elapsed() < WAIT);
+        for counted in [name, EVERYBODY] {
+            failures.entry(counted.to_owned()).or_insert((0, Instant::now())).0 += 1;
         }
-        let entry = map.entry(name.to_owned()).or_insert((0, Instant::now()));
-        *entry = if entry.1.elapsed() < WAIT { (entry.0 + 1, entry.1) } else { (1, Instant::now()) };
     }
 }
 
@@ -142,7 +157,10 @@ impl Service {
                 text("一分钟后再试", "try again in a minute"),
             ));
         }
-        let Ok(id) = name.parse::<PersonId>() else { return Ok(None) };
+        let Ok(id) = name.parse::<PersonId>() else {
+            self.throttle.failed(name);
+            return Ok(None);
+        };
         let wanted = id.clone();
         let unlocked = self.blocking(move |vault| match vault.unlock(&wanted, &password) {
             Ok(seed) => Ok(Some(seed)),
@@ -164,6 +182,7 @@ impl Service {
         &self,
         work: impl FnOnce(&sluice_vault::Vault) -> Result<T, VaultError> + Send + 'static,
     ) -> Result<T, Refusal> {
+        let _one_of_few = self.throttle.at_once.acquire().await.map_err(|_| crate::run::host_fault())?;
         let vault = self.vault.clone();
         let done = tokio::task::spawn_blocking(move || work(&vault)).await;
         done.map_err(|_| crate::run::host_fault())?.map_err(vault_fault)
