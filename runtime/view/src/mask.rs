@@ -16,10 +16,8 @@ use datafusion::{
 };
 use sluice_domain::{agreement::Mask, catalogue::Column};
 
-use crate::{
-    functions::total,
-    schema::{arrow_type, edges},
-};
+use crate::{functions::total, schema::edges};
+use sluice_vault::arrow_type;
 
 /// The keyed pseudonym of one agreement: the bytes of a value as text, to text.
 pub(crate) type Pseudonyms = Arc<dyn Fn(&[u8]) -> String + Send + Sync>;

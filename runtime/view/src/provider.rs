@@ -26,6 +26,7 @@ use datafusion::{
 };
 use sluice_domain::state::GrantedView;
 use sluice_rows::UNIT_COLUMN;
+use sluice_vault::arrow_type;
 
 use crate::{
     ViewError,
@@ -34,7 +35,7 @@ use crate::{
     filter::row_filter,
     leakproof::is_leakproof,
     mask::{self, Pseudonyms},
-    schema::{arrow_type, granted_columns, view_schema},
+    schema::{granted_columns, view_schema},
     sealed::Sealed,
 };
 

@@ -14,6 +14,7 @@ use sluice_domain::{
     state::GrantedView,
     text,
 };
+use sluice_vault::arrow_type;
 
 use crate::refuse::refuse;
 
@@ -131,17 +132,6 @@ fn visible(column: &Column, mask: Option<&Mask>) -> Result<ViewColumn, Refusal> 
 /// Lower edges of the bins of `width` that cover `from..to`, ascending.
 pub(crate) fn edges(from: i64, to: i64, width: i64) -> impl Iterator<Item = i64> {
     std::iter::successors(Some(from), move |a| a.checked_add(width.max(1))).take_while(move |a| *a < to)
-}
-
-/// The arrow type that stands for a plain type, everywhere in this crate.
-pub(crate) fn arrow_type(kind: ColumnType) -> DataType {
-    match kind {
-        ColumnType::Int => DataType::Int64,
-        ColumnType::Float => DataType::Float64,
-        ColumnType::Text => DataType::Utf8,
-        ColumnType::Bool => DataType::Boolean,
-        ColumnType::Date => DataType::Date32,
-    }
 }
 
 /// The plain type of an arrow type, if it is one of the five.

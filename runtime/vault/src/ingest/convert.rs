@@ -23,8 +23,8 @@ use sluice_rows::arrow::{
 
 use super::refuse::Fault;
 
-/// The Arrow type in which a catalogue type is stored.
-pub(super) fn plain(kind: ColumnType) -> DataType {
+/// The Arrow type in which a catalogue type is stored, and in which it is read again.
+pub fn arrow_type(kind: ColumnType) -> DataType {
     match kind {
         ColumnType::Int => DataType::Int64,
         ColumnType::Float => DataType::Float64,
@@ -40,7 +40,7 @@ pub(super) type Converted = (ArrayRef, Option<(usize, Fault)>);
 /// Converts one column; `None` when the type as such cannot become the catalogue's.
 pub(super) fn to_plain(kind: ColumnType, source: &ArrayRef) -> Option<Converted> {
     use DataType as T;
-    let target = plain(kind);
+    let target = arrow_type(kind);
     if *source.data_type() == target {
         return Some((Arc::clone(source), None));
     }

@@ -18,6 +18,8 @@ mod read_parquet;
 mod refuse;
 mod write;
 
+pub use convert::arrow_type;
+
 use std::path::Path;
 
 use sluice_domain::{Digest, Refusal, catalogue::CatalogueEntry, id::SnapshotId};

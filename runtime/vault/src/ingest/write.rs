@@ -37,7 +37,7 @@ use super::{
     BATCH_ROWS,
     arrange::{Order, Placed},
     commitment::Commitment,
-    convert::plain,
+    convert::arrow_type,
     intake::Columns,
 };
 use crate::{
@@ -88,7 +88,7 @@ pub(super) fn write(
 
 /// The catalogue's columns in plain types, and the hidden unit column last.
 pub(crate) fn stored_schema(entry: &CatalogueEntry) -> SchemaRef {
-    let fields = entry.columns.iter().map(|c| Field::new(&c.name, plain(c.kind), c.nullable));
+    let fields = entry.columns.iter().map(|c| Field::new(&c.name, arrow_type(c.kind), c.nullable));
     let unit = Field::new(UNIT_COLUMN, DataType::UInt64, false);
     Arc::new(Schema::new(fields.chain([unit]).collect::<Vec<_>>()))
 }
