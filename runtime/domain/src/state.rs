@@ -457,16 +457,21 @@ impl State {
         self.spent_by_agreement.get(&(agreement.clone(), year)).copied().unwrap_or(0.0)
     }
 
+    /// The agreement `id` of `operator`. Another operator's, in force or not,
+    /// answers as if there were none.
+    ///
+    /// # Errors
+    /// `agreement.unknown`.
+    pub fn agreement_of(&self, operator: &OrgId, id: &AgreementId) -> Result<&Agreement, Refusal> {
+        self.agreements.get(id).filter(|a| a.agreement.operator == *operator).ok_or_else(|| unknown_agreement(id))
+    }
+
     /// The views of an agreement, if it is in force on the day of `now`.
     ///
     /// # Errors
     /// `agreement.unknown`, `agreement.not-in-force`, `view.no-snapshot`.
     pub fn authorise(&self, id: &AgreementId, now: Timestamp) -> Result<Authorised<Vec<GrantedView>>, Refusal> {
-        let ask = || text("请向主管部门查询授权协议", "ask the bureau about the agreement");
-        let agreement = self.agreements.get(id).ok_or_else(|| {
-            Refusal::refused("agreement.unknown", text("没有这份授权协议", "there is no such agreement"), ask())
-                .at(id.as_str())
-        })?;
+        let agreement = self.agreements.get(id).ok_or_else(|| unknown_agreement(id))?;
         let (today, terms) = (day_of(now), &agreement.agreement);
         if today < terms.from || terms.to < today {
             return Err(Refusal::refused(
@@ -526,4 +531,13 @@ impl State {
         }
         Ok(granted)
     }
+}
+
+fn unknown_agreement(id: &AgreementId) -> Refusal {
+    Refusal::refused(
+        "agreement.unknown",
+        text("没有这份授权协议", "there is no such agreement"),
+        text("请向主管部门查询授权协议", "ask the bureau about the agreement"),
+    )
+    .at(id.as_str())
 }

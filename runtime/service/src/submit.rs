@@ -90,16 +90,8 @@ impl Service {
             ));
         }
         let file = JobFile::parse(job_toml)?;
+        state.agreement_of(&who.person().org, &file.job.agreement)?;
         let granted = state.authorise(&file.job.agreement, Self::now())?;
-        let theirs = state.agreement(&file.job.agreement).is_some_and(|a| a.agreement.operator == who.person().org);
-        if !theirs {
-            return Err(Refusal::refused(
-                "agreement.unknown",
-                text("没有这份授权协议", "there is no such agreement"),
-                text("请向主管部门查询授权协议", "ask the bureau about the agreement"),
-            )
-            .at(file.job.agreement.as_str()));
-        }
         let rules = state.rulepack();
         let memory = u64::from(file.limits.memory_mib.unwrap_or(rules.limits.memory_mib)) << 20;
         let guest = guest

@@ -227,17 +227,8 @@ pub fn accept_job(
     now: Timestamp,
 ) -> Result<(JobId, Event), Refusal> {
     let person = require(state, by, &[Role::Operator])?;
+    let agreement = state.agreement_of(&person.org, &contract.agreement)?;
     state.authorise(&contract.agreement, now)?;
-    let agreement =
-        state.agreement(&contract.agreement).filter(|a| a.agreement.operator == person.org).ok_or_else(|| {
-            Refusal::new(
-                Kind::Refused,
-                "agreement.unknown",
-                text("贵单位没有这份授权协议", "your organisation has no such agreement"),
-                text("请向主管部门查询授权协议", "ask the bureau about the agreement"),
-            )
-            .at(contract.agreement.as_str())
-        })?;
     let terms = &agreement.agreement;
     if contract.scenario != terms.scenario {
         return Err(bad(
