@@ -1,10 +1,10 @@
 //! 重放: a run executed again inside the domain reproduces its answer before noise.
 //! Nobody sees a number: two keyed commitments are compared.
 
-use sluice_domain::{Refusal, id::RunId, state::DemoDomain, text};
+use sluice_domain::{Refusal, decide, id::RunId, person::Role, state::DemoDomain, text};
 use sluice_gate::route_a::PreNoise;
 
-use crate::{Service, run::Fault};
+use crate::{Service, SignedIn, run::Fault};
 
 /// What a replay found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,14 @@ pub enum Replayed {
 }
 
 impl Service {
+    /// Whether `who` may replay runs: the bureau and auditors.
+    ///
+    /// # Errors
+    /// `account.role`.
+    pub async fn may_replay(&self, who: &SignedIn) -> Result<(), Refusal> {
+        decide::require(&self.snapshot().await?, &who.person().id, &[Role::Bureau, Role::Auditor]).map(drop)
+    }
+
     /// Executes `run` again and compares commitments. No noise is drawn.
     ///
     /// # Errors

@@ -2,11 +2,12 @@
 //! record. What the operator learns of it before the tick is in `inbox`.
 
 use sluice_domain::{
-    Kind, Refusal,
+    Kind, Refusal, Timestamp,
     catalogue::{ColumnRole, Level},
     decide,
     event::Event,
     id::{JobId, RunId},
+    person::Role,
     state::{GrantedView, Stage, State},
     text,
 };
@@ -14,7 +15,7 @@ use sluice_gate::{GateInput, Quarantined, Sensitivity};
 use sluice_vault::ObjectKind;
 
 use crate::{
-    Service,
+    Service, SignedIn,
     answer::Answer,
     record::{Decided, SYSTEM, vault_fault},
 };
@@ -83,6 +84,25 @@ impl Service {
             .await?;
         tracing::info!(run.id = %run, job.id = %job, "run {run} ended");
         Ok((run, end))
+    }
+
+    /// Whether `who` may start `job`: somebody of its operator.
+    ///
+    /// # Errors
+    /// `job.unknown`, also for another operator's job.
+    pub async fn may_run(&self, who: &SignedIn, job: &JobId) -> Result<(), Refusal> {
+        let state = self.snapshot().await?;
+        let theirs =
+            state.job(job).is_some_and(|j| who.person().role == Role::Operator && j.operator == who.person().org);
+        if theirs { Ok(()) } else { Err(no_such_job(job)) }
+    }
+
+    /// The release tick of `job`, fixed when it was accepted.
+    ///
+    /// # Errors
+    /// `job.unknown`.
+    pub async fn tick(&self, job: &JobId) -> Result<Timestamp, Refusal> {
+        self.snapshot().await?.job(job).map(decide::tick_of).ok_or_else(|| no_such_job(job))
     }
 
     /// Runs every accepted job that has not run, oldest first. What may not start
