@@ -103,7 +103,7 @@ pub(crate) enum Command {
     Audit(AuditCommand),
     /// 运营台 · serve the console
     Serve(ServeArgs),
-    /// 自检 · which layers of isolation this host has
+    /// 自检：隔离层是否生效，内室能否越界 · which layers of isolation this host has, and what a room could still do
     Doctor,
     /// 演示：真实数据走完全程，并拦住攻击 · the whole way on real data, and attacks stopped
     Demo(DemoArgs),

@@ -116,8 +116,9 @@ fn compile_now(programs: &Programs, guest: &Inspected, profile: Profile) -> Resu
     let order = wire::encode_compile(&wire::Compile { profile, component: &guest.bytes })?;
     wire::write_frame(&mut to, Tag::Compile, &order).map_err(|_| keeper.why())?;
     drop(to);
-    let mut body = Vec::new();
-    match wire::read_frame(&mut BufReader::new(from), &mut body, GUEST_FRAME_MAX) {
+    let (mut from, mut body) = (BufReader::new(from), Vec::new());
+    programs.accept(&keeper.greeted(&mut from)?)?;
+    match wire::read_frame(&mut from, &mut body, GUEST_FRAME_MAX) {
         Ok(Some(Tag::Compiled)) => Ok(body.into()),
         Ok(Some(Tag::Fault)) => Err(WorkerError::Child(wire::decode_fault(&body)?)),
         Ok(Some(_)) => Err(WireError::Tag.into()),

@@ -29,7 +29,7 @@ pub enum WorkerError {
     /// A child found itself unable to work.
     #[error("the child process could not start: {0}")]
     Child(ChildFault),
-    /// A layer of the jail is missing and not accepted by name.
+    /// A layer of the jail is not wholly in force and not given up by name.
     #[error("the jail's layer `{0}` is not in force")]
     Layer(LayerName),
     /// The cache of compiled guests cannot be used.
@@ -111,8 +111,8 @@ impl WorkerError {
                 "put sluice-run and sluice-compile beside sluice (cargo build --workspace)",
             ),
             Self::Layer(_) => (
-                "换用支持该层的内核，或在域的配置中按名称接受其缺失",
-                "use a kernel that has the layer, or accept its absence by name in the domain's configuration",
+                "换用支持该层的内核，或在域的配置 sluice.toml 中按名称接受其缺失；详见 `sluice doctor`",
+                "use a kernel that has the layer, or accept its absence by name in the domain's sluice.toml; see `sluice doctor`",
             ),
             Self::TimedOut => {
                 ("提高作业的 wall_seconds 后重新提交", "raise the job's wall_seconds and submit it again")

@@ -5,8 +5,9 @@
 //! the *thread* that started the child, so that thread has to live as long.
 
 use std::{
+    io::Read,
     path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +19,10 @@ use std::{
 
 use rustix::pipe::fcntl_setpipe_size;
 
-use crate::WorkerError;
+use crate::{
+    Layer, WorkerError,
+    wire::{self, ReadError, STATUS_FRAME_MAX, Tag, WireError},
+};
 
 /// Size asked for each pipe; the kernel may give less.
 const PIPE_BYTES: usize = 1 << 20;
@@ -27,7 +31,7 @@ const PIPE_BYTES: usize = 1 << 20;
 pub(crate) struct Keeper {
     stop: Mutex<Option<mpsc::Sender<()>>>,
     expired: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<Option<ExitStatus>>>,
     pid: u32,
 }
 
@@ -43,15 +47,18 @@ impl Keeper {
         let thread = {
             let expired = Arc::clone(&expired);
             let keep = move || match spawn(command) {
-                Err(e) => drop(started.send(Err(e))),
+                Err(e) => {
+                    drop(started.send(Err(e)));
+                    None
+                }
                 Ok((mut child, to, from)) => {
                     let told = started.send(Ok((child.id(), to, from)));
                     if told.is_ok() && matches!(stopped.recv_timeout(wall), Err(RecvTimeoutError::Timeout)) {
                         expired.store(true, Ordering::Release);
                     }
-                    // Both fail only for a child that is already gone.
+                    // This fails only for a child that is already gone.
                     let _ = child.kill();
-                    let _ = child.wait();
+                    child.wait().ok()
                 }
             };
             Builder::new().name("sluice-keeper".to_owned()).spawn(keep).map_err(WorkerError::Spawn)?
@@ -68,6 +75,29 @@ impl Keeper {
         drop(self.stop.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
+    /// The child's first word: its layers, or a fault.
+    pub(crate) fn greeted(&self, from: &mut impl Read) -> Result<Vec<Layer>, WorkerError> {
+        let mut answer = Vec::new();
+        match wire::read_frame(from, &mut answer, STATUS_FRAME_MAX) {
+            Ok(Some(Tag::Ready)) => Ok(wire::decode_ready(&answer)?),
+            Ok(Some(Tag::Fault)) => Err(WorkerError::Child(wire::decode_fault(&answer)?)),
+            Ok(Some(_)) => Err(WireError::Tag.into()),
+            Err(ReadError::Wire(e)) => Err(e.into()),
+            Ok(None) | Err(ReadError::Gone) => Err(self.why()),
+        }
+    }
+
+    /// Ends the child and says how it ended: by itself, if it already had.
+    pub(crate) fn ended(mut self) -> Option<ExitStatus> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Option<ExitStatus> {
+        self.kill();
+        // The thread ends as soon as the child does, and it cannot panic.
+        self.thread.take().and_then(|thread| thread.join().ok().flatten())
+    }
+
     /// What a broken pipe means: the deadline, or the child's own end.
     pub(crate) fn why(&self) -> WorkerError {
         if self.expired.load(Ordering::Acquire) { WorkerError::TimedOut } else { WorkerError::Died }
@@ -81,11 +111,7 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.kill();
-        if let Some(thread) = self.thread.take() {
-            // It ends as soon as the child does, and it cannot panic.
-            let _ = thread.join();
-        }
+        self.end();
     }
 }
 

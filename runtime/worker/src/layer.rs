@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use sluice_domain::{Text, text};
+
 /// One way in which a child is shut in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LayerName {
@@ -10,33 +12,42 @@ pub enum LayerName {
     Descriptors,
     /// No environment variable.
     Environment,
-    /// Dies with the thread that keeps it.
-    ParentDeath,
-    /// Cannot be traced or dumped by the same user.
-    NotDumpable,
-    /// Can never gain a privilege.
+    /// Can never gain a privilege by starting a program.
     NoNewPrivileges,
     /// Own and empty user, network, mount, IPC, UTS and cgroup namespaces.
     Namespaces,
+    /// An empty, read-only file system in the place of the host's.
+    EmptyRoot,
+    /// No capability, none that could be gained, and not root.
+    Privileges,
+    /// Cannot be traced or dumped by the same user.
+    NotDumpable,
+    /// Dies with the thread that keeps it.
+    ParentDeath,
     /// Limits on memory, CPU time, files, descriptors and processes.
     ResourceLimits,
     /// Landlock with an empty rule set: no file, no TCP port.
     Landlock,
+    /// The kernel refuses mappings that are writable and executable, or become executable.
+    NoNewCode,
     /// A short list of system calls, none of them able to map executable memory.
     Seccomp,
 }
 
 impl LayerName {
     /// Every layer, in the order they are put on.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::Descriptors,
         Self::Environment,
-        Self::ParentDeath,
-        Self::NotDumpable,
         Self::NoNewPrivileges,
         Self::Namespaces,
+        Self::EmptyRoot,
+        Self::Privileges,
+        Self::NotDumpable,
+        Self::ParentDeath,
         Self::ResourceLimits,
         Self::Landlock,
+        Self::NoNewCode,
         Self::Seccomp,
     ];
 
@@ -49,8 +60,11 @@ impl LayerName {
             Self::NotDumpable => "not-dumpable",
             Self::NoNewPrivileges => "no-new-privileges",
             Self::Namespaces => "namespaces",
+            Self::EmptyRoot => "empty-root",
+            Self::Privileges => "privileges",
             Self::ResourceLimits => "resource-limits",
             Self::Landlock => "landlock",
+            Self::NoNewCode => "no-new-code",
             Self::Seccomp => "seccomp",
         }
     }
@@ -58,7 +72,15 @@ impl LayerName {
     /// Whether a kernel or a container may lack it. The others are never missing
     /// on Linux, so a room without one of them is not opened at all.
     pub fn may_be_missing(self) -> bool {
-        matches!(self, Self::Namespaces | Self::Landlock | Self::Seccomp)
+        matches!(
+            self,
+            Self::Namespaces
+                | Self::EmptyRoot
+                | Self::Privileges
+                | Self::Landlock
+                | Self::NoNewCode
+                | Self::Seccomp
+        )
     }
 }
 
@@ -79,13 +101,14 @@ pub enum LayerStatus {
     Missing(u16),
 }
 
-impl fmt::Display for LayerStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl LayerStatus {
+    /// For people.
+    pub fn text(self) -> Text {
         match self {
-            Self::InForce => f.write_str("in force"),
-            Self::Partly => f.write_str("in force as far as this system offers it"),
-            Self::Missing(0) => f.write_str("missing"),
-            Self::Missing(errno) => write!(f, "missing (error {errno})"),
+            Self::InForce => text("已生效", "in force"),
+            Self::Partly => text("部分生效：本机只提供其中一部分", "in force as far as this system offers it"),
+            Self::Missing(0) => text("缺失", "missing"),
+            Self::Missing(errno) => text(format!("缺失（错误 {errno}）"), format!("missing (error {errno})")),
         }
     }
 }

@@ -9,16 +9,19 @@
 //!
 //! Not here: which rows a unit has (`view`), what an output may be (`gate`).
 //! `child` is the code of the two child programs and `jail` is how they lock
-//! themselves in; the parent calls neither.
+//! themselves in; the parent calls neither. `doctor` asks them what they can still do.
 #![deny(unsafe_code)]
 
+pub mod attempt;
 #[doc(hidden)]
 pub mod child;
 pub mod compile;
+pub mod doctor;
 mod encode;
 pub mod error;
 pub mod inspect;
-mod jail;
+#[doc(hidden)]
+pub mod jail;
 mod keeper;
 pub mod layer;
 pub mod limits;
@@ -27,7 +30,9 @@ pub mod raw;
 pub mod room;
 pub mod wire;
 
+pub use attempt::Attempt;
 pub use compile::{CacheKey, Compiled, Origin, compile};
+pub use doctor::{Child, Outcome, Report, doctor, layers};
 pub use encode::schema_param;
 pub use error::WorkerError;
 pub use inspect::{InspectLimits, Inspected, inspect};
@@ -35,4 +40,4 @@ pub use layer::{Layer, LayerName, LayerStatus};
 pub use limits::{Profile, RoomLimits};
 pub use programs::Programs;
 pub use raw::{RawBatch, RawColumn, UnitOutcome};
-pub use room::{Room, layers};
+pub use room::Room;

@@ -3,14 +3,17 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{WorkerError, layer::LayerName};
+use crate::{
+    Layer, WorkerError,
+    layer::{LayerName, LayerStatus},
+};
 
 /// The child programs, and which layers of the jail the domain can do without.
 #[derive(Debug, Clone)]
 pub struct Programs {
     pub(crate) run: PathBuf,
     pub(crate) compile: PathBuf,
-    pub(crate) accepted_missing: Vec<LayerName>,
+    accepted_missing: Vec<LayerName>,
 }
 
 impl Programs {
@@ -44,5 +47,15 @@ impl Programs {
     pub fn accepting_missing(mut self, layers: &[LayerName]) -> Self {
         self.accepted_missing = layers.iter().copied().filter(|l| l.may_be_missing()).collect();
         self
+    }
+
+    /// Whether a child so shut in may be given work: each layer is wholly in force,
+    /// or given up by name.
+    ///
+    /// # Errors
+    /// [`WorkerError::Layer`] with the first that is not.
+    pub(crate) fn accept(&self, layers: &[Layer]) -> Result<(), WorkerError> {
+        let lacks = |l: &&Layer| l.status != LayerStatus::InForce && !self.accepted_missing.contains(&l.name);
+        layers.iter().find(lacks).map_or(Ok(()), |layer| Err(WorkerError::Layer(layer.name)))
     }
 }

@@ -10,22 +10,19 @@ use std::{
     process::{ChildStdin, ChildStdout},
     sync::mpsc,
     thread,
-    time::Duration,
 };
 
 use sluice_rows::RowBatch;
 
 use crate::{
-    Compiled, Layer, LayerName, LayerStatus, Programs, RawBatch, RawColumn, RoomLimits, UnitOutcome, WorkerError,
+    Compiled, Layer, Programs, RawBatch, RawColumn, RoomLimits, UnitOutcome, WorkerError,
     encode::encode_unit,
     keeper::Keeper,
-    wire::{self, GUEST_FRAME_MAX, ReadError, STATUS_FRAME_MAX, Tag, WireError},
+    wire::{self, GUEST_FRAME_MAX, ReadError, Tag, WireError},
 };
 
 /// Buffer of each pipe's end.
 const BUFFER: usize = 256 << 10;
-/// Wall time of a probe.
-const PROBE_WALL: Duration = Duration::from_secs(10);
 
 /// A running child for one guest.
 pub struct Room {
@@ -82,14 +79,8 @@ impl Room {
         }
         let mut room = Self::start(programs, limits)?;
         room.greet(Tag::Start, &order)?;
-        let missing = room
-            .layers
-            .iter()
-            .find(|l| matches!(l.status, LayerStatus::Missing(_)) && !programs.accepted_missing.contains(&l.name));
-        match missing {
-            Some(layer) => Err(WorkerError::Layer(layer.name)),
-            None => Ok(room),
-        }
+        programs.accept(&room.layers)?;
+        Ok(room)
     }
 
     /// Runs the guest on one unit's rows. The rows' order is the caller's to make
@@ -187,14 +178,7 @@ impl Room {
     /// The first message and its answer.
     fn greet(&mut self, tag: Tag, body: &[u8]) -> Result<(), WorkerError> {
         let sent = wire::write_frame(&mut self.to, tag, body).and_then(|()| self.to.flush());
-        let mut answer = Vec::new();
-        self.layers = match wire::read_frame(&mut self.from, &mut answer, STATUS_FRAME_MAX) {
-            Ok(Some(Tag::Ready)) => wire::decode_ready(&answer)?,
-            Ok(Some(Tag::Fault)) => return Err(WorkerError::Child(wire::decode_fault(&answer)?)),
-            Ok(Some(_)) => return Err(WireError::Tag.into()),
-            Err(ReadError::Wire(e)) => return Err(e.into()),
-            Ok(None) | Err(ReadError::Gone) => return Err(self.keeper.why()),
-        };
+        self.layers = self.keeper.greeted(&mut self.from)?;
         sent.map_err(|_| self.keeper.why())
     }
 }
@@ -203,26 +187,6 @@ impl std::fmt::Debug for Room {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Room(child {}, {:?})", self.pid(), self.state)
     }
-}
-
-/// Which layers a child on this machine would have, by starting one without a guest.
-///
-/// # Errors
-/// [`WorkerError`] when no child can be started at all.
-pub fn layers(programs: &Programs) -> Result<Vec<(LayerName, LayerStatus)>, WorkerError> {
-    let limits = RoomLimits {
-        fuel: 0,
-        memory_bytes: 0,
-        rows_max: 0,
-        output_bytes_max: 0,
-        unit_rows_max: 0,
-        unit_bytes_max: 0,
-        wall: PROBE_WALL,
-        profile: crate::Profile::Standard,
-    };
-    let mut room = Room::start(programs, &limits)?;
-    room.greet(Tag::Probe, &[])?;
-    Ok(room.layers.iter().map(|l| (l.name, l.status)).collect())
 }
 
 fn write_all(

@@ -5,12 +5,13 @@
 //! before they allocate, and never panic, whatever the bytes.
 //!
 //! Parent to child: one `START`, `PROBE` or `COMPILE`, then one `UNIT` per unit;
-//! end of file is the end. Child to parent: one `READY`, `COMPILED` or `FAULT`,
-//! then one `OUTPUT` or `FAILED` per unit, in order.
+//! end of file is the end. Child to parent: one `READY` or `FAULT`, then one
+//! `COMPILED` or `FAULT`, or one `TRIED`, or one `OUTPUT` or `FAILED` per unit, in order.
 
 use std::io::{self, Read, Write};
 
 use crate::{
+    attempt::Attempt,
     error::ChildFault,
     layer::{Layer, LayerName, LayerStatus},
     limits::{COLUMNS_MAX, PARAMS_MAX, Profile},
@@ -39,12 +40,13 @@ pub enum Tag {
     Fault = 18,
     Output = 19,
     Failed = 20,
+    Tried = 21,
 }
 
 impl Tag {
     fn from_wire(byte: u8) -> Result<Self, WireError> {
-        use Tag::{Compile, Compiled, Failed, Fault, Output, Probe, Ready, Start, Unit};
-        [Start, Probe, Compile, Unit, Ready, Compiled, Fault, Output, Failed]
+        use Tag::{Compile, Compiled, Failed, Fault, Output, Probe, Ready, Start, Tried, Unit};
+        [Start, Probe, Compile, Unit, Ready, Compiled, Fault, Output, Failed, Tried]
             .into_iter()
             .find(|t| *t as u8 == byte)
             .ok_or(WireError::Tag)
@@ -265,6 +267,41 @@ pub fn decode_compile(body: &[u8]) -> Result<Compile<'_>, WireError> {
     Ok(compile)
 }
 
+/// The body of a `PROBE` frame: nothing, or what to try and the process id of
+/// another child to try it on.
+pub fn encode_probe(order: Option<(Attempt, u32)>) -> Vec<u8> {
+    let attempt = |(attempt, other): (Attempt, u32)| [&[attempt as u8], other.to_le_bytes().as_slice()].concat();
+    order.map(attempt).unwrap_or_default()
+}
+
+/// Reads the body of a `PROBE` frame.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_probe(body: &[u8]) -> Result<Option<(Attempt, u32)>, WireError> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    let mut from = Cursor(body);
+    let [attempt] = from.array()?;
+    let order = (Attempt::from_wire(attempt).ok_or(WireError::Malformed)?, from.u32()?);
+    from.end()?;
+    Ok(Some(order))
+}
+
+/// The body of a `TRIED` frame: the kernel's error number, or 0 when it was possible.
+pub fn encode_tried(errno: i32) -> [u8; 4] {
+    errno.to_le_bytes()
+}
+
+/// Reads the body of a `TRIED` frame.
+///
+/// # Errors
+/// `Malformed`.
+pub fn decode_tried(body: &[u8]) -> Result<i32, WireError> {
+    body.try_into().map(i32::from_le_bytes).map_err(|_| WireError::Malformed)
+}
+
 /// The body of a `READY` frame.
 pub fn encode_ready(layers: &[Layer]) -> Vec<u8> {
     let mut out = MAGIC.to_vec();
@@ -446,6 +483,8 @@ mod tests {
             let _ = decode_compile(&body);
             let _ = decode_ready(&body);
             let _ = decode_fault(&body);
+            let _ = decode_probe(&body);
+            let _ = decode_tried(&body);
             let _ = decode_batch(&body);
             let mut into = Vec::new();
             let _ = read_frame(&mut body.as_slice(), &mut into, 100);

@@ -1,8 +1,7 @@
-//! `sluice guest`, `sluice doctor`.
+//! `sluice guest`.
 
-use sluice_domain::{Digest, rulepack::RulePack, text};
-use sluice_service::Programs;
-use sluice_worker::{InspectLimits, LayerStatus};
+use sluice_domain::{Digest, rulepack::RulePack};
+use sluice_worker::InspectLimits;
 
 use super::{Failure, read_bytes};
 use crate::{args::GuestCommand, output::Output};
@@ -19,20 +18,5 @@ pub(super) fn guest(command: GuestCommand, output: &Output) -> Result<(), Failur
     let digest = Digest::of(&bytes);
     output
         .data(&serde_json::json!({ "guest": digest, "bytes": bytes.len() }), &format!("ok\t{digest}\t{}", bytes.len()));
-    Ok(())
-}
-
-pub(super) fn doctor(output: &Output) -> Result<(), Failure> {
-    let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?;
-    let layers = sluice_worker::layers(&programs).map_err(|e| e.refusal())?;
-    let rows: Vec<_> = layers
-        .iter()
-        .map(|(name, status)| serde_json::json!({ "layer": name.as_str(), "status": status.to_string() }))
-        .collect();
-    let plain: Vec<_> = layers.iter().map(|(name, status)| format!("{name}\t{status}")).collect();
-    output.data(&rows, &plain.join("\n"));
-    if layers.iter().any(|(_, status)| *status != LayerStatus::InForce) {
-        output.say(&text("有隔离层未完全生效，见上表", "some layers of isolation are not fully in force, see above"));
-    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 mod audit;
 mod data;
+mod doctor;
 mod guest;
 mod init;
 mod job;
@@ -59,7 +60,7 @@ pub(crate) async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Receipt(command) => product::receipt(&command, output),
         Command::Audit(command) => audit::audit(command, output).await,
         Command::Serve(args) => serve::serve(args, output).await,
-        Command::Doctor => guest::doctor(output),
+        Command::Doctor => doctor::doctor(output),
         Command::Demo(args) => crate::demo::demo(args, output).await,
     }
 }

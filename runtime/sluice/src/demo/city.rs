@@ -172,8 +172,7 @@ async fn enrol(service: &Service) -> Result<(), Failure> {
 /// without them, having said so aloud; its configuration names them.
 fn missing_layers(programs: &Programs) -> Result<Vec<LayerName>, Failure> {
     let layers = sluice_worker::layers(programs).map_err(|e| e.refusal())?;
-    let missing = layers.into_iter().filter(|(_, status)| matches!(status, LayerStatus::Missing(_)));
-    Ok(missing.map(|(name, _)| name).collect())
+    Ok(layers.iter().filter(|l| l.status != LayerStatus::InForce).map(|l| l.name).collect())
 }
 
 fn accept(folder: &Path, missing: &[LayerName]) -> Result<(), Failure> {

@@ -12,7 +12,7 @@ use anyhow::{Context, anyhow};
 use sluice_console::ConsoleConfig;
 use sluice_domain::{decide, id::ProductId, text};
 use sluice_service::RunEnd;
-use sluice_worker::LayerStatus;
+use sluice_worker::{Layer, LayerStatus};
 
 use crate::{
     args::DemoArgs,
@@ -120,13 +120,16 @@ pub(crate) async fn demo(args: DemoArgs, output: &Output) -> Result<(), Failure>
 /// Says aloud which layers of isolation stand between a guest and this host.
 fn isolation(output: &Output) -> Result<(), Failure> {
     let programs = sluice_service::Programs::beside_current_exe().map_err(|e| e.refusal())?;
-    for (name, status) in sluice_worker::layers(&programs).map_err(|e| e.refusal())? {
+    for Layer { name, status } in sluice_worker::layers(&programs).map_err(|e| e.refusal())? {
         match status {
             LayerStatus::InForce => {}
-            status => output.say(&text(
-                format!("注意：隔离层 {name}：{status}"),
-                format!("NOTE: isolation layer {name}: {status}"),
-            )),
+            status => {
+                let how = status.text();
+                output.say(&text(
+                    format!("注意：隔离层 {name}：{}", how.zh),
+                    format!("NOTE: isolation layer {name}: {}", how.en),
+                ));
+            }
         }
     }
     Ok(())

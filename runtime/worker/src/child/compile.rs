@@ -5,11 +5,11 @@ use std::{
     process::ExitCode,
 };
 
-use super::{answer, engine};
+use super::{answer, engine, probe};
 use crate::{
     error::ChildFault,
     jail,
-    wire::{GUEST_FRAME_MAX, Tag, decode_compile, read_frame, write_frame},
+    wire::{GUEST_FRAME_MAX, Tag, decode_compile, encode_ready, read_frame, write_frame},
 };
 
 /// CPU seconds that a compilation may take.
@@ -24,17 +24,21 @@ pub fn main() -> ExitCode {
 
 fn compile() -> Result<(), ChildFault> {
     let mut layers = jail::enter()?;
-    layers.push(jail::reserve(MEMORY_BYTES, CPU_SECONDS)?);
     let mut body = Vec::new();
     let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
     match read_frame(&mut from, &mut body, GUEST_FRAME_MAX) {
         Ok(Some(Tag::Compile)) => {}
+        Ok(Some(Tag::Probe)) => return probe::probe(&body, layers, &mut from, &mut to),
         Ok(None) => return Ok(()),
         _ => return Err(ChildFault::Message),
     }
     let order = decode_compile(&body).map_err(|_| ChildFault::Message)?;
+    jail::reserve(&mut layers, MEMORY_BYTES, CPU_SECONDS)?;
     let engine = engine::compiling(order.profile)?;
     jail::lock(&mut layers)?;
+    write_frame(&mut to, Tag::Ready, &encode_ready(&layers))
+        .and_then(|()| to.flush())
+        .map_err(|_| ChildFault::Message)?;
     let code = engine.precompile_component(order.component).map_err(|_| ChildFault::Compile)?;
     write_frame(&mut to, Tag::Compiled, &code).and_then(|()| to.flush()).map_err(|_| ChildFault::Message)
 }

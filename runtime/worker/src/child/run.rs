@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use super::{answer, engine, guest::Guest};
+use super::{answer, engine, guest::Guest, probe};
 use crate::{
     error::ChildFault,
     jail,
@@ -35,16 +35,12 @@ fn run() -> Result<(), ChildFault> {
     let mut body = Vec::new();
     match read_frame(&mut from, &mut body, GUEST_FRAME_MAX) {
         Ok(Some(Tag::Start)) => {}
-        Ok(Some(Tag::Probe)) => {
-            layers.push(jail::reserve(HOST_BYTES, 60)?);
-            jail::lock(&mut layers)?;
-            return ready(&mut to, &layers);
-        }
+        Ok(Some(Tag::Probe)) => return probe::probe(&body, layers, &mut from, &mut to),
         Ok(None) => return Ok(()),
         _ => return Err(ChildFault::Message),
     }
     let order = decode_start(&body).map_err(|_| ChildFault::Message)?;
-    layers.push(jail::reserve(memory(&order), u64::from(order.cpu_seconds))?);
+    jail::reserve(&mut layers, memory(&order), u64::from(order.cpu_seconds))?;
     // Never dropped: closing its memory image is not among the calls that are left.
     let guest = ManuallyDrop::new(Guest::load(&engine::running(order.profile, order.memory_bytes)?, &order)?);
     let unit_bytes_max = order.unit_bytes_max;
