@@ -151,6 +151,27 @@ fn no_switch_drops_a_layer() {
     }
 }
 
+/// The children obey their two pipes alone: no code of theirs reads an argument or a
+/// variable (that there is none is itself a layer), and nothing but the three
+/// programs and the guests' build tool is ever built to be shipped.
+#[test]
+fn the_rooms_programs_listen_to_nothing_but_their_pipes() {
+    for file in rust_files(&root().join("runtime/worker/src")) {
+        let code = std::fs::read_to_string(&file).unwrap();
+        let code = code.split("#[cfg(test)]").next().unwrap().replace("std::env::vars_os().next().is_none()", "");
+        for asks in ["env::var", "env::args", "env!(", "getenv", "auxv", "cfg!("] {
+            assert!(!code.contains(asks), "{} asks for `{asks}`", file.display());
+        }
+    }
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let out = Command::new(cargo).args(["metadata", "--format-version=1", "--no-deps"]).current_dir(root()).output();
+    let metadata: Value = serde_json::from_slice(&out.unwrap().stdout).unwrap();
+    let targets = metadata["packages"].as_array().unwrap().iter().flat_map(|p| p["targets"].as_array().unwrap());
+    let programs: BTreeSet<_> =
+        targets.filter(|t| t["kind"][0] == "bin").map(|t| t["name"].as_str().unwrap()).collect();
+    assert_eq!(programs, ["componentize", "sluice", "sluice-compile", "sluice-run"].into());
+}
+
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {

@@ -205,7 +205,13 @@ fn empty_root() -> io::Result<()> {
     // SAFETY: each pointer is null where mount(2) takes none, or a constant C string.
     unsafe {
         // Nothing of what follows travels back to the host's own tree.
-        done(libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null()))?;
+        done(libc::mount(
+            c"none".as_ptr(),
+            c"/".as_ptr(),
+            std::ptr::null(),
+            libc::MS_REC | libc::MS_PRIVATE,
+            std::ptr::null(),
+        ))?;
         // Any folder will do; `/proc` was just read.
         done(libc::mount(c"none".as_ptr(), c"/proc".as_ptr(), c"tmpfs".as_ptr(), quiet, options.cast()))?;
     }
@@ -262,10 +268,8 @@ fn give_up_privileges(identity: Identity) -> LayerStatus {
     let _ = rustix::thread::clear_ambient_capability_set();
     let _ = rustix::thread::set_capabilities_secure_bits(locked);
     empty_bounding_set();
-    let _ = rustix::thread::set_capabilities(
-        None,
-        CapabilitySets { effective: none, permitted: none, inheritable: none },
-    );
+    let _ =
+        rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none });
     let Ok(left) = rustix::thread::capabilities(None) else { return LayerStatus::Missing(0) };
     if !(left.effective | left.permitted | left.inheritable).is_empty() {
         return LayerStatus::Missing(0);

@@ -74,12 +74,7 @@ impl LayerName {
     pub fn may_be_missing(self) -> bool {
         matches!(
             self,
-            Self::Namespaces
-                | Self::EmptyRoot
-                | Self::Privileges
-                | Self::Landlock
-                | Self::NoNewCode
-                | Self::Seccomp
+            Self::Namespaces | Self::EmptyRoot | Self::Privileges | Self::Landlock | Self::NoNewCode | Self::Seccomp
         )
     }
 }

@@ -135,7 +135,7 @@ fn persons_per_second() {
     assert_eq!(failed, 0);
     let rate = persons as f64 / took.as_secs_f64();
     for layer in room.layers() {
-        writeln!(std::io::stderr(), "{}: {}", layer.name, layer.status).unwrap();
+        writeln!(std::io::stderr(), "{}: {:?}", layer.name, layer.status).unwrap();
     }
     writeln!(std::io::stderr(), "room open {opened:?}; {persons} persons in {took:?}: {rate:.0}/s").unwrap();
 }

@@ -25,7 +25,9 @@ use rustix::{
     process::{Gid, Uid},
     thread::{set_thread_res_gid, set_thread_res_uid},
 };
-use seccompiler::{BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 use sluice_worker::{
     Attempt, Child, LayerName, LayerStatus, Outcome, Profile, Programs, Report, Room, WorkerError, compile, doctor,
     layers,

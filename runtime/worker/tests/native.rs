@@ -19,7 +19,7 @@ mod common;
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::Write as _,
     path::Path,
     process::ExitCode,
     time::{Duration, Instant},
@@ -27,8 +27,7 @@ use std::{
 
 use common::{ONE_VALUE, bytes, component, limits, looked_at, module, programs, unit};
 use sluice_worker::{
-    CacheKey, Compiled, LayerName, LayerStatus, Profile, Programs, Room, RoomLimits, UnitOutcome, WorkerError,
-    compile,
+    CacheKey, Compiled, LayerName, LayerStatus, Profile, Programs, Room, RoomLimits, UnitOutcome, WorkerError, compile,
     error::ChildFault,
     jail,
     wire::{BatchRef, ColumnRef, GUEST_FRAME_MAX, Tag, decode_start, encode_batch, encode_ready, read_frame},
@@ -193,7 +192,9 @@ fn it_has_the_memory_it_was_given() {
 fn no_shipped_program_contains_it() {
     let has = |program: &Path| {
         let bytes = fs::read(program).unwrap();
-        bytes.windows(WHISPER.len()).any(|w| w == WHISPER.as_bytes())
+        // SAFETY: both are live for as long as their lengths say. The C library is quick where a test is not.
+        let found = unsafe { libc::memmem(bytes.as_ptr().cast(), bytes.len(), WHISPER.as_ptr().cast(), WHISPER.len()) };
+        !found.is_null()
     };
     assert!(has(&std::env::current_exe().unwrap()));
     let folder = Path::new(env!("CARGO_BIN_EXE_sluice-run")).parent().unwrap();
@@ -281,10 +282,6 @@ fn hostile() -> Result<(), ChildFault> {
         // Still here: then it was possible.
         say(&answer(&[1]));
     }
-    // Whatever the parent still asks.
-    while matches!(from.read(&mut [0; PAGE]), Ok(1..)) && verb == "search" {
-        say(&answer(&[0]));
-    }
     Ok(())
 }
 
@@ -313,7 +310,7 @@ fn noise(seed: usize) -> Vec<u8> {
         })
         .collect();
     if !seed.is_multiple_of(3) {
-        let len = (bytes[5] % 200).into();
+        let len = bytes[5] % 200;
         bytes[..5].copy_from_slice(&[19 + (seed % 2) as u8, len, 0, 0, 0]);
     }
     bytes

@@ -15,10 +15,8 @@ pub(super) fn doctor(output: &Output) -> Result<(), Failure> {
     let plain: Vec<_> = reports.iter().flat_map(|report| lines(report, output)).collect();
     output.data(&reports.iter().map(as_json).collect::<Vec<_>>(), &plain.join("\n"));
     if reports.iter().all(Report::holds) {
-        output.say(&text(
-            "各隔离层均已生效，各项尝试均被拦住",
-            "every layer is in force and every attempt was stopped",
-        ));
+        output
+            .say(&text("各隔离层均已生效，各项尝试均被拦住", "every layer is in force and every attempt was stopped"));
         return Ok(());
     }
     Err(verdict(&reports).into())
@@ -35,9 +33,7 @@ fn lines(report: &Report, output: &Output) -> Vec<String> {
 
 fn as_json(report: &Report) -> serde_json::Value {
     let layer = |l: &sluice_worker::Layer| json!({ "layer": l.name.as_str(), "status": l.status.text().en });
-    let attempt = |(attempt, outcome): &(sluice_worker::Attempt, sluice_worker::Outcome)| {
-        json!({ "attempt": attempt.as_str(), "stopped": outcome.stopped(), "by": outcome.text().en })
-    };
+    let attempt = |(attempt, outcome): &(sluice_worker::Attempt, sluice_worker::Outcome)| json!({ "attempt": attempt.as_str(), "stopped": outcome.stopped(), "by": outcome.text().en });
     json!({
         "child": report.child.as_str(),
         "holds": report.holds(),
@@ -62,8 +58,12 @@ fn verdict(reports: &[Report]) -> Refusal {
         "doctor.isolation",
         text("本机的隔离不完整，见上表", "isolation on this host is not whole, see the table above"),
         text(
-            format!("换用支持这些层的内核或容器设置；确要缺层运行，在域的 sluice.toml 写明 accept_missing_layers = [{names}]"),
-            format!("use a kernel or container that has these layers; to do without them, say accept_missing_layers = [{names}] in the domain's sluice.toml"),
+            format!(
+                "换用支持这些层的内核或容器设置；确要缺层运行，在域的 sluice.toml 写明 accept_missing_layers = [{names}]"
+            ),
+            format!(
+                "use a kernel or container that has these layers; to do without them, say accept_missing_layers = [{names}] in the domain's sluice.toml"
+            ),
         ),
     )
 }

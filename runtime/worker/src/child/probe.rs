@@ -15,7 +15,7 @@ use crate::{
     error::ChildFault,
     jail,
     layer::Layer,
-    wire::{Tag, decode_probe, encode_ready, encode_tried, write_frame},
+    wire::{Tag, decode_probe, encode_ready, encode_tried, read_frame, write_frame},
 };
 
 /// Writable memory of a probe.
@@ -37,17 +37,16 @@ pub(super) fn probe(
     let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get().into());
     jail::reserve(&mut layers, MEMORY_BYTES, CPU_SECONDS)?;
     jail::lock(&mut layers)?;
-    let mut say = |tag, body: &[u8]| {
-        write_frame(&mut *to, tag, body).and_then(|()| to.flush()).map_err(|_| ChildFault::Message)
-    };
+    let mut say =
+        |tag, body: &[u8]| write_frame(&mut *to, tag, body).and_then(|()| to.flush()).map_err(|_| ChildFault::Message);
     say(Tag::Ready, &encode_ready(&layers))?;
     if let Some((attempt, other)) = order {
         let error = attempt_now(attempt, parent, other.into()).err();
         say(Tag::Tried, &encode_tried(error.and_then(|e| e.raw_os_error()).unwrap_or(0)))?;
     }
-    match from.read(&mut [0]) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(ChildFault::Message),
+    match read_frame(from, &mut Vec::new(), 0) {
+        Ok(None) => Ok(()),
+        _ => Err(ChildFault::Message),
     }
 }
 
@@ -57,9 +56,7 @@ fn attempt_now(attempt: Attempt, parent: c_long, other: c_long) -> io::Result<()
         Attempt::OpenFile => open(c"/etc/passwd", libc::O_RDONLY),
         Attempt::ListRoot => open(c"/", libc::O_RDONLY | libc::O_DIRECTORY),
         Attempt::OpenOwnMemory => open(c"/proc/self/mem", libc::O_RDWR),
-        Attempt::Mount => {
-            call(libc::SYS_mount, [text(c"none"), text(c"/"), text(c"tmpfs"), 0, 0, 0]).map(drop)
-        }
+        Attempt::Mount => call(libc::SYS_mount, [text(c"none"), text(c"/"), text(c"tmpfs"), 0, 0, 0]).map(drop),
         Attempt::InetSocket => socket(libc::AF_INET).map(drop),
         Attempt::UnixSocket => socket(libc::AF_UNIX).map(drop),
         Attempt::Connect => connect(),
@@ -72,7 +69,9 @@ fn attempt_now(attempt: Attempt, parent: c_long, other: c_long) -> io::Result<()
             0 => call(libc::SYS_exit_group, [0; 6]).map(drop),
             _ => Ok(()),
         },
-        Attempt::MapExecutable => map(libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC, libc::MAP_PRIVATE).map(drop),
+        Attempt::MapExecutable => {
+            map(libc::PROT_READ | libc::PROT_WRITE | libc::PROT_EXEC, libc::MAP_PRIVATE).map(drop)
+        }
         Attempt::MakeExecutable => {
             let page = map(libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE)?;
             let executable = (libc::PROT_READ | libc::PROT_EXEC).into();
