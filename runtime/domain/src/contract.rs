@@ -153,6 +153,9 @@ pub enum MarkPolicy {
     /// No marks: the published numbers are exact.
     #[default]
     None,
+    /// Counts and sums are rounded to multiples of this base, differently for each
+    /// recipient (数据水印, R32).
+    Rounding(u32),
 }
 
 /// The `[limits]` part: what the job reserves, and is priced by.

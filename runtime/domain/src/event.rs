@@ -213,6 +213,11 @@ pub enum Event {
         /// Who.
         person: PersonId,
     },
+    /// Somebody asked which recipient's copy a found file is.
+    MarkTraced {
+        /// SHA-256 of the file.
+        file: Digest,
+    },
     /// The ledger was exported for an auditor.
     LedgerExported {
         /// How many entries it held.

@@ -314,6 +314,7 @@ impl State {
             Event::SignedIn { .. }
             | Event::SignInFailed { .. }
             | Event::ProductDownloaded { .. }
+            | Event::MarkTraced { .. }
             | Event::LedgerExported { .. } => {}
         }
     }

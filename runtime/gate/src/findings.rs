@@ -16,6 +16,10 @@ use sluice_domain::{
 
 use crate::noise::epsilon_at;
 
+/// Bits of difference between copies below which a mark names nobody with odds of one
+/// in a million.
+const MARK_BITS_WEAK: f64 = 20.0;
+
 /// How much a finding should worry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Risk {
@@ -240,7 +244,28 @@ fn whole(candidate: &Candidate, contract: &Contract, rulepack: &RulePack) -> Res
             ),
         ));
     }
+    found.extend(crate::marks::bits(contract, candidate).map(mark));
     Ok(found)
+}
+
+/// What the recipients' marks will be worth.
+fn mark(bits: f64) -> (Risk, Text) {
+    if bits < MARK_BITS_WEAK {
+        let text = text(
+            format!("水印太弱：各份副本仅相差 {bits:.0} 位，表太小，追查时指认不了任何人"),
+            format!(
+                "the mark is weak: copies differ by {bits:.0} bits, the tables are too small for a trace to name anybody"
+            ),
+        );
+        return (Risk::Medium, text);
+    }
+    let text = text(
+        format!("各接收方的副本带水印，相差 {bits:.0} 位：计数与求和按合约的基数取整，与候选的差小于该基数"),
+        format!(
+            "each recipient's copy is marked, copies differ by {bits:.0} bits: counts and sums are rounded to the contract's base and off by less than it"
+        ),
+    );
+    (Risk::Note, text)
 }
 
 fn reason_name(reason: Reason) -> Text {

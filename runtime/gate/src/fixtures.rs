@@ -1,8 +1,9 @@
 //! Small contracts and guest outputs for the unit tests.
 
 use sluice_domain::{
+    agreement::ProductForm,
     catalogue::Key,
-    contract::{Dimension, MeasureA, TableA},
+    contract::{Contract, Dimension, Limits, MarkPolicy, MeasureA, ProductTerms, Table, TableA},
 };
 
 use crate::intake::{RawBatch, RawColumn};
@@ -65,4 +66,27 @@ pub(crate) fn output(rows: &[(i64, &[f64])]) -> RawBatch {
         columns.push(float_column(&rows.iter().map(|(_, v)| v[m]).collect::<Vec<_>>()));
     }
     RawBatch { rows: u32::try_from(rows.len()).unwrap(), columns }
+}
+
+/// A contract of these tables.
+pub(crate) fn contract(tables: Vec<Table>) -> Contract {
+    Contract {
+        version: 1,
+        name: "job".into(),
+        agreement: "agreement".parse().unwrap(),
+        scenario: "scenario".parse().unwrap(),
+        rulepack: "2026.1".into(),
+        guest: None,
+        params: [].into(),
+        inputs: [].into(),
+        tables,
+        limits: Limits { fuel: 1, memory_mib: 1, rows_max: 8, wall_seconds: 1 },
+        product: ProductTerms {
+            title: "job".into(),
+            form: ProductForm::DataReport,
+            recipients: vec![],
+            mark: MarkPolicy::None,
+        },
+        rho: 0.02,
+    }
 }

@@ -10,7 +10,7 @@
 //! functions. Nothing here is `Serialize`, no error or `Debug` carries a value.
 //!
 //! What this version does not do: lineage over earlier releases, the evidence of
-//! route D, route B, recipient marks.
+//! route D, route B.
 #![forbid(unsafe_code)]
 
 mod clear;
@@ -18,6 +18,7 @@ mod findings;
 #[cfg(test)]
 mod fixtures;
 pub mod intake;
+pub mod marks;
 pub mod noise;
 mod quarantine;
 mod refusals;

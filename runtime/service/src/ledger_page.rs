@@ -94,6 +94,7 @@ fn summary(event: &Event) -> Text {
         Event::ProductDownloaded { product, file, .. } => {
             text(format!("下载 {product} 的 {file}"), format!("{file} of {product} downloaded"))
         }
+        Event::MarkTraced { file } => text(format!("追查水印 {file}"), format!("mark of {file} traced")),
         Event::LedgerExported { .. } => text("导出审计日志", "ledger exported"),
     }
 }

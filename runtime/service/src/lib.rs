@@ -11,6 +11,7 @@ mod agree;
 mod answer;
 mod audit;
 pub mod chart;
+mod copies;
 mod final_check;
 mod home;
 mod inbox;
@@ -31,6 +32,7 @@ mod run;
 mod submit;
 
 pub use audit::Trace;
+pub use copies::{MarkReceipt, MarkTrace, Suspect};
 pub use home::Home;
 pub use open::Service;
 pub use people::SignedIn;

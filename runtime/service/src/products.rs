@@ -37,7 +37,8 @@ impl Service {
     pub async fn product(&self, who: &SignedIn, id: &ProductId) -> Result<ProductPage, Refusal> {
         let state = self.snapshot().await?;
         let product = decide::may_see_product(&state, &who.person().id, id)?;
-        let mut tables = self.candidate(&state, &product.run)?.for_review().tables.clone();
+        let job = state.run(&product.run).and_then(|r| state.job(&r.job)).ok_or_else(crate::run::host_fault)?;
+        let mut tables = self.operators_copy(self.candidate(&state, &product.run)?.for_review(), job, id).tables;
         let mut withheld = false;
         for cell in tables.iter_mut().flat_map(|t| t.cells.iter_mut()) {
             if let CellValue::Withheld(reasons) = &mut cell.value {

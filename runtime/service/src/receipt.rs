@@ -16,7 +16,7 @@ use sluice_domain::{
     text,
 };
 
-use crate::{Service, product::Bundle, record::ledger_fault};
+use crate::{Service, copies::MarkReceipt, product::Bundle, record::ledger_fault};
 
 /// What a released product rests on. Nothing in it depends on rows but keyed
 /// commitments and the digests of what is public already.
@@ -59,6 +59,8 @@ pub struct Receipt {
     pub votes: Vec<(Vote, PublicKey)>,
     /// Files and their SHA-256.
     pub files: Vec<(String, Digest)>,
+    /// How the recipients' copies are marked, if they are.
+    pub marks: Option<MarkReceipt>,
     /// Signs this receipt and the ledger's checkpoints.
     pub ledger_key: PublicKey,
     /// The ledger's newest checkpoint when this was issued (C2SP signed note).
@@ -97,6 +99,7 @@ pub(crate) async fn issue(
     run: &RunId,
     product: &ProductId,
     bundle: &Bundle,
+    marks: Option<MarkReceipt>,
     votes: Vec<Vote>,
 ) -> Result<Vec<u8>, Refusal> {
     let gone = crate::run::host_fault;
@@ -138,6 +141,7 @@ pub(crate) async fn issue(
         candidate: record.candidate.ok_or_else(gone)?,
         votes: votes.collect::<Option<_>>().ok_or_else(gone)?,
         files: bundle.digests(),
+        marks,
         ledger_key: key.public_key(),
         checkpoint: checkpoint.note().to_owned(),
     };

@@ -13,8 +13,8 @@ use sluice_ledger::Recorded;
 use sluice_vault::{ObjectKind, VaultError};
 
 use crate::{
-    Service,
-    product::{self, Bundle},
+    Service, copies,
+    product::Bundle,
     receipt,
     record::{SYSTEM, io_fault, ledger_fault, vault_fault},
 };
@@ -83,9 +83,9 @@ impl Service {
         let quarantined = self.candidate(state, run)?;
         let released =
             quarantined.release(approval, &|bytes| self.commit_candidate(bytes)).map_err(|(_, refusal)| refusal)?;
-        let mut bundle = product::render(released.get(), product)?;
-        crate::final_check::check(released.get(), &bundle)?;
-        let receipt = receipt::issue(self, state, run, product, &bundle, votes).await?;
+        let job = state.run(run).and_then(|r| state.job(&r.job)).ok_or_else(crate::run::host_fault)?;
+        let (mut bundle, marks) = copies::render(self, &released, job, product)?;
+        let receipt = receipt::issue(self, state, run, product, &bundle, marks, votes).await?;
         bundle.push("receipt.json", receipt);
         match self.vault.seal(ObjectKind::Product, product.as_str(), &bundle.to_bytes()) {
             Ok(_) => Ok(bundle),

@@ -98,6 +98,9 @@ pub(crate) enum Command {
     /// 出域凭证 · receipts
     #[command(subcommand)]
     Receipt(ReceiptCommand),
+    /// 数据水印 · recipient marks
+    #[command(subcommand)]
+    Mark(MarkCommand),
     /// 审计日志 · the ledger
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -332,6 +335,17 @@ pub(crate) enum ReceiptCommand {
         /// 域的公钥（十六进制）· the domain's public key in hex
         #[arg(long)]
         key: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MarkCommand {
+    /// 追查：发现的表是给谁的那一份 · whose copy a found table is
+    Trace {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 发现的表（CSV）· the table that was found, as CSV
+        file: PathBuf,
     },
 }
 

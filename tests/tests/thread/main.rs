@@ -14,6 +14,7 @@ mod command_line;
 mod crash;
 mod exact;
 mod hostile;
+mod marks;
 mod raw;
 mod tamper;
 mod town;

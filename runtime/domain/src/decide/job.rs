@@ -1,12 +1,12 @@
 //! A job becomes a frozen contract; an accepted job becomes a charged run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Digest, Timestamp,
     contract::{
-        Aggregate, Contract, ContractInput, Dimension, JobFile, Limits, LimitsFile, MeasureA, Share, Table, TableA,
-        TableC, TableFile, TableFileA, Tabulation,
+        Aggregate, Contract, ContractInput, Dimension, JobFile, Limits, LimitsFile, MarkPolicy, MeasureA, ProductTerms,
+        Share, Table, TableA, TableC, TableFile, TableFileA, Tabulation,
     },
     day_of,
     event::{Event, job_message},
@@ -19,6 +19,9 @@ use crate::{
 };
 
 use super::require;
+
+/// Largest rounding base of a mark: a coarser number would say little.
+const MARK_BASE_MAX: u32 = 1_000_000;
 
 /// What the planner found out about a job file's SQL and names. Public facts only.
 pub struct Resolved {
@@ -102,6 +105,7 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
             ));
         }
     }
+    marks(&file.product)?;
     let rho = tables.iter().map(|t| if let Table::A(a) = t { a.rho } else { 0.0 }).sum();
     Ok(Contract {
         version: 1,
@@ -139,6 +143,29 @@ fn limits(file: &LimitsFile, rulepack: &RulePack) -> Result<Limits, Refusal> {
     within("rows_max", (1..=rules.rows_max_max).contains(&limits.rows_max))?;
     within("wall_seconds", (1..=rules.wall_seconds_max).contains(&limits.wall_seconds))?;
     Ok(limits)
+}
+
+/// A mark needs a base that rounds, and recipients that can be told apart.
+fn marks(product: &ProductTerms) -> Result<(), Refusal> {
+    let distinct: BTreeSet<_> = product.recipients.iter().collect();
+    let plain = |name: &String| (1..=64).contains(&name.len()) && !name.chars().any(char::is_control);
+    if distinct.len() != product.recipients.len() || !product.recipients.iter().all(plain) {
+        return Err(bad(
+            "job.recipients",
+            "product.recipients",
+            "接收方不得重复，名称 1 至 64 字节",
+            "recipients are distinct, with names of 1 to 64 bytes",
+        ));
+    }
+    match product.mark {
+        MarkPolicy::Rounding(base) if !(2..=MARK_BASE_MAX).contains(&base) => Err(bad(
+            "job.mark",
+            "product.mark",
+            format!("水印的取整基数为 2 至 {MARK_BASE_MAX}"),
+            format!("a mark rounds to a base of 2 to {MARK_BASE_MAX}"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn table_a(file: TableFileA, resolved: &Resolved, rulepack: &RulePack) -> Result<TableA, Refusal> {
@@ -365,6 +392,11 @@ impl Table {
 }
 
 impl Aggregate {
+    /// Whether it is a count or a sum: numbers that may be rounded and stay useful.
+    pub fn adds_up(self) -> bool {
+        matches!(self, Self::Rows | Self::Units | Self::Count | Self::Sum)
+    }
+
     /// Whether it counts (and so has no magnitude rules of its own).
     pub fn is_count(self) -> bool {
         matches!(self, Self::Rows | Self::Units | Self::Count)

@@ -30,6 +30,11 @@ impl Bundle {
         self.0.push((name.to_owned(), bytes));
     }
 
+    /// Adds `copy`'s files under a prefix of their names.
+    pub(crate) fn extend(&mut self, prefix: &str, copy: Self) {
+        self.0.extend(copy.0.into_iter().map(|(name, bytes)| (format!("{prefix}{name}"), bytes)));
+    }
+
     pub(crate) fn files(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.0.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
     }

@@ -6,6 +6,7 @@ mod doctor;
 mod guest;
 mod init;
 mod job;
+mod mark;
 mod product;
 mod review;
 pub(crate) mod serve;
@@ -58,6 +59,7 @@ pub(crate) async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Review(command) => review::review(command, output).await,
         Command::Product(command) => product::product(command, output).await,
         Command::Receipt(command) => product::receipt(&command, output),
+        Command::Mark(command) => mark::mark(command, output).await,
         Command::Audit(command) => audit::audit(command, output).await,
         Command::Serve(args) => serve::serve(args, output).await,
         Command::Doctor => doctor::doctor(output),
