@@ -27,7 +27,7 @@ use std::{
 };
 
 use mutate::{damaged, damages};
-use proptest::test_runner::{Config, FileFailurePersistence, TestRunner};
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use sluice_domain::catalogue::CatalogueEntry;
 use sluice_vault::{Kek, Vault};
 
@@ -51,21 +51,23 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 fn run(target: &str, cases: u32, decoder: impl Fn(&[u8])) {
     let seeds = corpus(target);
     seeds.iter().for_each(|seed| decoder(seed));
-    let mut config = Config::with_cases(cases);
-    if let Some(asked) = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()) {
-        config.cases = asked;
-    }
-    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/regressions").join(target);
-    config.failure_persistence = Some(Box::new(FileFailurePersistence::Direct(kept.display().to_string().leak())));
-    config.source_file = Some(file!());
-    let damage = (0..seeds.len(), damages());
-    let result = TestRunner::new(config).run(&damage, |(seed, damages)| {
+    // The same damage every time, unless somebody asks for more: then another each time.
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
+    let config = Config { cases: asked.unwrap_or(cases), failure_persistence: None, ..Config::default() };
+    let mut runner = match asked {
+        Some(_) => TestRunner::new(config),
+        None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+    };
+    let result = runner.run(&(0..seeds.len(), damages()), |(seed, damages)| {
         decoder(&damaged(&seeds[seed], &seeds, &damages));
         Ok(())
     });
-    if let Err(error) = result {
-        panic!("{target}: {error}");
+    if let Err(TestError::Fail(why, (seed, damages))) = result {
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{target}-broken"));
+        fs::write(&kept, damaged(&seeds[seed], &seeds, &damages)).unwrap();
+        panic!("{target}: {why}; the smallest input found is {}", kept.display());
     }
+    result.unwrap();
 }
 
 #[test]
@@ -145,7 +147,7 @@ fn no_file_of_a_provider_makes_the_ingest_panic() {
     }
 }
 
-/// Writes the seeds that are made of binary formats of libraries.
+/// Writes the seeds in binary forms: frames, components, Parquet.
 /// `cargo test --workspace --test decoders -- --ignored`
 #[test]
 #[ignore = "writes into the corpus"]
@@ -157,11 +159,46 @@ fn write_binary_seeds() {
         array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray},
         record_batch::RecordBatch,
     };
+    use sluice_worker::{
+        Layer, LayerName, LayerStatus, Profile,
+        wire::{self, Tag},
+    };
     let put = |target: &str, name: &str, bytes: &[u8]| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(name), bytes).unwrap();
     };
+    for (name, batch) in batches() {
+        put("wire-batch", name, &batch);
+        put("intake", name, &batch);
+    }
+    let layers: Vec<Layer> =
+        LayerName::ALL.into_iter().map(|name| Layer { name, status: LayerStatus::Missing(1) }).collect();
+    let ready = wire::encode_ready(&layers);
+    put("wire-ready", "all", &ready);
+    put("wire-ready", "fault", &[3]);
+    let mut stream = Vec::new();
+    wire::write_frame(&mut stream, Tag::Ready, &ready).unwrap();
+    for (_, batch) in batches() {
+        wire::write_frame(&mut stream, Tag::Output, &batch).unwrap();
+        wire::write_frame(&mut stream, Tag::Failed, &[]).unwrap();
+    }
+    put("wire-frames", "a-run", &stream);
+    let start = wire::Start {
+        profile: Profile::Standard,
+        fuel: 20_000_000,
+        memory_bytes: 16 << 20,
+        rows_max: 64,
+        output_bytes_max: 65_536,
+        unit_bytes_max: 1 << 20,
+        cpu_seconds: 61,
+        params: vec![("input.t", "id:int,n:float"), ("target", "数闸")],
+        code: b"code",
+    };
+    put("wire-orders", "start", &wire::encode_start(&start).unwrap());
+    let compile = wire::Compile { profile: Profile::Reproducible, component: b"component" };
+    put("wire-orders", "compile", &wire::encode_compile(&compile).unwrap());
+
     let value: i64 = VALUE.parse().unwrap();
     let columns: Vec<(&str, ArrayRef, bool)> = vec![
         ("person", Arc::new(Int64Array::from(vec![7, value])), false),
@@ -187,4 +224,42 @@ fn write_binary_seeds() {
     }
     let whole = guest::guests().into_iter().find(|g| g.file == "16_trap.wat").unwrap();
     put("component", "whole", &whole.bytes());
+}
+
+/// Answers of every shape that intake takes.
+fn batches() -> Vec<(&'static str, Vec<u8>)> {
+    use sluice_worker::wire::{BatchRef, ColumnRef, encode_batch};
+    let ints = |values: &[i64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let floats = |values: &[f64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let offsets: Vec<u8> = [0i32, 1, 4, 6].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let plain = |data| ColumnRef { nulls: 0, validity: None, offsets: None, data };
+    let encoded = |rows: u32, columns: Vec<ColumnRef<'_>>| {
+        let mut out = Vec::new();
+        encode_batch(&BatchRef { rows, columns }, &mut out).unwrap();
+        out
+    };
+    let (keys, values) = (ints(&[0, 3, 9]), floats(&[1.0, -0.0, 1e300]));
+    let (many_keys, many_values) = (ints(&(0..40).collect::<Vec<_>>()), floats(&[0.5; 40]));
+    vec![
+        ("empty", encoded(0, vec![])),
+        ("ints", encoded(3, vec![plain(&keys), plain(&values)])),
+        (
+            "nulls",
+            encoded(
+                3,
+                vec![plain(&keys), ColumnRef { nulls: 1, validity: Some(&[0b101]), offsets: None, data: &values }],
+            ),
+        ),
+        (
+            "text",
+            encoded(
+                3,
+                vec![
+                    ColumnRef { nulls: 0, validity: None, offsets: Some(&offsets), data: "a市bc".as_bytes() },
+                    plain(&values),
+                ],
+            ),
+        ),
+        ("many-rows", encoded(40, vec![plain(&many_keys), plain(&many_values)])),
+    ]
 }

@@ -31,8 +31,11 @@ const FRAME_MAX: u32 = 64 << 10;
 /// Rows that one answer may have.
 const ROWS_MAX: u32 = 64;
 
+/// A function that no bytes may make panic.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name, which is also its folder in `corpus`.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("wire-frames", wire_frames),
     ("wire-batch", wire_batch),
     ("wire-ready", wire_ready),

@@ -4,7 +4,7 @@
 //!
 //! That a layer holds is shown elsewhere (`hostile`, the crates' own tests); here only
 //! that nobody can turn it off.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
+#![expect(clippy::unwrap_used, reason = "tests may fail loudly")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},

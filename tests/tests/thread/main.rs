@@ -15,5 +15,6 @@ mod crash;
 mod exact;
 mod hostile;
 mod raw;
+mod seeds;
 mod tamper;
 mod town;
