@@ -135,22 +135,6 @@ fn the_documents_name_files_that_exist() {
     }
 }
 
-/// No flag, variable or feature of the shipped binary drops a layer: the product's
-/// crates define no Cargo feature, and `cfg` knows no switch but `test`.
-#[test]
-fn no_switch_drops_a_layer() {
-    for krate in ["domain", "rows", "ledger", "vault", "view", "worker", "gate", "service", "sluice"] {
-        let folder = root().join("runtime").join(krate);
-        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
-        assert!(!manifest.contains("[features]"), "{krate} defines a feature");
-        for file in rust_files(&folder.join("src")) {
-            let code = std::fs::read_to_string(&file).unwrap();
-            assert!(!code.contains("cfg(feature"), "{} asks for a feature", file.display());
-            assert!(!code.contains("debug_assertions"), "{} differs between profiles", file.display());
-        }
-    }
-}
-
 /// The children obey their two pipes alone: no code of theirs reads an argument or a
 /// variable (that there is none is itself a layer), and nothing but the three
 /// programs and the guests' build tool is ever built to be shipped.

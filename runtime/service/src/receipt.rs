@@ -171,7 +171,10 @@ pub fn verify_receipt(json: &[u8], folder: Option<&Path>, pinned: Option<&Public
         )
         .at(place))
     };
-    let Ok(Signed { receipt, signature }) = serde_json::from_slice(json) else {
+    // Nothing beside what is signed: a field that nobody signed would be read as if it were.
+    let signed = serde_json::from_slice::<Signed>(json).ok();
+    let whole = signed.as_ref().and_then(|signed| serde_json::to_value(signed).ok());
+    let (Some(Signed { receipt, signature }), true) = (signed, whole == serde_json::from_slice(json).ok()) else {
         return no("receipt.form", "receipt", "凭证格式有误", "the receipt is not well formed");
     };
     if pinned.is_some_and(|key| *key != receipt.ledger_key) {

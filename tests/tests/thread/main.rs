@@ -16,5 +16,6 @@ mod exact;
 mod hostile;
 mod marks;
 mod raw;
+mod seeds;
 mod tamper;
 mod town;

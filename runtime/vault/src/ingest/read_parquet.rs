@@ -1,7 +1,12 @@
 //! Reads a provider's Parquet file. The Arrow schema that a writer may have left
 //! in it is ignored: the Parquet types say what the values are.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
 
 use parquet::{
     arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder},
@@ -18,6 +23,12 @@ use super::{
 
 /// Pours the file into the intake.
 pub(super) fn read(path: &Path, intake: &mut Intake<'_>) -> Result<(), Refusal> {
+    // The library panics on some damaged pages instead of refusing them. What the intake
+    // holds by then is dropped by the caller with the refusal.
+    catch_unwind(AssertUnwindSafe(|| pour(path, intake))).unwrap_or_else(|_| Err(Broken::Unreadable.refusal()))
+}
+
+fn pour(path: &Path, intake: &mut Intake<'_>) -> Result<(), Refusal> {
     let unreadable = || Broken::Unreadable.refusal();
     // The library's error text may quote a value: only that it failed is passed on.
     let dropped = |_: ParquetError| Broken::Unreadable.refusal();

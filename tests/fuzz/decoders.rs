@@ -1,0 +1,265 @@
+//! The decoders of `targets.rs`, and those that need the heavy crates, over the
+//! committed corpus and over damaged copies of it: a few thousand each, in seconds.
+//! `PROPTEST_CASES=100000` runs longer.
+//!
+//! The corpus holds valid seeds, and every input that once broke something.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::precedence,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "tests may fail loudly"
+)]
+
+#[path = "../hostile/guest.rs"]
+#[allow(dead_code, reason = "a seed is made of one of the hostile guests")]
+mod guest;
+mod mutate;
+mod targets;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use mutate::{damaged, damages};
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
+use sluice_domain::catalogue::CatalogueEntry;
+use sluice_vault::{Kek, Vault};
+
+/// Damaged copies per target, unless PROPTEST_CASES says otherwise.
+const CASES: u32 = 2_000;
+/// The same where each costs files.
+const CASES_ON_DISK: u32 = 150;
+/// Stands for a person's value: no refusal may quote it.
+const VALUE: &str = "4321987";
+
+fn corpus(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+    let entries = fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut files: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{target} has no seeds");
+    files.iter().map(|file| fs::read(file).unwrap()).collect()
+}
+
+/// Runs `decoder` on every seed, and on `cases` damaged ones.
+fn run(target: &str, cases: u32, decoder: impl Fn(&[u8])) {
+    let seeds = corpus(target);
+    seeds.iter().for_each(|seed| decoder(seed));
+    // The same damage every time, unless somebody asks for more: then another each time.
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok());
+    let config = Config { cases: asked.unwrap_or(cases), failure_persistence: None, ..Config::default() };
+    let mut runner = match asked {
+        Some(_) => TestRunner::new(config),
+        None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
+    };
+    let result = runner.run(&(0..seeds.len(), damages()), |(seed, damages)| {
+        decoder(&damaged(&seeds[seed], &seeds, &damages));
+        Ok(())
+    });
+    if let Err(TestError::Fail(why, (seed, damages))) = result {
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{target}-broken"));
+        fs::write(&kept, damaged(&seeds[seed], &seeds, &damages)).unwrap();
+        panic!("{target}: {why}; the smallest input found is {}", kept.display());
+    }
+    result.unwrap();
+}
+
+#[test]
+fn no_bytes_make_a_decoder_panic() {
+    std::thread::scope(|scope| {
+        for (target, decoder) in targets::TARGETS {
+            scope.spawn(move || run(target, CASES, decoder));
+        }
+    });
+}
+
+#[test]
+fn seeds_are_what_they_should_be() {
+    // A target whose seeds no longer decode would fuzz nothing but its first check.
+    use sluice_domain::{agreement::Agreement, candidate::Candidate, contract::JobFile};
+    use sluice_worker::wire;
+    let utf8 = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    let any = |target: &str, good: &dyn Fn(&[u8]) -> bool| {
+        assert!(corpus(target).iter().any(|seed| good(seed)), "{target}: no seed decodes");
+    };
+    any("wire-batch", &|b| wire::decode_batch(b).is_ok());
+    any("wire-ready", &|b| wire::decode_ready(b).is_ok());
+    any("wire-orders", &|b| wire::decode_start(b).is_ok());
+    any("component", &|b| {
+        sluice_worker::inspect(b, sluice_worker::InspectLimits { bytes_max: 1 << 20, memory_bytes: 4 << 20 }).is_ok()
+    });
+    any("candidate", &|b| Candidate::from_canonical_bytes(b).is_some());
+    any("job-file", &|b| JobFile::parse(&utf8(b.to_vec())).is_ok());
+    any("catalogue", &|b| CatalogueEntry::parse(&utf8(b.to_vec())).is_ok());
+    any("agreement", &|b| Agreement::parse(&utf8(b.to_vec())).is_ok());
+    any("contract", &|b| serde_json::from_slice::<sluice_domain::contract::Contract>(b).is_ok());
+    any("ledger-export", &|b| sluice_ledger::verify::verify(b, None, None).is_ok());
+    any("receipt", &|b| sluice_service::verify_receipt(b, None, None).is_ok());
+    any("ledger-inclusion", &|b| {
+        let (key, proof) = b.split_at(66);
+        let proof = serde_json::from_slice(proof).unwrap();
+        sluice_ledger::verify::inclusion(&proof, &serde_json::from_slice(key).unwrap()).is_ok()
+    });
+}
+
+/// A receipt as anybody may hand it to the verifier: none but the original passes.
+#[test]
+fn no_receipt_makes_the_verifier_panic() {
+    let originals: Vec<serde_json::Value> =
+        corpus("receipt").iter().filter_map(|r| serde_json::from_slice(r).ok()).collect();
+    run("receipt", CASES, |bytes| {
+        if sluice_service::verify_receipt(bytes, None, None).is_ok() {
+            let same = serde_json::from_slice(bytes).is_ok_and(|value| originals.contains(&value));
+            assert!(same, "a receipt that nobody signed");
+        }
+    });
+}
+
+/// A provider's file: it is staged or refused, and no refusal quotes its rows. (Of a
+/// header that knows some of the catalogue's columns, the others are named.)
+#[test]
+fn no_file_of_a_provider_makes_the_ingest_panic() {
+    for kind in ["csv", "parquet"] {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path();
+        let kek = Kek::generate_file(&at.join("kek")).unwrap();
+        fs::create_dir(at.join("domain")).unwrap();
+        let vault = Vault::create(&at.join("domain"), kek).unwrap();
+        let catalogue = CatalogueEntry::parse(include_str!("ingest.toml")).unwrap();
+        let (source, next) = (at.join(format!("data.{kind}")), std::cell::Cell::new(0u64));
+        run(&format!("ingest-{kind}"), CASES_ON_DISK, |bytes| {
+            fs::write(&source, bytes).unwrap();
+            next.set(next.get() + 1);
+            let snapshot = sluice_domain::id::SnapshotId::numbered(next.get());
+            if let Err(refusal) = vault.stage(&catalogue, &source, &snapshot, &mut |_, _| {}) {
+                let said = format!("{refusal:?} {}", refusal.line(sluice_domain::Lang::En));
+                let header = bytes.split(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
+                let in_header = kind == "csv" && String::from_utf8_lossy(header).contains(VALUE);
+                assert!(in_header || !said.contains(VALUE), "{said}");
+            }
+        });
+    }
+}
+
+/// Writes the seeds in binary forms: frames, components, Parquet.
+/// `cargo test --workspace --test decoders -- --ignored`
+#[test]
+#[ignore = "writes into the corpus"]
+fn write_binary_seeds() {
+    use std::sync::Arc;
+
+    use parquet::arrow::ArrowWriter;
+    use sluice_rows::arrow::{
+        array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray},
+        record_batch::RecordBatch,
+    };
+    use sluice_worker::{
+        Layer, LayerName, LayerStatus, Profile,
+        wire::{self, Tag},
+    };
+    let put = |target: &str, name: &str, bytes: &[u8]| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(name), bytes).unwrap();
+    };
+    for (name, batch) in batches() {
+        put("wire-batch", name, &batch);
+        put("intake", name, &batch);
+    }
+    let layers: Vec<Layer> =
+        LayerName::ALL.into_iter().map(|name| Layer { name, status: LayerStatus::Missing(1) }).collect();
+    let ready = wire::encode_ready(&layers);
+    put("wire-ready", "all", &ready);
+    put("wire-ready", "fault", &[3]);
+    let mut stream = Vec::new();
+    wire::write_frame(&mut stream, Tag::Ready, &ready).unwrap();
+    for (_, batch) in batches() {
+        wire::write_frame(&mut stream, Tag::Output, &batch).unwrap();
+        wire::write_frame(&mut stream, Tag::Failed, &[]).unwrap();
+    }
+    put("wire-frames", "a-run", &stream);
+    let start = wire::Start {
+        profile: Profile::Standard,
+        fuel: 20_000_000,
+        memory_bytes: 16 << 20,
+        rows_max: 64,
+        output_bytes_max: 65_536,
+        unit_bytes_max: 1 << 20,
+        cpu_seconds: 61,
+        params: vec![("input.t", "id:int,n:float"), ("target", "数闸")],
+        code: b"code",
+    };
+    put("wire-orders", "start", &wire::encode_start(&start).unwrap());
+    let compile = wire::Compile { profile: Profile::Reproducible, component: b"component" };
+    put("wire-orders", "compile", &wire::encode_compile(&compile).unwrap());
+
+    let value: i64 = VALUE.parse().unwrap();
+    let columns: Vec<(&str, ArrayRef, bool)> = vec![
+        ("person", Arc::new(Int64Array::from(vec![7, value])), false),
+        ("district", Arc::new(StringArray::from(vec!["N", "S"])), false),
+        ("cost", Arc::new(Float64Array::from(vec![Some(0.1), None])), true),
+        ("note", Arc::new(StringArray::from(vec![Some(VALUE), None])), true),
+        ("insured", Arc::new(BooleanArray::from(vec![true, false])), false),
+        ("seen", Arc::new(Date32Array::from(vec![Some(19_782), None])), true),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let mut file = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    put("ingest-parquet", "good.parquet", &file);
+
+    for (name, wat) in [
+        ("empty", "(component)"),
+        ("import", r#"(component (type u32) (import "i" (instance (export "f" (func)))))"#),
+        ("nested", "(component (component (core module (memory 1) (func)) (core instance (instantiate 0))))"),
+    ] {
+        put("component", name, &wat::parse_str(wat).unwrap());
+    }
+    let whole = guest::guests().into_iter().find(|g| g.file == "16_trap.wat").unwrap();
+    put("component", "whole", &whole.bytes());
+}
+
+/// Answers of every shape that intake takes.
+fn batches() -> Vec<(&'static str, Vec<u8>)> {
+    use sluice_worker::wire::{BatchRef, ColumnRef, encode_batch};
+    let ints = |values: &[i64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let floats = |values: &[f64]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let offsets: Vec<u8> = [0i32, 1, 4, 6].iter().flat_map(|v| v.to_le_bytes()).collect();
+    let plain = |data| ColumnRef { nulls: 0, validity: None, offsets: None, data };
+    let encoded = |rows: u32, columns: Vec<ColumnRef<'_>>| {
+        let mut out = Vec::new();
+        encode_batch(&BatchRef { rows, columns }, &mut out).unwrap();
+        out
+    };
+    let (keys, values) = (ints(&[0, 3, 9]), floats(&[1.0, -0.0, 1e300]));
+    let (many_keys, many_values) = (ints(&(0..40).collect::<Vec<_>>()), floats(&[0.5; 40]));
+    vec![
+        ("empty", encoded(0, vec![])),
+        ("ints", encoded(3, vec![plain(&keys), plain(&values)])),
+        (
+            "nulls",
+            encoded(
+                3,
+                vec![plain(&keys), ColumnRef { nulls: 1, validity: Some(&[0b101]), offsets: None, data: &values }],
+            ),
+        ),
+        (
+            "text",
+            encoded(
+                3,
+                vec![
+                    ColumnRef { nulls: 0, validity: None, offsets: Some(&offsets), data: "a市bc".as_bytes() },
+                    plain(&values),
+                ],
+            ),
+        ),
+        ("many-rows", encoded(40, vec![plain(&many_keys), plain(&many_values)])),
+    ]
+}

@@ -1,0 +1,100 @@
+//! A hostile guest as it lies in `guests/`: its header, and the component it becomes.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+const WIT: &str = include_str!("../../sdk/wit/sluice-job.wit");
+const PRELUDE: &str = include_str!("prelude.wat");
+const MEMORY: &str = r#"(memory (export "memory") 2)"#;
+const FINISH: &str = r#"(export "sluice:job/inner-room@0.1.0#finish" (func $finish))"#;
+const PLAIN_FINISH: &str = r#"(export "sluice:job/inner-room@0.1.0#finish" (func $table))"#;
+
+/// What must become of a guest in the house as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Inspection refuses it with this code.
+    Refused(String),
+    /// The target's unit counts as if it had no rows; nobody else's changes.
+    Default,
+    /// Every unit does, whatever the secret.
+    DefaultAlways,
+    /// It answers, and the exact sums are the same for both secrets.
+    Same,
+    /// The exact sums differ, by no more than the sensitivity that the noise covers.
+    Bounded,
+}
+
+/// A guest and its header.
+pub(crate) struct Guest {
+    pub(crate) file: String,
+    pub(crate) fields: BTreeMap<String, String>,
+    source: String,
+}
+
+/// Every guest of the folder, by name.
+pub(crate) fn guests() -> Vec<Guest> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile/guests");
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|path| Guest::read(path)).collect()
+}
+
+impl Guest {
+    /// Reads the header: lines of `;; key: value` before anything else.
+    fn read(path: &Path) -> Self {
+        let source = fs::read_to_string(path).unwrap();
+        let header = source.lines().map_while(|line| line.strip_prefix(";; "));
+        let fields = header.filter_map(|line| line.split_once(": "));
+        Self {
+            file: path.file_name().unwrap().to_str().unwrap().to_owned(),
+            fields: fields.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+            source,
+        }
+    }
+
+    /// A line of the header that every guest has.
+    pub(crate) fn field(&self, name: &str) -> &str {
+        self.fields.get(name).unwrap_or_else(|| panic!("{}: no `{name}` in its header", self.file))
+    }
+
+    pub(crate) fn verdict(&self) -> Verdict {
+        match self.field("verdict").split_once(' ').unwrap_or((self.field("verdict"), "")) {
+            ("refused", code) => Verdict::Refused(code.to_owned()),
+            ("default", "") => Verdict::Default,
+            ("default", "always") => Verdict::DefaultAlways,
+            ("same", "") => Verdict::Same,
+            ("bounded", "") => Verdict::Bounded,
+            _ => panic!("{}: no such verdict", self.file),
+        }
+    }
+
+    /// The guest's bytes: a component as it stands, or the module that its fields and
+    /// the prelude make, as a component of world `inner`.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        if self.source.contains("\n(component") || self.source.contains("\n(module") {
+            return wat::parse_str(&self.source).unwrap_or_else(|e| panic!("{}: {e}", self.file));
+        }
+        let memory = if self.source.contains("(memory (export") { "" } else { MEMORY };
+        let finish = if self.source.contains("(func $finish") { FINISH } else { PLAIN_FINISH };
+        let module = format!("(module {}\n{memory}\n{PRELUDE}\n{finish})", self.source);
+        let mut module = wat::parse_str(&module).unwrap_or_else(|e| panic!("{}: {e}", self.file));
+
+        let mut resolve = Resolve::default();
+        let mut world = WIT.to_owned();
+        if let Some(host) = self.fields.get("host") {
+            // `package/interface@version function: type`
+            let (path, function) = host.split_once(' ').unwrap();
+            let (package, interface) = path.split_once('/').unwrap();
+            let (interface, version) = interface.split_once('@').unwrap();
+            let wit = format!("package {package}@{version};\ninterface {interface} {{ {function} }}");
+            resolve.push_str("host.wit", &wit).unwrap();
+            world = world.replace("world inner {", &format!("world inner {{ import {path};"));
+        }
+        let package = resolve.push_str("guest.wit", &world).unwrap();
+        let world = resolve.select_world(&[package], Some("inner")).unwrap();
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+        ComponentEncoder::default().module(&module).unwrap().encode().unwrap_or_else(|e| panic!("{}: {e:#}", self.file))
+    }
+}
