@@ -44,8 +44,8 @@ static CODE: LazyLock<Vec<Compiled>> = LazyLock::new(|| {
     let cache = target.join("forms");
     let compile_one = |(name, _, memory): (&str, u64, u64)| {
         let path = target.parent().unwrap().join("guests").join(format!("{name}.wasm"));
-        let bytes =
-            std::fs::read(&path).unwrap_or_else(|_| panic!("`{}` is missing: run scripts/guests first", path.display()));
+        let bytes = std::fs::read(&path)
+            .unwrap_or_else(|_| panic!("`{}` is missing: run scripts/guests first", path.display()));
         let guest = inspect(&bytes, InspectLimits { bytes_max: 32 << 20, memory_bytes: memory << 20 }).unwrap();
         compile(&programs(), &guest, Profile::Standard, &cache, &key()).unwrap()
     };

@@ -3,6 +3,7 @@
 mod audit;
 mod data;
 mod guest;
+mod guest_project;
 mod init;
 mod job;
 mod product;
