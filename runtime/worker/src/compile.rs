@@ -128,7 +128,7 @@ fn compile_now(programs: &Programs, guest: &Inspected, profile: Profile) -> Resu
 
 /// Everything that the code depends on.
 fn entry_name(guest: Digest, profile: Profile) -> String {
-    format!("{guest} {ENGINE} abi-1 {} {} {}", profile.as_str(), std::env::consts::ARCH, cpu())
+    format!("{guest} {ENGINE} abi-2 {} {} {}", profile.as_str(), std::env::consts::ARCH, cpu())
 }
 
 /// The CPU's features, which the compiler makes use of: a folder that moves to
