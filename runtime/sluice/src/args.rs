@@ -18,8 +18,8 @@ pub(crate) struct Cli {
     /// 以 JSON 输出数据 · print data as JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// 语言 · language of messages
-    #[arg(long, global = true, value_enum, default_value = "zh", env = "SLUICE_LANG")]
+    /// 消息的语言，写在命令之前 · language of messages; stands before the command
+    #[arg(long, value_enum, default_value = "zh", env = "SLUICE_LANG")]
     pub(crate) lang: LangArg,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -198,11 +198,34 @@ pub(crate) enum AgreementCommand {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum GuestCommand {
+    /// 新建客件项目 · write a new guest project
+    New {
+        /// 语言 · its language
+        #[arg(long, value_enum)]
+        lang: GuestLanguage,
+        /// 名称 · its name, such as wage-gap
+        name: String,
+    },
+    /// 构建客件项目 · make a project's component
+    Build {
+        /// 项目文件夹 · the project's folder
+        #[arg(default_value = ".")]
+        folder: PathBuf,
+    },
     /// 检查组件的导入、导出与接口 · check a component's imports, exports and ABI
     Check {
         /// 组件 · the component
         file: PathBuf,
     },
+}
+
+/// What a guest can be written in.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum GuestLanguage {
+    Rust,
+    Python,
+    Js,
+    C,
 }
 
 #[derive(Debug, Subcommand)]

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use sluice_domain::{Digest, Refusal, text};
 use wasmparser::{
-    Parser, Payload, Validator, WasmFeatures,
+    Instance, Parser, Payload, Validator, WasmFeatures,
     component_types::{
         ComponentDefinedType, ComponentEntityType, ComponentFuncTypeId, ComponentInstanceTypeId, ComponentValType,
     },
@@ -127,7 +127,13 @@ fn walk(bytes: &[u8], types: &Types, limits: InspectLimits) -> Result<(), Refusa
             }
             Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
-            Payload::InstanceSection(section) => instances = instances.saturating_add(section.count()),
+            Payload::InstanceSection(section) => {
+                for instance in section {
+                    // Bundles of exports are only names: the pool holds instances of modules.
+                    let instance = instance.map_err(|e| damaged(e.offset()))?;
+                    instances += u32::from(matches!(instance, Instance::Instantiate { .. }));
+                }
+            }
             Payload::TableSection(section) => tables = tables.saturating_add(section.count()),
             Payload::MemorySection(section) => {
                 for memory in section {

@@ -1,34 +1,67 @@
-//! Makes a component of the core module that a guest's compiler puts out.
+//! Writes guest projects in each language and makes components of them, with the
+//! SDKs and the ABI inside: an installed program needs no repository.
 //!
-//! The module carries its world in a custom section (`wit-bindgen` puts it
-//! there); `wit-component` does the rest. Nothing is trusted here and nothing is
-//! checked for safety: the host inspects what comes out, wherever it was built.
+//! The compilers are the languages' own, found where `scripts/guests` puts them or
+//! on the path (see [`Toolchain`]). Nothing is trusted here and nothing is checked
+//! for safety: the host inspects what comes out, wherever it was built.
 #![forbid(unsafe_code)]
 
-use wit_component::ComponentEncoder;
+mod compile;
+mod component;
+mod files;
+mod project;
+mod toolchain;
 
-/// The module is not one that a guest's compiler puts out.
+use std::path::{Path, PathBuf};
+
+pub use compile::build;
+pub use component::componentize;
+pub use project::{Language, Name, create};
+pub use toolchain::Toolchain;
+
+/// Why there is no component.
 #[derive(Debug, thiserror::Error)]
-#[error("this core module does not make a component: {0}")]
-pub struct BuildError(String);
-
-/// The component around core module `module`. The same bytes in give the same
-/// bytes out.
-///
-/// # Errors
-/// When the module does not parse, carries no world, or does not fit its world.
-pub fn componentize(module: &[u8]) -> Result<Vec<u8>, BuildError> {
-    let encoded = ComponentEncoder::default().module(module).and_then(|encoder| encoder.validate(true).encode());
-    encoded.map_err(|e| BuildError(format!("{e:#}")))
+pub enum BuildError {
+    /// The core module does not make a component.
+    #[error("this core module does not make a component: {0}")]
+    Module(String),
+    /// The folder is no guest project.
+    #[error("`{}` is no guest project: {why}", folder.display())]
+    NoProject {
+        /// The folder.
+        folder: PathBuf,
+        /// What is missing.
+        why: String,
+    },
+    /// There is something there already.
+    #[error("`{}` exists already", .0.display())]
+    Exists(PathBuf),
+    /// A compiler is not installed.
+    #[error("`{tool}` is not installed")]
+    NoTool {
+        /// The program.
+        tool: &'static str,
+        /// The language it compiles.
+        language: Language,
+    },
+    /// The compiler said no.
+    #[error("{message}")]
+    Compiler {
+        /// Its own words, with file and line.
+        message: String,
+    },
+    /// A file cannot be read or written.
+    #[error("`{}`: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
 }
 
-#[cfg(test)]
-mod tests {
-    use super::componentize;
-
-    #[test]
-    fn what_is_no_module_is_refused() {
-        assert!(componentize(b"\0asm").is_err());
-        assert!(componentize(b"").is_err());
+impl BuildError {
+    fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        move |error| Self::File { path: path.to_owned(), error }
     }
 }

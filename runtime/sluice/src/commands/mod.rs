@@ -4,6 +4,7 @@ mod audit;
 mod data;
 mod doctor;
 mod guest;
+mod guest_project;
 mod init;
 mod job;
 mod mark;

@@ -12,8 +12,9 @@ use crate::{
     wire::{GUEST_FRAME_MAX, Tag, decode_compile, encode_ready, read_frame, write_frame},
 };
 
-/// CPU seconds that a compilation may take.
-const CPU_SECONDS: u64 = 120;
+/// CPU seconds that a compilation may take: a Python guest needs about a minute where
+/// the compiler itself is not optimised.
+const CPU_SECONDS: u64 = 300;
 /// Writable memory that a compilation may take.
 const MEMORY_BYTES: u64 = 3 << 30;
 

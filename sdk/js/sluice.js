@@ -1,0 +1,257 @@
+// Write a Sluice job in JavaScript: typed rows in, contributions out.
+//
+// A guest is one function over the rows of one privacy unit (or a block of them):
+//
+//     import { table } from "./sluice.js";
+//
+//     export default table({ dimensions: { plan: "int" }, measures: ["visits"] }, (rows) =>
+//       [...rows].filter((row) => row.mdvis !== null).map((row) => ({ plan: row.plan, visits: row.mdvis })));
+//
+// The same module runs in Node, so its logic has plain unit tests:
+// `visits.map(room({ claims: { plan: ["int", [1]], mdvis: ["float", [2]] } }))`.
+//
+// In the room there is no clock, no randomness, no file, no network and no memory of
+// the unit before. An exception fails the unit: the host puts its declared default
+// there and shows the text to nobody.
+
+/// Declares a table. `dimensions` maps each name to "int" or "text", in the contract's
+/// order; `measures` are names. `map(rows, room)` gets the first input and the whole
+/// room, and returns an object per output row with one value for each name.
+/// A guest with several tables exports an object of them, by the contract's names.
+export function table({ dimensions = {}, measures }, map) {
+  for (const [name, kind] of Object.entries(dimensions)) {
+    if (kind !== "int" && kind !== "text") throw new TypeError(`dimension \`${name}\` is "int" or "text"`);
+  }
+  return { dimensions, measures: [...measures].sort(byCodePoint), map: (room) => [...(map(room.rows, room) ?? [])] };
+}
+
+/// A room made by hand, for unit tests: each input maps a column's name to
+/// [type, values], with null for a missing value.
+export function room(inputs, params = {}, state = new Uint8Array()) {
+  const made = new Room(params, state);
+  for (const [name, columns] of Object.entries(inputs)) {
+    const rows = new Rows(Object.entries(columns).map(([column, [kind]]) => [column, kind]));
+    for (const [column, [, values]] of Object.entries(columns)) rows.keep(column, values);
+    made.inputs.set(name, rows);
+  }
+  return made;
+}
+
+/// Everything a job may read.
+export class Room {
+  constructor(params, state) {
+    /// The job file's [params], and the host's own `table` and `round`.
+    this.params = params;
+    /// What the outer room handed back after the round before; empty in round 0.
+    this.state = state;
+    /// The rows of each [inputs.<name>], by name.
+    this.inputs = new Map();
+  }
+
+  /// The rows of the job's only (or first) input.
+  get rows() {
+    for (const rows of this.inputs.values()) return rows;
+    throw new Error("the job has no input");
+  }
+
+  /// The number of the round, from 0.
+  get round() {
+    return Number(this.params.round ?? 0);
+  }
+}
+
+/// The rows of one input: iterate over them as objects, or take a column as an array
+/// with `rows.column("year")`. A missing value is null. An int is a number, and an
+/// error beyond 2^53: `rows.bigints("id")` reads those. A date is days since 1970-01-01.
+export class Rows {
+  #schema;
+  #batches = [];
+  #values = new Map();
+  length = 0;
+
+  constructor(schema) {
+    this.#schema = schema;
+  }
+
+  *[Symbol.iterator]() {
+    const columns = this.#schema.map(([name]) => [name, this.column(name)]);
+    for (let row = 0; row < this.length; row++) {
+      const made = {};
+      for (const [name, values] of columns) made[name] = values[row];
+      yield made;
+    }
+  }
+
+  /// The values of column `name`.
+  column(name) {
+    if (!this.#values.has(name)) {
+      const at = this.#at(name);
+      const read = READ[this.#schema[at][1]];
+      if (!read) throw new TypeError(`column \`${name}\` is of type \`${this.#schema[at][1]}\`, which this SDK does not read`);
+      this.#values.set(name, this.#batches.flatMap((batch) => masked(read, batch.columns[at], batch.rows)));
+    }
+    return this.#values.get(name);
+  }
+
+  /// The values of int column `name` as BigInts.
+  bigints(name) {
+    const at = this.#at(name);
+    if (this.#schema[at][1] !== "int") throw new TypeError(`there is no int column \`${name}\``);
+    return this.#batches.flatMap((batch) => masked(longs, batch.columns[at], batch.rows));
+  }
+
+  /// Takes a batch of the ABI.
+  push(batch) {
+    if (batch.columns.length !== this.#schema.length) throw new Error("a batch does not fit its schema");
+    this.#batches.push(batch);
+    this.length += batch.rows;
+  }
+
+  /// Takes a column made by hand.
+  keep(name, values) {
+    if (this.#values.size > 0 && values.length !== this.length) throw new Error("the columns differ in length");
+    this.#values.set(name, values);
+    this.length = values.length;
+  }
+
+  #at(name) {
+    const at = this.#schema.findIndex(([known]) => known === name);
+    if (at < 0) throw new Error(`there is no column \`${name}\``);
+    return at;
+  }
+}
+
+// How each type of the ABI is read: (column, rows) -> values, without regard to nulls.
+// wasm is little-endian, as the ABI is, and the bytes are copied to their alignment.
+const READ = {
+  int: (column, rows) => longs(column, rows).map(exact),
+  float: (column, rows) => Array.from(new Float64Array(aligned(column.data), 0, rows)),
+  date: (column, rows) => Array.from(new Int32Array(aligned(column.data), 0, rows)),
+  bool: (column, rows) => bits(column.data, rows),
+  text: (column, rows) => {
+    const ends = new Int32Array(aligned(column.offsets), 0, rows + 1);
+    return Array.from({ length: rows }, (_, row) => decode(column.data, ends[row], ends[row + 1]));
+  },
+};
+
+const longs = (column, rows) => Array.from(new BigInt64Array(aligned(column.data), 0, rows));
+const aligned = (bytes) => new Uint8Array(bytes).buffer;
+const bits = (bytes, rows) => Array.from({ length: rows }, (_, row) => ((bytes[row >> 3] >> (row & 7)) & 1) === 1);
+
+function exact(long) {
+  const number = Number(long);
+  if (!Number.isSafeInteger(number)) throw new RangeError("an int is beyond 2^53: read the column with bigints()");
+  return number;
+}
+
+function masked(read, column, rows) {
+  const values = read(column, rows);
+  if (column.validity === undefined || column.validity === null) return values;
+  const present = bits(column.validity, rows);
+  return values.map((value, row) => (present[row] ? value : null));
+}
+
+// The engine of the room has no TextDecoder. The host sends valid UTF-8 only.
+function decode(bytes, at, end) {
+  let text = "";
+  while (at < end) {
+    const first = bytes[at];
+    const more = first < 0x80 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+    let point = more === 0 ? first : first & (0x3f >> more);
+    for (let i = 1; i <= more; i++) point = (point << 6) | (bytes[at + i] & 0x3f);
+    text += String.fromCodePoint(point);
+    at += more + 1;
+  }
+  return text;
+}
+
+function encode(text) {
+  const bytes = [];
+  for (const letter of text) {
+    const point = letter.codePointAt(0);
+    if (point >= 0xd800 && point < 0xe000) throw new RangeError("a key is not valid text");
+    if (point < 0x80) bytes.push(point);
+    else if (point < 0x800) bytes.push(0xc0 | (point >> 6), 0x80 | (point & 0x3f));
+    else if (point < 0x10000) bytes.push(0xe0 | (point >> 12), 0x80 | ((point >> 6) & 0x3f), 0x80 | (point & 0x3f));
+    else bytes.push(0xf0 | (point >> 18), 0x80 | ((point >> 12) & 0x3f), 0x80 | ((point >> 6) & 0x3f), 0x80 | (point & 0x3f));
+  }
+  return bytes;
+}
+
+// The host's order of names is that of their bytes, which JavaScript's own is not.
+function byCodePoint(a, b) {
+  const [x, y] = [encode(a), encode(b)];
+  const at = x.findIndex((byte, i) => byte !== y[i]);
+  return at < 0 ? x.length - y.length : x[at] - (y[at] ?? -1);
+}
+
+/// The ABI's world `inner` around what a guest exports. `sluice guest build` calls it.
+/// One instance lives for one unit, so `made` starts empty for each of them.
+export function innerRoom(exported) {
+  let made;
+  return {
+    start(params, state) {
+      made = new Room({}, state);
+      for (const [name, value] of params) {
+        if (name.startsWith("input.")) made.inputs.set(name.slice(6), new Rows(schema(value)));
+        else made.params[name] = value;
+      }
+    },
+    process(input, batch) {
+      told(() => [...made.inputs.values()][input].push(batch));
+    },
+    finish() {
+      return told(() => {
+        const wanted = typeof exported.map === "function" ? exported : exported[made.params.table];
+        if (!wanted) throw new Error(`this guest has no table \`${made.params.table}\``);
+        return output(wanted, wanted.map(made));
+      });
+    },
+  };
+}
+
+// The ABI's error is a text.
+function told(work) {
+  try {
+    return work();
+  } catch (error) {
+    throw `${error}\n${error?.stack ?? ""}`;
+  }
+}
+
+function schema(text) {
+  return text.split(",").filter(Boolean).map((part) => {
+    const colon = part.lastIndexOf(":");
+    return [part.slice(0, colon), part.slice(colon + 1)];
+  });
+}
+
+function output({ dimensions, measures }, rows) {
+  const wanted = Object.keys(dimensions).length + measures.length;
+  for (const row of rows) {
+    if (Object.keys(row).length !== wanted) throw new Error(`an output row has the keys ${Object.keys(row).join(", ")}`);
+  }
+  const columns = Object.entries(dimensions).map(([name, kind]) => keys(name, kind, rows.map((row) => row[name])));
+  for (const name of measures) {
+    const values = rows.map((row) => row[name]);
+    if (!values.every((value) => typeof value === "number")) throw new TypeError(`a value of \`${name}\` is no number`);
+    columns.push(plain(Float64Array.from(values)));
+  }
+  return { rows: rows.length, columns };
+}
+
+function keys(name, kind, values) {
+  if (kind === "int") {
+    if (!values.every((v) => typeof v === "bigint" || Number.isSafeInteger(v))) throw new TypeError(`a key of \`${name}\` is no int`);
+    return plain(BigInt64Array.from(values, BigInt));
+  }
+  if (!values.every((v) => typeof v === "string")) throw new TypeError(`a key of \`${name}\` is no text`);
+  const words = values.map(encode);
+  const ends = new Int32Array(words.length + 1);
+  words.forEach((word, row) => (ends[row + 1] = ends[row] + word.length));
+  return { nulls: 0, offsets: new Uint8Array(ends.buffer), data: Uint8Array.from(words.flat()) };
+}
+
+function plain(values) {
+  return { nulls: 0, data: new Uint8Array(values.buffer) };
+}

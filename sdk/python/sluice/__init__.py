@@ -1,0 +1,1 @@
+"""Write a Sluice job in Python: rows in, contributions out. See `sluice.guest`."""
