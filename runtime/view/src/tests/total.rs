@@ -2,9 +2,10 @@
 
 use futures::StreamExt;
 use proptest::prelude::*;
+use sluice_vault::plain_type;
 
 use super::{ALL, Row, batch, granted, reader};
-use crate::{plan_input, schema::plain_type};
+use crate::plan_input;
 
 /// SQL of a number, text or condition, over the town's columns and awkward constants.
 fn expression() -> impl Strategy<Value = String> {
