@@ -196,9 +196,11 @@ mod tests {
 
     use sluice_rows::arrow::{
         array::{
-            ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, StringViewArray, UInt64Array,
+            BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int64Array, ListBuilder,
+            NullArray, StringArray, StringBuilder, StringViewArray, TimestampMicrosecondArray, UInt64Array,
         },
-        buffer::{NullBuffer, ScalarBuffer},
+        buffer::{NullBuffer, OffsetBuffer, ScalarBuffer},
+        datatypes::Int32Type,
         record_batch::RecordBatch,
     };
 
@@ -248,6 +250,49 @@ mod tests {
         assert_eq!(columns[1].data, [1i32, -1].map(i32::to_le_bytes).concat());
         assert_eq!((columns[2].data, columns[2].validity), (&[1u8][..], Some(&[1u8][..])));
         assert_eq!(columns[3].data, b"aa word too long to be inline");
+    }
+
+    #[test]
+    fn the_wider_types_have_their_layouts_and_hide_what_no_row_shows() {
+        let i32s = |values: &[i32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
+        let mut words = ListBuilder::new(StringBuilder::new());
+        words.append_value([Some("before")]);
+        words.append_value([Some("数"), Some("")]);
+        words.append_null();
+        let ints = ListArray::from_iter_primitive::<Int64Type, _, _>(vec![
+            Some(vec![Some(77)]),
+            Some(vec![Some(1), Some(-2)]),
+            None,
+        ]);
+        // The last list is missing and has a value all the same.
+        let validity = NullBuffer::from(vec![true, true, false]);
+        let (field, _, values, _) = ints.into_parts();
+        let values = sluice_rows::arrow::compute::concat(&[&values, &Int64Array::from(vec![88])]).unwrap();
+        let ints = ListArray::new(field, OffsetBuffer::from_lengths([1, 2, 1]), values, Some(validity));
+        let dictionary: DictionaryArray<Int32Type> = vec![Some("before"), Some("b"), None].into_iter().collect();
+        let batch = rows(vec![
+            ("n", Arc::new(NullArray::new(3))),
+            ("m", Arc::new(TimestampMicrosecondArray::from(vec![Some(77), Some(-1), None]))),
+            ("d", Arc::new(Decimal128Array::from(vec![Some(77), Some(-1), None]))),
+            ("i", Arc::new(ints)),
+            ("w", Arc::new(words.finish())),
+            ("k", Arc::new(dictionary)),
+        ])
+        .slice(1, 2);
+        let body = encoded(&batch);
+        let columns = decode_batch(&body).unwrap().columns;
+        assert_eq!((columns[0].nulls, columns[0].validity, columns[0].data), (2, Some(&[0u8][..]), &[][..]));
+        assert_eq!(columns[1].data, [(-1i64).to_le_bytes(), [0; 8]].concat());
+        assert_eq!(columns[2].data, [(-1i128).to_le_bytes(), [0; 16]].concat());
+        assert_eq!(columns[3].offsets.unwrap(), i32s(&[0, 2, 2]));
+        assert_eq!(columns[3].data, [1i64.to_le_bytes(), (-2i64).to_le_bytes()].concat());
+        assert_eq!(columns[4].offsets.unwrap(), i32s(&[0, 2, 2, 0, 3, 3]));
+        assert_eq!((columns[4].nulls, columns[4].data), (1, "数".as_bytes()));
+        assert_eq!((columns[5].data, columns[5].offsets.unwrap()), (&b"b"[..], i32s(&[0, 1, 1]).as_slice()));
+        for secret in [77i64, 88] {
+            assert!(!body.windows(8).any(|w| w == secret.to_le_bytes()));
+        }
+        assert!(!body.windows(6).any(|w| w == b"before"));
     }
 
     #[test]

@@ -15,5 +15,6 @@ mod crash;
 mod exact;
 mod hostile;
 mod raw;
+mod rehearsal;
 mod tamper;
 mod town;

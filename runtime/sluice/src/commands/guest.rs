@@ -1,25 +1,17 @@
 //! `sluice guest`, `sluice doctor`.
 
-use sluice_domain::{Digest, rulepack::RulePack, text};
+use sluice_domain::text;
 use sluice_service::Programs;
-use sluice_worker::{InspectLimits, LayerStatus};
+use sluice_worker::LayerStatus;
 
-use super::{Failure, read_bytes};
+use super::{Failure, guest_check::guest_check, guest_try::guest_try};
 use crate::{args::GuestCommand, output::Output};
 
-pub(super) fn guest(command: GuestCommand, output: &Output) -> Result<(), Failure> {
-    let GuestCommand::Check { file } = command;
-    let bytes = read_bytes(&file)?;
-    let rules = RulePack::shipped().map_err(anyhow::Error::from)?;
-    let limits = InspectLimits {
-        bytes_max: rules.limits.guest_bytes_max,
-        memory_bytes: u64::from(rules.limits.memory_mib) << 20,
-    };
-    sluice_worker::inspect(&bytes, limits)?;
-    let digest = Digest::of(&bytes);
-    output
-        .data(&serde_json::json!({ "guest": digest, "bytes": bytes.len() }), &format!("ok\t{digest}\t{}", bytes.len()));
-    Ok(())
+pub(super) async fn guest(command: GuestCommand, output: &Output) -> Result<(), Failure> {
+    match command {
+        GuestCommand::Check { file, job } => guest_check(&file, job.as_deref(), output),
+        GuestCommand::Try(args) => guest_try(args, output).await,
+    }
 }
 
 pub(super) fn doctor(output: &Output) -> Result<(), Failure> {

@@ -3,8 +3,11 @@
 mod audit;
 mod data;
 mod guest;
+mod guest_check;
+mod guest_try;
 mod init;
 mod job;
+mod job_place;
 mod product;
 mod review;
 pub(crate) mod serve;
@@ -51,7 +54,7 @@ pub(crate) async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Person(command) => init::person(command, output).await,
         Command::Data(command) => data::data(command, output).await,
         Command::Agreement(command) => data::agreement(command, output).await,
-        Command::Guest(command) => guest::guest(command, output),
+        Command::Guest(command) => guest::guest(command, output).await,
         Command::Job(command) => job::job(command, output).await,
         Command::Run(command) => job::run(command, output).await,
         Command::Review(command) => review::review(command, output).await,

@@ -33,7 +33,17 @@ fn expression() -> impl Strategy<Value = String> {
     leaf.prop_recursive(4, 24, 3, |inner| {
         let operator =
             prop::sample::select(vec!["+", "-", "*", "/", "%", "=", "<>", "<", ">=", "AND", "OR", "IS DISTINCT FROM"]);
-        let kind = prop::sample::select(vec!["BIGINT", "INT", "DOUBLE", "VARCHAR", "BOOLEAN", "DATE", "SMALLINT"]);
+        let kind = prop::sample::select(vec![
+            "BIGINT",
+            "DOUBLE",
+            "VARCHAR",
+            "BOOLEAN",
+            "DATE",
+            "SMALLINT",
+            "TIMESTAMP",
+            "DECIMAL(10, 2)",
+            "DECIMAL(38, 37)",
+        ]);
         let wrapped = prop::sample::select(vec![
             "abs(@)",
             "-(@)",

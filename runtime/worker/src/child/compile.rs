@@ -5,8 +5,11 @@ use std::{
     process::ExitCode,
 };
 
+use wasmtime::Engine;
+
 use super::{answer, engine};
 use crate::{
+    Layer, Profile,
     error::ChildFault,
     jail,
     wire::{GUEST_FRAME_MAX, Tag, decode_compile, read_frame, write_frame},
@@ -23,18 +26,26 @@ pub fn main() -> ExitCode {
 }
 
 fn compile() -> Result<(), ChildFault> {
-    let mut layers = jail::enter()?;
-    layers.push(jail::reserve(MEMORY_BYTES, CPU_SECONDS)?);
+    let layers = jail::enter()?;
     let mut body = Vec::new();
-    let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
-    match read_frame(&mut from, &mut body, GUEST_FRAME_MAX) {
-        Ok(Some(Tag::Compile)) => {}
-        Ok(None) => return Ok(()),
-        _ => return Err(ChildFault::Message),
+    match read_frame(&mut io::stdin().lock(), &mut body, GUEST_FRAME_MAX) {
+        Ok(Some(Tag::Compile)) => one(layers, &body, engine::compiling),
+        Ok(None) => Ok(()),
+        _ => Err(ChildFault::Message),
     }
-    let order = decode_compile(&body).map_err(|_| ChildFault::Message)?;
-    let engine = engine::compiling(order.profile)?;
+}
+
+/// Compiles what the message `body` holds and answers with the code.
+pub(super) fn one(
+    mut layers: Vec<Layer>,
+    body: &[u8],
+    engine: fn(Profile) -> Result<Engine, ChildFault>,
+) -> Result<(), ChildFault> {
+    layers.push(jail::reserve(MEMORY_BYTES, CPU_SECONDS)?);
+    let order = decode_compile(body).map_err(|_| ChildFault::Message)?;
+    let engine = engine(order.profile)?;
     jail::lock(&mut layers)?;
     let code = engine.precompile_component(order.component).map_err(|_| ChildFault::Compile)?;
+    let mut to = io::stdout().lock();
     write_frame(&mut to, Tag::Compiled, &code).and_then(|()| to.flush()).map_err(|_| ChildFault::Message)
 }
