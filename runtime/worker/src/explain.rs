@@ -117,7 +117,7 @@ pub struct Frame {
     pub function: Option<String>,
     /// Where in the core module, bytes from its first.
     pub offset: Option<u64>,
-    /// `file:line:column` of the source, where the guest has debug information.
+    /// `file:line` of the source, where the guest has debug information.
     pub place: Option<String>,
 }
 

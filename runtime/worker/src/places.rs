@@ -42,13 +42,20 @@ impl<'a> Places<'a> {
         Self(module.context().map(|context| (module.code.saturating_sub(module.start) as u64, context)))
     }
 
-    /// `file:line:column` of byte `offset` of the module.
+    /// `file:line` of byte `offset` of the module; where functions were inlined there,
+    /// each of theirs, innermost first.
     pub(crate) fn find(&self, offset: u64) -> Option<String> {
         let (code, context) = self.0.as_ref()?;
         // DWARF counts from the start of the code section's body.
-        let location = context.find_location(offset.checked_sub(*code)?).ok()??;
-        let column = location.column.filter(|c| *c > 0).map(|c| format!(":{c}")).unwrap_or_default();
-        Some(format!("{}:{}{column}", location.file?, location.line?))
+        let frames = context.find_frames(offset.checked_sub(*code)?).skip_all_loads();
+        let (mut frames, mut places) = (frames.ok()?, Vec::new());
+        while let Ok(Some(frame)) = frames.next() {
+            places.extend(frame.location.and_then(|l| Some(format!("{}:{}", l.file?, l.line?))));
+        }
+        // The standard library's own lines are nobody's mistake here.
+        let own: Vec<_> = places.iter().filter(|place| !place.starts_with("/rustc/")).cloned().collect();
+        let shown = if own.is_empty() { places } else { own };
+        (!shown.is_empty()).then(|| shown.join(" < "))
     }
 }
 

@@ -41,7 +41,9 @@ pub fn main() -> ExitCode {
 fn serve() -> Result<(), ChildFault> {
     let layers = jail::enter()?;
     let mut body = Vec::new();
-    match read_frame(&mut io::stdin().lock(), &mut body, GUEST_FRAME_MAX) {
+    // The lock on standard input ends with this line: `run` takes it again.
+    let first = read_frame(&mut io::stdin().lock(), &mut body, GUEST_FRAME_MAX);
+    match first {
         Ok(Some(Tag::Compile)) => compile::one(layers, &body, engine::compiling_traceable),
         Ok(Some(Tag::Start)) => run(layers, body),
         Ok(None) => Ok(()),
