@@ -168,3 +168,22 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
     }
     found
 }
+
+/// Rows may be shown only where they were drawn from documents: one file vouches for
+/// them, and the program that runs jobs has no code that could tell.
+#[test]
+fn only_the_rehearsal_vouches_for_rows() {
+    let mut vouching = Vec::new();
+    for file in rust_files(&root().join("runtime")).into_iter().chain(rust_files(&root().join("operator-console"))) {
+        let code = std::fs::read_to_string(&file).unwrap();
+        let defines = file.ends_with("rows/src/synthetic.rs");
+        if !defines && code.contains("vouch") {
+            vouching.push(file.strip_prefix(root()).unwrap().to_owned());
+        }
+    }
+    assert_eq!(vouching, [Path::new("runtime/service/src/rehearse/mod.rs")]);
+    for child in ["run.rs", "guest.rs"] {
+        let code = std::fs::read_to_string(root().join("runtime/worker/src/child").join(child)).unwrap();
+        assert!(!code.contains("explain") && !code.contains("traceable") && !code.contains("Told"), "{child}");
+    }
+}

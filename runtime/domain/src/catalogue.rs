@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::column_type::{ColumnType, DECIMAL_DIGITS_MAX, ListItem, UnknownType};
 use crate::{
     id::{DatasetId, OrgId},
     lang::text,
@@ -95,22 +96,6 @@ pub enum Level {
     L4,
 }
 
-/// Plain column types. Whatever the provider's file holds is read as one of these.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ColumnType {
-    /// 64-bit signed integer.
-    Int,
-    /// 64-bit IEEE 754.
-    Float,
-    /// UTF-8 text.
-    Text,
-    /// True or false.
-    Bool,
-    /// Days since 1970-01-01.
-    Date,
-}
-
 /// What a column is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
@@ -145,6 +130,9 @@ pub struct Column {
     /// Whether a value may be missing.
     #[serde(default)]
     pub nullable: bool,
+    /// Lowest and highest value of a number that is taken in, both included; public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<[i64; 2]>,
     /// Code list; required for dimensions, and then no other value is taken in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub codes: Vec<Code>,
@@ -250,6 +238,16 @@ impl CatalogueEntry {
             }
             if c.role == ColumnRole::Measure && !matches!(c.kind, ColumnType::Int | ColumnType::Float) {
                 return bad(&c.name, "度量列须为整数或浮点数", "a measure is an int or a float");
+            }
+            if c.range.is_some_and(|[lo, hi]| lo > hi || !c.kind.is_number()) {
+                return bad(
+                    &c.name,
+                    "取值范围须由小到大，且只用于整数、浮点与定点小数列",
+                    "a range goes from low to high and belongs to an int, a float or a decimal column",
+                );
+            }
+            if c.kind == ColumnType::Null && !c.nullable {
+                return bad(&c.name, "null 列必须可空", "a null column is nullable");
             }
             let fits =
                 |k: &Key| matches!((k, c.kind), (Key::Int(_), ColumnType::Int) | (Key::Text(_), ColumnType::Text));

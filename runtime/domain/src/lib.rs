@@ -12,6 +12,7 @@ pub mod agreement;
 pub mod approval;
 pub mod candidate;
 pub mod catalogue;
+mod column_type;
 pub mod contract;
 pub mod decide;
 pub mod digest;

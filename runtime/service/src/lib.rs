@@ -25,6 +25,7 @@ mod products;
 mod receipt;
 mod record;
 mod recover;
+pub mod rehearse;
 mod release;
 mod replay;
 mod review;

@@ -216,7 +216,33 @@ pub(crate) enum GuestCommand {
     Check {
         /// 组件 · the component
         file: PathBuf,
+        /// 一并检查的作业文件 · a job file to check with it
+        #[arg(long)]
+        job: Option<PathBuf>,
     },
+    /// 用合成数据试运行作业，显示一切 · try a job on synthetic data, with everything shown
+    Try(TryArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TryArgs {
+    /// 作业文件 · job file
+    pub(crate) job: PathBuf,
+    /// 客体组件，默认为作业文件所写 · guest component, by default the one the job file names
+    #[arg(long)]
+    pub(crate) guest: Option<PathBuf>,
+    /// 公开的目录文件 · published catalogue files
+    #[arg(long, required = true)]
+    pub(crate) catalogue: Vec<PathBuf>,
+    /// 授权协议文件 · agreement file
+    #[arg(long)]
+    pub(crate) agreement: PathBuf,
+    /// 虚构多少单位 · how many units to draw
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(8..=20_000))]
+    pub(crate) units: u32,
+    /// 种子：相同则数据相同 · seed: the same one gives the same data
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 /// What a guest can be written in.

@@ -37,7 +37,7 @@ mod vault;
 
 pub use error::VaultError;
 pub use grant::ColumnGrant;
-pub use ingest::{Staged, arrow_type};
+pub use ingest::{Staged, arrow_type, plain_type};
 pub use kek::{Kek, Salt};
 pub use object::ObjectKind;
 pub use pseudonym::PseudonymKey;

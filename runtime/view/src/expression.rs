@@ -10,8 +10,12 @@ use std::sync::Arc;
 
 use datafusion::{
     arrow::{
-        array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray},
-        datatypes::DataType,
+        array::{
+            ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+            TimestampMicrosecondArray, new_null_array,
+        },
+        compute::concat,
+        datatypes::{DataType, TimeUnit},
     },
     common::{
         Column, DFSchema, DataFusionError, ScalarValue,
@@ -25,11 +29,11 @@ use datafusion::{
     physical_expr::{PhysicalExpr, create_physical_expr},
 };
 use sluice_domain::{Refusal, catalogue::ColumnType, text};
+use sluice_vault::plain_type;
 
 use crate::{
     functions,
     refuse::{Form, expression, function, refuse, types},
-    schema::plain_type,
 };
 
 /// Deepest expression. It is walked by recursion many times, on ordinary stacks.
@@ -142,8 +146,9 @@ fn guard(expr: Expr, schema: &DFSchema) -> Result<Expr, Refusal> {
             let number = matches!(left, DataType::Int64 | DataType::Float64);
             let fits = match b.op {
                 Operator::And | Operator::Or => left == DataType::Boolean,
+                // Decimals are compared and not computed with: their arithmetic can overflow.
                 Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo => number,
-                _ => plain_type(&left).is_some(),
+                _ => comparable(&left),
             };
             if left != right || !fits {
                 return Err(misfit(&expr));
@@ -197,6 +202,11 @@ fn is_allowed_operator(op: Operator) -> bool {
     )
 }
 
+/// Whether values of a plain type can be compared with each other.
+fn comparable(kind: &DataType) -> bool {
+    plain_type(kind).is_some_and(|kind| !matches!(kind, ColumnType::Null | ColumnType::List(_)))
+}
+
 fn plain_literal(value: ScalarValue) -> Option<ScalarValue> {
     match value {
         ScalarValue::Utf8View(s) | ScalarValue::LargeUtf8(s) => Some(ScalarValue::Utf8(s)),
@@ -205,7 +215,8 @@ fn plain_literal(value: ScalarValue) -> Option<ScalarValue> {
         | ScalarValue::Float64(_)
         | ScalarValue::Utf8(_)
         | ScalarValue::Boolean(_)
-        | ScalarValue::Date32(_) => Some(value),
+        | ScalarValue::Date32(_)
+        | ScalarValue::Decimal128(..) => Some(value),
         _ => None,
     }
 }
@@ -216,23 +227,26 @@ fn plain_target(named: &DataType) -> Option<DataType> {
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => Some(DataType::Int64),
         DataType::Float32 | DataType::Float64 => Some(DataType::Float64),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(DataType::Utf8),
-        DataType::Boolean | DataType::Date32 => Some(named.clone()),
+        DataType::Boolean | DataType::Date32 | DataType::Decimal128(..) => Some(named.clone()),
+        DataType::Timestamp(_, None) => Some(DataType::Timestamp(TimeUnit::Microsecond, None)),
         _ => None,
     }
 }
 
 /// Whether a TRY_CAST between two types gives a value or NULL for every input.
-/// A date to text is not among them: arrow fails on dates beyond its calendar.
+/// A date or timestamp to text is not among them, nor one to the other: arrow fails
+/// beyond its calendar.
 fn total_cast(from: &DataType, to: &DataType) -> bool {
-    use DataType::{Boolean, Date32, Float64, Int64, Null, Utf8};
+    use DataType::{Boolean, Date32, Decimal128, Float64, Int64, Null, Timestamp, Utf8};
     from == to
         || matches!(
             (from, to),
-            (Null, Int64 | Float64 | Utf8 | Boolean | Date32)
-                | (Int64, Float64 | Utf8 | Boolean)
-                | (Float64, Int64 | Utf8)
-                | (Utf8, Int64 | Float64 | Boolean | Date32)
+            (Null, Int64 | Float64 | Utf8 | Boolean | Date32 | Timestamp(..) | Decimal128(..))
+                | (Int64, Float64 | Utf8 | Boolean | Decimal128(..))
+                | (Float64, Int64 | Utf8 | Decimal128(..))
+                | (Utf8, Int64 | Float64 | Boolean | Date32 | Timestamp(TimeUnit::Microsecond, None) | Decimal128(..))
                 | (Boolean, Int64 | Utf8)
+                | (Decimal128(..), Int64 | Float64 | Utf8 | Decimal128(..))
         )
 }
 
@@ -268,9 +282,22 @@ fn trial(expr: &Expr, schema: &DFSchema) -> Result<(), DataFusionError> {
         DataType::Float64 => Arc::new(Float64Array::from(vec![None, Some(0.0)])),
         DataType::Utf8 => Arc::new(StringArray::from(vec![None, Some("")])),
         DataType::Boolean => Arc::new(BooleanArray::from(vec![None, Some(false)])),
-        _ => Arc::new(Date32Array::from(vec![None, Some(0)])),
+        DataType::Date32 => Arc::new(Date32Array::from(vec![None, Some(0)])),
+        DataType::Timestamp(..) => Arc::new(TimestampMicrosecondArray::from(vec![None, Some(0)])),
+        // Decimals and lists in one way; a null column has no zero.
+        kind => zero(kind),
     });
     let rows = RecordBatch::try_new(Arc::clone(schema.inner()), columns.collect())?;
     physical(expr, schema)?.evaluate(&rows)?;
     Ok(())
+}
+
+/// A missing value, then zero or the empty list.
+fn zero(kind: &DataType) -> ArrayRef {
+    let missing = new_null_array(kind, 1);
+    let zero = ScalarValue::new_default(kind).and_then(|zero| zero.to_array());
+    match zero.ok().and_then(|zero| concat(&[&missing, &zero]).ok()) {
+        Some(both) => both,
+        None => new_null_array(kind, 2),
+    }
 }

@@ -37,9 +37,13 @@ pub(crate) fn visible(column: &Column, mask: Option<&Mask>, pseudonyms: &Pseudon
 fn pseudonym(kind: DataType, raw: Expr, pseudonyms: Pseudonyms) -> Expr {
     let udf = total("pseudonym", vec![kind], DataType::Utf8, move |args| match args {
         [values] => {
-            // A date goes by its day number: arrow cannot write every date as text.
-            let values =
-                if *values.data_type() == DataType::Date32 { &cast(values, &DataType::Int32)? } else { values };
+            // A date goes by its day number and a timestamp by its microseconds: arrow
+            // cannot write every one of them as text.
+            let values = match values.data_type() {
+                DataType::Date32 => &cast(values, &DataType::Int32)?,
+                DataType::Timestamp(..) => &cast(values, &DataType::Int64)?,
+                _ => values,
+            };
             let texts = cast(values, &DataType::Utf8)?;
             let out: StringArray =
                 texts.as_string::<i32>().iter().map(|v| v.map(|v| pseudonyms(v.as_bytes()))).collect();

@@ -89,8 +89,8 @@ pub(crate) fn types(shown: &str) -> Refusal {
         shown,
         text("类型不符或不受支持", "the types do not fit or are not supported"),
         text(
-            "只用整数、浮点、文本、布尔、日期五种类型，必要时显式 CAST",
-            "use int, float, text, bool and date only, with a CAST where needed",
+            "比较与计算只用同一类型的值，必要时显式 CAST；定点小数先 CAST 为浮点再计算；列表只能原样取出",
+            "compare and compute with values of one type, with a CAST where needed; CAST a decimal to DOUBLE to compute with it; a list can only be selected as it is",
         ),
     )
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use sluice_domain::{
     Refusal,
     agreement::Mask,
@@ -86,18 +86,24 @@ pub(crate) fn granted_columns(granted: &GrantedView) -> Result<Vec<(&Column, Opt
 
 fn visible(column: &Column, mask: Option<&Mask>) -> Result<ViewColumn, Refusal> {
     let of = |kind, role| ViewColumn { name: column.name.clone(), title: column.title.clone(), kind, role };
+    let misfit = |what| {
+        Err(refuse(
+            "view.mask",
+            &column.name,
+            what,
+            text("由主管部门改正授权协议", "the bureau corrects the agreement"),
+        ))
+    };
     match mask {
+        Some(Mask::Pseudonym) if matches!(column.kind, ColumnType::List(_) | ColumnType::Null) => {
+            misfit(text("列表列与 null 列不能用假名", "a list or null column can have no pseudonym"))
+        }
         Some(Mask::Drop | Mask::Pseudonym) => {
             Ok(of(ColumnType::Text, if column.role == ColumnRole::Unit { ViewRole::Unit } else { ViewRole::Attribute }))
         }
         Some(Mask::Bin { from, to, width }) => {
             if !matches!(column.kind, ColumnType::Int | ColumnType::Float) {
-                return Err(refuse(
-                    "view.mask",
-                    &column.name,
-                    text("只有整数或浮点列可以分箱", "only an int or a float column can be binned"),
-                    text("由主管部门改正授权协议", "the bureau corrects the agreement"),
-                ));
+                return misfit(text("只有整数或浮点列可以分箱", "only an int or a float column can be binned"));
             }
             // A missing value has no bin, so a table over it would have a cell outside its domain.
             let role = if column.nullable {
@@ -132,18 +138,6 @@ fn visible(column: &Column, mask: Option<&Mask>) -> Result<ViewColumn, Refusal> 
 /// Lower edges of the bins of `width` that cover `from..to`, ascending.
 pub(crate) fn edges(from: i64, to: i64, width: i64) -> impl Iterator<Item = i64> {
     std::iter::successors(Some(from), move |a| a.checked_add(width.max(1))).take_while(move |a| *a < to)
-}
-
-/// The plain type of an arrow type, if it is one of the five.
-pub(crate) fn plain_type(kind: &DataType) -> Option<ColumnType> {
-    match kind {
-        DataType::Int64 => Some(ColumnType::Int),
-        DataType::Float64 => Some(ColumnType::Float),
-        DataType::Utf8 => Some(ColumnType::Text),
-        DataType::Boolean => Some(ColumnType::Bool),
-        DataType::Date32 => Some(ColumnType::Date),
-        _ => None,
-    }
 }
 
 /// An arrow schema of named plain columns. All nullable: what a file promises about

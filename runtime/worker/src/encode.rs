@@ -8,8 +8,12 @@ use sluice_domain::catalogue::ColumnType;
 use sluice_rows::{
     RowBatch, UNIT_COLUMN,
     arrow::{
-        array::{Array, ArrowPrimitiveType, AsArray as _, PrimitiveArray},
-        datatypes::{DataType, Date32Type, Float64Type, Int64Type, ToByteSlice as _},
+        array::{Array, ArrayRef, ArrowPrimitiveType, AsArray as _, ListArray, PrimitiveArray},
+        compute::cast,
+        datatypes::{
+            DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+            ToByteSlice as _,
+        },
     },
 };
 
@@ -21,18 +25,8 @@ compile_error!("the guest ABI is little-endian, and buffers are copied as they a
 /// The parameter that announces an input to the guest: `input.<name>` =
 /// `column:type,…`. Pass one per input, in the order of their names.
 pub fn schema_param(input: &str, columns: &[(String, ColumnType)]) -> (String, String) {
-    let columns: Vec<String> = columns.iter().map(|(name, kind)| format!("{name}:{}", type_name(*kind))).collect();
+    let columns: Vec<String> = columns.iter().map(|(name, kind)| format!("{name}:{kind}")).collect();
     (format!("input.{input}"), columns.join(","))
-}
-
-fn type_name(kind: ColumnType) -> &'static str {
-    match kind {
-        ColumnType::Int => "int",
-        ColumnType::Float => "float",
-        ColumnType::Text => "text",
-        ColumnType::Bool => "bool",
-        ColumnType::Date => "date",
-    }
 }
 
 /// Appends the body of a `UNIT` frame.
@@ -45,22 +39,35 @@ pub(crate) fn encode_unit(rows: &RowBatch, out: &mut Vec<u8>) -> Result<(), Work
     }
     put(out, rows.rows())?;
     put(out, rows.columns().len())?;
-    for column in rows.columns() {
-        match column.data_type() {
-            DataType::Int64 => fixed(column.as_primitive::<Int64Type>(), out)?,
-            DataType::Float64 => fixed(column.as_primitive::<Float64Type>(), out)?,
-            DataType::Date32 => fixed(column.as_primitive::<Date32Type>(), out)?,
-            DataType::Boolean => {
-                let values = column.as_boolean();
-                head(values, Offsets::None, out)?;
-                put(out, values.len().div_ceil(8))?;
-                bitmap(values.iter().map(Option::unwrap_or_default), out);
-            }
-            DataType::Utf8 => text(column, column.as_string::<i32>().iter(), out)?,
-            DataType::LargeUtf8 => text(column, column.as_string::<i64>().iter(), out)?,
-            DataType::Utf8View => text(column, column.as_string_view().iter(), out)?,
-            _ => return Err(WorkerError::ColumnType),
+    rows.columns().iter().try_for_each(|column| encode_column(column, out))
+}
+
+fn encode_column(column: &ArrayRef, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+    match column.data_type() {
+        DataType::Int64 => fixed(column.as_primitive::<Int64Type>(), out)?,
+        DataType::Float64 => fixed(column.as_primitive::<Float64Type>(), out)?,
+        DataType::Date32 => fixed(column.as_primitive::<Date32Type>(), out)?,
+        DataType::Timestamp(TimeUnit::Microsecond, None) => {
+            fixed(column.as_primitive::<TimestampMicrosecondType>(), out)?;
         }
+        DataType::Decimal128(..) => fixed(column.as_primitive::<Decimal128Type>(), out)?,
+        DataType::Null => null(column.len(), out)?,
+        DataType::List(_) => list(column.as_list::<i32>(), out)?,
+        // A dictionary may hold values that no row has: its rows' plain values go in.
+        DataType::Dictionary(_, values) => {
+            let plain = cast(column, values).map_err(|_| WorkerError::ColumnType)?;
+            encode_column(&plain, out)?;
+        }
+        DataType::Boolean => {
+            let values = column.as_boolean();
+            head(values, Offsets::None, out)?;
+            put(out, values.len().div_ceil(8))?;
+            bitmap(values.iter().map(Option::unwrap_or_default), out);
+        }
+        DataType::Utf8 => text(column, column.as_string::<i32>().iter(), out)?,
+        DataType::LargeUtf8 => text(column, column.as_string::<i64>().iter(), out)?,
+        DataType::Utf8View => text(column, column.as_string_view().iter(), out)?,
+        _ => return Err(WorkerError::ColumnType),
     }
     Ok(())
 }
@@ -101,15 +108,68 @@ fn text<'a>(
     out: &mut Vec<u8>,
 ) -> Result<(), WorkerError> {
     head(column, Offsets::Present, out)?;
+    let length = |value: Option<&str>| value.map_or(0, str::len);
     put(out, (column.len() + 1) * 4)?;
-    let mut end = 0usize;
+    offsets(values.clone().map(length), out)?;
+    put(out, values.clone().map(length).sum())?;
+    values.flatten().for_each(|value| out.extend_from_slice(value.as_bytes()));
+    Ok(())
+}
+
+/// A column without values: all of it is its validity bitmap.
+fn null(rows: usize, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+    put(out, rows)?;
+    out.push(u8::from(rows > 0));
+    if rows > 0 {
+        put(out, rows.div_ceil(8))?;
+        bitmap(std::iter::repeat_n(false, rows), out);
+    }
+    put(out, 0)
+}
+
+/// Row offsets and the lists' values; for texts a second run of offsets, of the
+/// values into their bytes, follows the first.
+fn list(column: &ListArray, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+    // Values under a missing list, or outside the slice, are somebody else's.
+    let lists: Vec<ArrayRef> = column.iter().flatten().collect();
+    if lists.iter().any(|values| values.null_count() > 0) {
+        return Err(WorkerError::ColumnType);
+    }
+    head(column, Offsets::Present, out)?;
+    let texts = || lists.iter().flat_map(|l| l.as_string::<i32>().iter().flatten());
+    let kind = column.value_type();
+    let values: usize = lists.iter().map(Array::len).sum();
+    let inner = if kind == DataType::Utf8 { values + 1 } else { 0 };
+    put(out, (column.len() + 1 + inner) * 4)?;
+    offsets((0..column.len()).map(|row| if column.is_valid(row) { column.value(row).len() } else { 0 }), out)?;
+    match kind {
+        DataType::Int64 | DataType::Float64 => {
+            put(out, values * 8)?;
+            for list in &lists {
+                match kind {
+                    DataType::Int64 => out.extend_from_slice(list.as_primitive::<Int64Type>().values().to_byte_slice()),
+                    _ => out.extend_from_slice(list.as_primitive::<Float64Type>().values().to_byte_slice()),
+                }
+            }
+        }
+        DataType::Utf8 => {
+            offsets(texts().map(str::len), out)?;
+            put(out, texts().map(str::len).sum())?;
+            texts().for_each(|text| out.extend_from_slice(text.as_bytes()));
+        }
+        _ => return Err(WorkerError::ColumnType),
+    }
+    Ok(())
+}
+
+/// The ends of pieces of these lengths, from 0.
+fn offsets(lengths: impl Iterator<Item = usize>, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+    let mut end = 0;
     put_offset(out, end)?;
-    for value in values.clone() {
-        end += value.map_or(0, str::len);
+    for len in lengths {
+        end += len;
         put_offset(out, end)?;
     }
-    put(out, end)?;
-    values.flatten().for_each(|value| out.extend_from_slice(value.as_bytes()));
     Ok(())
 }
 
@@ -136,9 +196,11 @@ mod tests {
 
     use sluice_rows::arrow::{
         array::{
-            ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, StringViewArray, UInt64Array,
+            BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int64Array, ListBuilder,
+            NullArray, StringArray, StringBuilder, StringViewArray, TimestampMicrosecondArray, UInt64Array,
         },
-        buffer::{NullBuffer, ScalarBuffer},
+        buffer::{NullBuffer, OffsetBuffer, ScalarBuffer},
+        datatypes::Int32Type,
         record_batch::RecordBatch,
     };
 
@@ -188,6 +250,49 @@ mod tests {
         assert_eq!(columns[1].data, [1i32, -1].map(i32::to_le_bytes).concat());
         assert_eq!((columns[2].data, columns[2].validity), (&[1u8][..], Some(&[1u8][..])));
         assert_eq!(columns[3].data, b"aa word too long to be inline");
+    }
+
+    #[test]
+    fn the_wider_types_have_their_layouts_and_hide_what_no_row_shows() {
+        let i32s = |values: &[i32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
+        let mut words = ListBuilder::new(StringBuilder::new());
+        words.append_value([Some("before")]);
+        words.append_value([Some("数"), Some("")]);
+        words.append_null();
+        let ints = ListArray::from_iter_primitive::<Int64Type, _, _>(vec![
+            Some(vec![Some(77)]),
+            Some(vec![Some(1), Some(-2)]),
+            None,
+        ]);
+        // The last list is missing and has a value all the same.
+        let validity = NullBuffer::from(vec![true, true, false]);
+        let (field, _, values, _) = ints.into_parts();
+        let values = sluice_rows::arrow::compute::concat(&[&values, &Int64Array::from(vec![88])]).unwrap();
+        let ints = ListArray::new(field, OffsetBuffer::from_lengths([1, 2, 1]), values, Some(validity));
+        let dictionary: DictionaryArray<Int32Type> = vec![Some("before"), Some("b"), None].into_iter().collect();
+        let batch = rows(vec![
+            ("n", Arc::new(NullArray::new(3))),
+            ("m", Arc::new(TimestampMicrosecondArray::from(vec![Some(77), Some(-1), None]))),
+            ("d", Arc::new(Decimal128Array::from(vec![Some(77), Some(-1), None]))),
+            ("i", Arc::new(ints)),
+            ("w", Arc::new(words.finish())),
+            ("k", Arc::new(dictionary)),
+        ])
+        .slice(1, 2);
+        let body = encoded(&batch);
+        let columns = decode_batch(&body).unwrap().columns;
+        assert_eq!((columns[0].nulls, columns[0].validity, columns[0].data), (2, Some(&[0u8][..]), &[][..]));
+        assert_eq!(columns[1].data, [(-1i64).to_le_bytes(), [0; 8]].concat());
+        assert_eq!(columns[2].data, [(-1i128).to_le_bytes(), [0; 16]].concat());
+        assert_eq!(columns[3].offsets.unwrap(), i32s(&[0, 2, 2]));
+        assert_eq!(columns[3].data, [1i64.to_le_bytes(), (-2i64).to_le_bytes()].concat());
+        assert_eq!(columns[4].offsets.unwrap(), i32s(&[0, 2, 2, 0, 3, 3]));
+        assert_eq!((columns[4].nulls, columns[4].data), (1, "数".as_bytes()));
+        assert_eq!((columns[5].data, columns[5].offsets.unwrap()), (&b"b"[..], i32s(&[0, 1, 1]).as_slice()));
+        for secret in [77i64, 88] {
+            assert!(!body.windows(8).any(|w| w == secret.to_le_bytes()));
+        }
+        assert!(!body.windows(6).any(|w| w == b"before"));
     }
 
     #[test]

@@ -28,7 +28,7 @@ macro_rules! batch {
 }
 
 /// The interface's functions with their types spelled out.
-const FUNCTIONS: [(&str, &str); 3] = [
+pub const ABI: [(&str, &str); 3] = [
     ("start", "func(params: list<tuple<string, string>>, state: list<u8>) -> result<_, string>"),
     ("process", concat!("func(input: u32, rows: ", batch!(), ") -> result<_, string>")),
     ("finish", concat!("func() -> result<", batch!(), ", string>")),
@@ -56,12 +56,18 @@ pub struct InspectLimits {
 pub struct Inspected {
     pub(crate) bytes: Box<[u8]>,
     digest: Digest,
+    memories: Vec<u64>,
 }
 
 impl Inspected {
     /// SHA-256 of the component.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// What each linear memory starts with, bytes.
+    pub fn memories(&self) -> &[u64] {
+        &self.memories
     }
 
     /// Size of the component, bytes.
@@ -105,14 +111,16 @@ pub fn inspect(bytes: &[u8], limits: InspectLimits) -> Result<Inspected, Refusal
         return Err(abi("a core module", "这是核心模块而非组件", "this is a core module, not a component"));
     }
     let types = Validator::new_with_features(features()).validate_all(bytes).map_err(|e| damaged(e.offset()))?;
-    walk(bytes, &types, limits)?;
+    let memories = walk(bytes, &types, limits)?;
     exports(bytes, &types)?;
-    Ok(Inspected { bytes: bytes.into(), digest: Digest::of(bytes) })
+    Ok(Inspected { bytes: bytes.into(), digest: Digest::of(bytes), memories })
 }
 
-/// No import at the top; what lies within fits the pool.
-fn walk(bytes: &[u8], types: &Types, limits: InspectLimits) -> Result<(), Refusal> {
-    let (mut depth, mut modules, mut instances, mut memories, mut tables) = (0u32, 0u32, 0u32, 0u32, 0u32);
+/// No import at the top; what lies within fits the pool. Answers with what each
+/// memory starts with.
+fn walk(bytes: &[u8], types: &Types, limits: InspectLimits) -> Result<Vec<u64>, Refusal> {
+    let (mut depth, mut modules, mut instances, mut tables) = (0u32, 0u32, 0u32, 0u32);
+    let mut memories = Vec::new();
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|e| damaged(e.offset()))? {
             Payload::ComponentImportSection(section) if depth == 0 => {
@@ -138,8 +146,8 @@ fn walk(bytes: &[u8], types: &Types, limits: InspectLimits) -> Result<(), Refusa
             Payload::MemorySection(section) => {
                 for memory in section {
                     let memory = memory.map_err(|e| damaged(e.offset()))?;
-                    memories += 1;
                     let least = memory.initial.saturating_mul(64 << 10);
+                    memories.push(least);
                     if least > limits.memory_bytes {
                         return Err(too_large("memory", "内存", limits.memory_bytes, least).at("[limits] memory_mib"));
                     }
@@ -152,13 +160,13 @@ fn walk(bytes: &[u8], types: &Types, limits: InspectLimits) -> Result<(), Refusa
         ("modules", "模块数", modules, CORE_ITEMS_MAX),
         ("core instances", "核心实例数", instances, CORE_ITEMS_MAX),
         ("tables", "表数", tables, CORE_ITEMS_MAX),
-        ("memories", "内存数", memories, MEMORIES_MAX),
+        ("memories", "内存数", u32::try_from(memories.len()).unwrap_or(u32::MAX), MEMORIES_MAX),
     ] {
         if count > max {
             return Err(too_large(what, zh, u64::from(max), u64::from(count)));
         }
     }
-    Ok(())
+    Ok(memories)
 }
 
 /// Exactly the interface, in names and types.
@@ -191,7 +199,7 @@ fn exports(bytes: &[u8], types: &Types) -> Result<(), Refusal> {
 
 fn interface(types: &Types, id: ComponentInstanceTypeId) -> Result<(), Refusal> {
     let Some(instance) = types.as_ref().get(id) else { return Err(damaged(0)) };
-    for (name, wanted) in FUNCTIONS {
+    for (name, wanted) in ABI {
         let place = format!("{INNER_ROOM}#{name}");
         match instance.exports.get(name).map(|item| item.ty) {
             Some(ComponentEntityType::Func(id)) if spell_func(types, id) == wanted => {}
@@ -200,7 +208,7 @@ fn interface(types: &Types, id: ComponentInstanceTypeId) -> Result<(), Refusal> 
         }
     }
     for (name, item) in &instance.exports {
-        let known = FUNCTIONS.iter().any(|(f, _)| f == name)
+        let known = ABI.iter().any(|(f, _)| f == name)
             || (TYPES.contains(&name.as_str()) && matches!(item.ty, ComponentEntityType::Type { .. }));
         if !known {
             let place = format!("{INNER_ROOM}#{}", shown(name));

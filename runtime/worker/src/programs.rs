@@ -41,6 +41,12 @@ impl Programs {
         Ok(Self { run: find("sluice-run")?, compile: find("sluice-compile")?, accepted_missing: Vec::new() })
     }
 
+    /// `sluice-try`, beside the others; only an author's machine needs it.
+    pub(crate) fn explain(&self) -> Result<PathBuf, WorkerError> {
+        let path = self.run.with_file_name(format!("sluice-try{}", std::env::consts::EXE_SUFFIX));
+        if path.is_file() { Ok(path) } else { Err(WorkerError::ProgramMissing(path)) }
+    }
+
     /// Opens rooms although the kernel lacks these layers. Layers that no Linux
     /// lacks cannot be given up.
     #[must_use]

@@ -47,7 +47,7 @@ use std::fmt;
 
 pub use output::{Dimension, Key, Output};
 pub use room::Room;
-pub use rows::{Column, Rows, Type};
+pub use rows::{Column, Decimal, Rows, Type};
 
 /// What went wrong, for the author's own tests. The host replaces the unit's
 /// contribution by its declared default and shows this text to nobody.

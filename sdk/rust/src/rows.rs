@@ -21,6 +21,21 @@ pub enum Type {
     Text,
     /// Days since 1970-01-01.
     Date,
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    Timestamp,
+    /// A decimal with so many digits after the point.
+    Decimal {
+        /// Digits after the point.
+        scale: u8,
+    },
+    /// Lists of integers.
+    ListInt,
+    /// Lists of IEEE 754 numbers.
+    ListFloat,
+    /// Lists of texts.
+    ListText,
+    /// No value at all.
+    Null,
 }
 
 impl Type {
@@ -31,7 +46,15 @@ impl Type {
             "bool" => Self::Bool,
             "text" => Self::Text,
             "date" => Self::Date,
-            _ => return None,
+            "timestamp" => Self::Timestamp,
+            "list-int" => Self::ListInt,
+            "list-float" => Self::ListFloat,
+            "list-text" => Self::ListText,
+            "null" => Self::Null,
+            other => {
+                let (_, scale) = other.strip_prefix("decimal-")?.split_once('-')?;
+                Self::Decimal { scale: scale.parse().ok()? }
+            }
         })
     }
 }
@@ -121,22 +144,99 @@ impl Rows {
         self.read(name, Type::Date, |c, row| fixed(c, row).map(i32::from_le_bytes))
     }
 
+    /// The timestamp column `name`, as microseconds since 1970-01-01T00:00:00Z.
+    ///
+    /// # Errors
+    /// As [`Self::i64`].
+    pub fn timestamp(&self, name: &str) -> Result<impl Iterator<Item = Option<i64>>, Error> {
+        self.read(name, Type::Timestamp, |c, row| fixed(c, row).map(i64::from_le_bytes))
+    }
+
+    /// The decimal column `name`.
+    ///
+    /// # Errors
+    /// As [`Self::i64`].
+    pub fn decimal(&self, name: &str) -> Result<impl Iterator<Item = Option<Decimal>>, Error> {
+        let (at, kind) = self.find(name, |kind| matches!(kind, Type::Decimal { .. }), "Decimal")?;
+        let scale = if let Type::Decimal { scale } = kind { scale } else { 0 };
+        Ok(self.column(at, move |c, row, _| {
+            fixed(c, row).map(|bytes| Decimal { units: i128::from_le_bytes(bytes), scale })
+        }))
+    }
+
+    /// The list-int column `name`.
+    ///
+    /// # Errors
+    /// As [`Self::i64`].
+    pub fn list_i64(&self, name: &str) -> Result<impl Iterator<Item = Option<Vec<i64>>>, Error> {
+        self.read(name, Type::ListInt, |c, row| numbers_of(c, row, i64::from_le_bytes))
+    }
+
+    /// The list-float column `name`.
+    ///
+    /// # Errors
+    /// As [`Self::i64`].
+    pub fn list_f64(&self, name: &str) -> Result<impl Iterator<Item = Option<Vec<f64>>>, Error> {
+        self.read(name, Type::ListFloat, |c, row| numbers_of(c, row, f64::from_le_bytes))
+    }
+
+    /// The list-text column `name`.
+    ///
+    /// # Errors
+    /// As [`Self::i64`].
+    pub fn list_text(&self, name: &str) -> Result<impl Iterator<Item = Option<Vec<&str>>>, Error> {
+        let (at, _) = self.find(name, |k| k == Type::ListText, "ListText")?;
+        Ok(self.column(at, texts_of))
+    }
+
     fn read<'a, T: 'a>(
         &'a self,
         name: &str,
         kind: Type,
         value: impl Fn(&'a abi::Column, usize) -> Option<T> + Copy + 'a,
     ) -> Result<impl Iterator<Item = Option<T>> + 'a, Error> {
-        let at = self.schema.iter().position(|(n, k)| n == name && *k == kind);
-        let at = at.ok_or_else(|| Error::new(format!("there is no {kind:?} column `{name}`")))?;
-        Ok(self.batches.iter().filter_map(move |b| Some((b.rows as usize, b.columns.get(at)?))).flat_map(
+        let (at, _) = self.find(name, |k| k == kind, &format!("{kind:?}"))?;
+        Ok(self.column(at, move |c, row, _| value(c, row)))
+    }
+
+    /// Place and type of the column `name`, if its type is `wanted`.
+    fn find(&self, name: &str, wanted: impl Fn(Type) -> bool, called: &str) -> Result<(usize, Type), Error> {
+        let found = self.schema.iter().enumerate().find(|(_, (n, k))| n == name && wanted(*k));
+        let found = found.map(|(at, (_, kind))| (at, *kind));
+        found.ok_or_else(|| Error::new(format!("there is no {called} column `{name}`")))
+    }
+
+    /// Each row's `value(column, row, rows)`, or nothing where none is.
+    fn column<'a, T: 'a>(
+        &'a self,
+        at: usize,
+        value: impl Fn(&'a abi::Column, usize, usize) -> Option<T> + Copy + 'a,
+    ) -> impl Iterator<Item = Option<T>> + 'a {
+        self.batches.iter().filter_map(move |b| Some((b.rows as usize, b.columns.get(at)?))).flat_map(
             move |(rows, column)| {
                 (0..rows).map(move |row| {
                     let valid = column.validity.as_ref().is_none_or(|v| bit(v, row) == Some(true));
-                    if valid { value(column, row) } else { None }
+                    if valid { value(column, row, rows) } else { None }
                 })
             },
-        ))
+        )
+    }
+}
+
+/// A decimal number: `units` × 10^−`scale`. 12.30 in two digits is `1230`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decimal {
+    /// The number in units of its last digit.
+    pub units: i128,
+    /// Digits after the point.
+    pub scale: u8,
+}
+
+impl Decimal {
+    /// The nearest double.
+    #[allow(clippy::cast_precision_loss, clippy::allow_attributes, reason = "the nearest double is what is asked for")]
+    pub fn to_f64(self) -> f64 {
+        self.units as f64 / 10f64.powi(i32::from(self.scale))
     }
 }
 
@@ -153,6 +253,18 @@ pub enum Column {
     Text(Vec<Option<String>>),
     /// Type date.
     Date(Vec<Option<i32>>),
+    /// Type timestamp.
+    Timestamp(Vec<Option<i64>>),
+    /// Type decimal, in units of the last of so many digits after the point.
+    Decimal(u8, Vec<Option<i128>>),
+    /// Type list-int.
+    ListInt(Vec<Option<Vec<i64>>>),
+    /// Type list-float.
+    ListFloat(Vec<Option<Vec<f64>>>),
+    /// Type list-text.
+    ListText(Vec<Option<Vec<String>>>),
+    /// Type null, with so many rows.
+    Null(usize),
 }
 
 impl Column {
@@ -163,6 +275,12 @@ impl Column {
             Self::Bool(v) => v.len(),
             Self::Text(v) => v.len(),
             Self::Date(v) => v.len(),
+            Self::Timestamp(v) => v.len(),
+            Self::Decimal(_, v) => v.len(),
+            Self::ListInt(v) => v.len(),
+            Self::ListFloat(v) => v.len(),
+            Self::ListText(v) => v.len(),
+            Self::Null(rows) => *rows,
         }
     }
 
@@ -173,6 +291,12 @@ impl Column {
             Self::Bool(_) => Type::Bool,
             Self::Text(_) => Type::Text,
             Self::Date(_) => Type::Date,
+            Self::Timestamp(_) => Type::Timestamp,
+            Self::Decimal(scale, _) => Type::Decimal { scale: *scale },
+            Self::ListInt(_) => Type::ListInt,
+            Self::ListFloat(_) => Type::ListFloat,
+            Self::ListText(_) => Type::ListText,
+            Self::Null(_) => Type::Null,
         }
     }
 
@@ -181,6 +305,15 @@ impl Column {
             Self::Int(v) => numbers(v, |x| x.to_le_bytes()),
             Self::Float(v) => numbers(v, |x| x.to_le_bytes()),
             Self::Date(v) => numbers(v, |x| x.to_le_bytes()),
+            Self::Timestamp(v) => numbers(v, |x| x.to_le_bytes()),
+            Self::Decimal(_, v) => numbers(v, |x| x.to_le_bytes()),
+            Self::ListInt(v) => lists(v, |all| (Vec::new(), all.flat_map(|x| x.to_le_bytes()).collect())),
+            Self::ListFloat(v) => lists(v, |all| (Vec::new(), all.flat_map(|x| x.to_le_bytes()).collect())),
+            Self::ListText(v) => lists(v, |all| text_buffers(&all.map(String::as_str).collect::<Vec<_>>())),
+            Self::Null(rows) => {
+                let (nulls, validity) = validity_of(&vec![None::<()>; *rows]);
+                abi::Column { nulls, validity, offsets: None, data: Vec::new() }
+            }
             Self::Bool(v) => {
                 let (nulls, validity) = validity_of(v);
                 let data = bitmap(v.iter().map(|x| x.unwrap_or_default()));
@@ -198,14 +331,29 @@ impl Column {
 
 /// Offsets and bytes of a text column.
 pub(crate) fn text_buffers(texts: &[&str]) -> (Vec<u8>, Vec<u8>) {
-    let mut data = Vec::new();
-    let mut offsets = 0i32.to_le_bytes().to_vec();
-    for text in texts {
-        data.extend_from_slice(text.as_bytes());
-        // A batch beyond 2 GiB does not fit a 32-bit memory to begin with.
-        offsets.extend_from_slice(&i32::try_from(data.len()).unwrap_or(i32::MAX).to_le_bytes());
-    }
-    (offsets, data)
+    (offsets_of(texts.iter().map(|text| text.len())), texts.concat().into_bytes())
+}
+
+/// The ends of pieces of these lengths, from 0.
+fn offsets_of(lengths: impl Iterator<Item = usize>) -> Vec<u8> {
+    let ends = lengths.scan(0usize, |end, len| {
+        *end += len;
+        Some(*end)
+    });
+    // A batch beyond 2 GiB does not fit a 32-bit memory to begin with.
+    std::iter::once(0).chain(ends).flat_map(|end| i32::try_from(end).unwrap_or(i32::MAX).to_le_bytes()).collect()
+}
+
+/// A list column: row offsets, then whatever `values` says of all values together.
+fn lists<'a, T>(
+    lists: &'a [Option<Vec<T>>],
+    values: impl FnOnce(std::iter::Flatten<std::iter::Flatten<std::slice::Iter<'a, Option<Vec<T>>>>>) -> (Vec<u8>, Vec<u8>),
+) -> abi::Column {
+    let (nulls, validity) = validity_of(lists);
+    let mut offsets = offsets_of(lists.iter().map(|list| list.as_ref().map_or(0, Vec::len)));
+    let (inner, data) = values(lists.iter().flatten().flatten());
+    offsets.extend(inner);
+    abi::Column { nulls, validity, offsets: Some(offsets), data }
 }
 
 fn numbers<T: Copy + Default, const W: usize>(values: &[Option<T>], bytes: impl Fn(T) -> [u8; W]) -> abi::Column {
@@ -232,10 +380,27 @@ fn fixed<const W: usize>(column: &abi::Column, row: usize) -> Option<[u8; W]> {
     column.data.as_chunks::<W>().0.get(row).copied()
 }
 
-fn slice_of(column: &abi::Column, row: usize) -> Option<&[u8]> {
+/// Where piece number `at` of the offsets from number `first` lies.
+fn span(column: &abi::Column, first: usize, at: usize) -> Option<std::ops::Range<usize>> {
     let offsets = column.offsets.as_ref()?.as_chunks::<4>().0;
-    let at = |i: usize| usize::try_from(i32::from_le_bytes(*offsets.get(i)?)).ok();
-    column.data.get(at(row)?..at(row + 1)?)
+    let end = |i: usize| usize::try_from(i32::from_le_bytes(*offsets.get(first + i)?)).ok();
+    let (from, to) = (end(at)?, end(at + 1)?);
+    (from <= to).then_some(from..to)
+}
+
+fn slice_of(column: &abi::Column, row: usize) -> Option<&[u8]> {
+    column.data.get(span(column, 0, row)?)
+}
+
+fn numbers_of<T>(column: &abi::Column, row: usize, number: fn([u8; 8]) -> T) -> Option<Vec<T>> {
+    let values = column.data.as_chunks::<8>().0.get(span(column, 0, row)?)?;
+    Some(values.iter().map(|bytes| number(*bytes)).collect())
+}
+
+/// The texts of list number `row`: their own offsets follow the `rows` + 1 of the lists.
+fn texts_of(column: &abi::Column, row: usize, rows: usize) -> Option<Vec<&str>> {
+    let text = |at| std::str::from_utf8(column.data.get(span(column, rows + 1, at)?)?).ok();
+    span(column, 0, row)?.map(text).collect()
 }
 
 fn well_formed(column: &abi::Column, kind: Type, rows: u32) -> bool {
@@ -244,13 +409,27 @@ fn well_formed(column: &abi::Column, kind: Type, rows: u32) -> bool {
         None => column.nulls == 0,
         Some(bits) => bits.len() == rows.div_ceil(8),
     };
+    let plain = |bytes: usize| column.offsets.is_none() && column.data.len() == bytes;
+    let offsets = column.offsets.as_ref().map_or(0, |o| o.len() / 4);
+    let values = || span(column, 0, rows.checked_sub(1)?).map(|last| last.end);
+    let values = if rows == 0 { 0 } else { values().unwrap_or(usize::MAX) };
     let shape = match kind {
-        Type::Int | Type::Float => column.offsets.is_none() && column.data.len() == rows * 8,
-        Type::Date => column.offsets.is_none() && column.data.len() == rows * 4,
-        Type::Bool => column.offsets.is_none() && column.data.len() == rows.div_ceil(8),
+        Type::Null => plain(0),
+        Type::Int | Type::Float | Type::Timestamp => plain(rows * 8),
+        Type::Decimal { .. } => plain(rows * 16),
+        Type::Date => plain(rows * 4),
+        Type::Bool => plain(rows.div_ceil(8)),
         Type::Text => {
-            column.offsets.as_ref().is_some_and(|o| o.len() == (rows + 1) * 4)
+            offsets == rows + 1
                 && (0..rows).all(|row| slice_of(column, row).is_some_and(|s| std::str::from_utf8(s).is_ok()))
+        }
+        Type::ListInt | Type::ListFloat => {
+            offsets == rows + 1
+                && column.data.len() / 8 == values
+                && (0..rows).all(|row| numbers_of(column, row, i64::from_le_bytes).is_some())
+        }
+        Type::ListText => {
+            values.checked_add(rows + 2) == Some(offsets) && (0..rows).all(|row| texts_of(column, row, rows).is_some())
         }
     };
     validity && shape
@@ -258,7 +437,7 @@ fn well_formed(column: &abi::Column, kind: Type, rows: u32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Column, Rows};
+    use super::{Column, Decimal, Rows, Type, well_formed};
 
     #[test]
     fn every_type_comes_back_as_it_went_in() {
@@ -281,6 +460,46 @@ mod tests {
         assert_eq!(rows.bool("b").unwrap().collect::<Vec<_>>(), bools);
         assert_eq!(rows.text("t").unwrap().map(|t| t.map(str::to_owned)).collect::<Vec<_>>(), texts);
         assert_eq!(rows.date("d").unwrap().collect::<Vec<_>>(), dates);
+    }
+
+    #[test]
+    fn the_wider_types_come_back_too() {
+        let moments = vec![Some(-1), None, Some(i64::MAX)];
+        let units = vec![Some(1230), None, Some(-(10i128.pow(38) - 1))];
+        let ints = vec![Some(vec![1, i64::MIN]), None, Some(vec![])];
+        let floats = vec![None, Some(vec![0.5]), Some(vec![-0.0, f64::INFINITY])];
+        let texts = vec![Some(vec!["数".to_owned(), String::new()]), None, Some(vec!["b".to_owned()])];
+        let rows = Rows::of(vec![
+            ("m", Column::Timestamp(moments.clone())),
+            ("d", Column::Decimal(2, units.clone())),
+            ("i", Column::ListInt(ints.clone())),
+            ("f", Column::ListFloat(floats.clone())),
+            ("t", Column::ListText(texts.clone())),
+            ("n", Column::Null(3)),
+        ])
+        .unwrap();
+        assert_eq!(rows.timestamp("m").unwrap().collect::<Vec<_>>(), moments);
+        let decimals: Vec<_> = rows.decimal("d").unwrap().collect();
+        assert_eq!(decimals, units.iter().map(|u| u.map(|units| Decimal { units, scale: 2 })).collect::<Vec<_>>());
+        assert_eq!(decimals[0].unwrap().to_f64(), 12.3);
+        assert_eq!(rows.list_i64("i").unwrap().collect::<Vec<_>>(), ints);
+        assert_eq!(rows.list_f64("f").unwrap().collect::<Vec<_>>(), floats);
+        let owned = |t: Option<Vec<&str>>| t.map(|t| t.into_iter().map(str::to_owned).collect::<Vec<_>>());
+        assert_eq!(rows.list_text("t").unwrap().map(owned).collect::<Vec<_>>(), texts);
+        assert!(rows.i64("m").is_err() && rows.decimal("n").is_err());
+        let words = "null timestamp decimal-18-2 list-int list-float list-text";
+        assert!(words.split(' ').all(|word| Type::named(word).is_some()) && Type::named("decimal").is_none());
+    }
+
+    #[test]
+    fn offsets_that_point_outside_are_no_list() {
+        let good = Column::ListText(vec![Some(vec!["ab".to_owned()]), None]).raw();
+        assert!(well_formed(&good, Type::ListText, 2));
+        for at in 0..good.offsets.as_ref().unwrap().len() / 4 {
+            let mut bad = good.clone();
+            bad.offsets.as_mut().unwrap()[at * 4..at * 4 + 4].copy_from_slice(&9i32.to_le_bytes());
+            assert!(!well_formed(&bad, Type::ListText, 2), "offset {at}");
+        }
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod exact;
 mod hostile;
 mod marks;
 mod raw;
+mod rehearsal;
 mod seeds;
 mod tamper;
 mod town;

@@ -123,7 +123,11 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
     })
 }
 
-fn limits(file: &LimitsFile, rulepack: &RulePack) -> Result<Limits, Refusal> {
+/// The limits that a job file asks for, filled in from the rule pack.
+///
+/// # Errors
+/// `job.limits` with the field that is above the rule pack's ceiling.
+pub fn limits(file: &LimitsFile, rulepack: &RulePack) -> Result<Limits, Refusal> {
     let rules = &rulepack.limits;
     let within = |field: &str, ok: bool| {
         if ok {

@@ -7,6 +7,6 @@ mod people;
 mod review;
 
 pub use agreement::{register_dataset, sign_agreement};
-pub use job::{Resolved, accept_job, freeze, start_run, tick_of};
+pub use job::{Resolved, accept_job, freeze, limits, start_run, tick_of};
 pub use people::{enrol, require};
 pub use review::{may_open, may_see_product, record_vote, release};

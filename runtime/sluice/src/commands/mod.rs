@@ -4,9 +4,12 @@ mod audit;
 mod data;
 mod doctor;
 mod guest;
+mod guest_check;
 mod guest_project;
+mod guest_try;
 mod init;
 mod job;
+mod job_place;
 mod mark;
 mod product;
 mod review;
@@ -54,7 +57,7 @@ pub(crate) async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Person(command) => init::person(command, output).await,
         Command::Data(command) => data::data(command, output).await,
         Command::Agreement(command) => data::agreement(command, output).await,
-        Command::Guest(command) => guest::guest(command, output),
+        Command::Guest(command) => guest::guest(command, output).await,
         Command::Job(command) => job::job(command, output).await,
         Command::Run(command) => job::run(command, output).await,
         Command::Review(command) => review::review(command, output).await,

@@ -170,7 +170,7 @@ async fn enrol(service: &Service) -> Result<(), Failure> {
 
 /// Layers of isolation that this host lacks. A demo holds public data and goes on
 /// without them, having said so aloud; its configuration names them.
-fn missing_layers(programs: &Programs) -> Result<Vec<LayerName>, Failure> {
+pub(crate) fn missing_layers(programs: &Programs) -> Result<Vec<LayerName>, Failure> {
     let layers = sluice_worker::layers(programs).map_err(|e| e.refusal())?;
     Ok(layers.iter().filter(|l| l.status != LayerStatus::InForce).map(|l| l.name).collect())
 }

@@ -10,17 +10,21 @@
 //!            | 0x01 bytes                               present
 //! bytes      = int: i64 · float: the 64 bits as they are, NaN and −0 included
 //!            | bool: u8 · text: frame(UTF-8) · date: i32, days since 1970-01-01
-//! type       = 1 int · 2 float · 3 text · 4 bool · 5 date
+//!            | timestamp: i64, µs since 1970-01-01T00:00:00Z
+//!            | decimal: i128, in units of the last digit
+//!            | list: u64(values) bytes*, one per value
+//! type       = 1 int · 2 float · 3 text · 4 bool · 5 date · 6 timestamp · 7 null
+//!            | 8 decimal u8(precision) u8(scale) · 9 list of type
 //! frame(x)   = u64(length of x) x                       all integers little-endian
 //! ```
 
 use sluice_domain::{
     Digest,
-    catalogue::{CatalogueEntry, ColumnType},
+    catalogue::{CatalogueEntry, ColumnType, ListItem},
 };
 use sluice_rows::arrow::{
     array::{Array as _, ArrayRef, AsArray as _},
-    datatypes::{DataType, Date32Type, Float64Type, Int64Type},
+    datatypes::{DataType, Date32Type, Decimal128Type, Float64Type, Int64Type, TimestampMicrosecondType},
 };
 
 use super::arrange::{TAG_INT, TAG_TEXT};
@@ -37,7 +41,8 @@ impl Commitment {
         mac.raw(&u32::try_from(entry.columns.len()).unwrap_or(u32::MAX).to_le_bytes());
         for column in &entry.columns {
             mac.frame(column.name.as_bytes());
-            mac.raw(&[tag(column.kind), u8::from(column.nullable)]);
+            mac.raw(&tag(column.kind));
+            mac.raw(&[u8::from(column.nullable)]);
         }
         mac.raw(&rows.to_le_bytes());
         Self(mac)
@@ -59,27 +64,47 @@ impl Commitment {
     }
 
     fn value(&mut self, array: &ArrayRef, row: usize) {
-        if array.is_null(row) {
+        // A null column has no validity bitmap to look at.
+        if array.is_null(row) || *array.data_type() == DataType::Null {
             return self.0.raw(&[0]);
         }
         self.0.raw(&[1]);
+        self.bytes(array, row);
+    }
+
+    fn bytes(&mut self, array: &ArrayRef, row: usize) {
         match array.data_type() {
             DataType::Int64 => self.0.raw(&array.as_primitive::<Int64Type>().value(row).to_le_bytes()),
             DataType::Float64 => self.0.raw(&array.as_primitive::<Float64Type>().value(row).to_bits().to_le_bytes()),
             DataType::Boolean => self.0.raw(&[u8::from(array.as_boolean().value(row))]),
             DataType::Date32 => self.0.raw(&array.as_primitive::<Date32Type>().value(row).to_le_bytes()),
+            DataType::Timestamp(..) => {
+                self.0.raw(&array.as_primitive::<TimestampMicrosecondType>().value(row).to_le_bytes());
+            }
+            DataType::Decimal128(..) => self.0.raw(&array.as_primitive::<Decimal128Type>().value(row).to_le_bytes()),
+            DataType::List(_) => {
+                let values = array.as_list::<i32>().value(row);
+                self.0.raw(&(values.len() as u64).to_le_bytes());
+                (0..values.len()).for_each(|at| self.bytes(&values, at));
+            }
             // The intake holds no other type than these and text.
             _ => self.0.frame(array.as_string_opt::<i32>().map_or(&[][..], |a| a.value(row).as_bytes())),
         }
     }
 }
 
-fn tag(kind: ColumnType) -> u8 {
+fn tag(kind: ColumnType) -> Vec<u8> {
     match kind {
-        ColumnType::Int => TAG_INT,
-        ColumnType::Float => 2,
-        ColumnType::Text => TAG_TEXT,
-        ColumnType::Bool => 4,
-        ColumnType::Date => 5,
+        ColumnType::Int => vec![TAG_INT],
+        ColumnType::Float => vec![2],
+        ColumnType::Text => vec![TAG_TEXT],
+        ColumnType::Bool => vec![4],
+        ColumnType::Date => vec![5],
+        ColumnType::Timestamp => vec![6],
+        ColumnType::Null => vec![7],
+        ColumnType::Decimal { precision, scale } => vec![8, precision, scale],
+        ColumnType::List(ListItem::Int) => vec![9, TAG_INT],
+        ColumnType::List(ListItem::Float) => vec![9, 2],
+        ColumnType::List(ListItem::Text) => vec![9, TAG_TEXT],
     }
 }

@@ -9,11 +9,11 @@ use sluice_domain::{
 };
 use sluice_rows::arrow::{
     array::{Array as _, ArrayRef, AsArray as _},
-    datatypes::{DataType, Float64Type, Int64Type},
+    datatypes::{DataType, Decimal128Type, Float64Type, Int64Type},
 };
 
 use super::{
-    ROWS_MAX, TEXT_BYTES_MAX,
+    LIST_VALUES_MAX, ROWS_MAX, TEXT_BYTES_MAX,
     refuse::{Broken, Fault},
 };
 
@@ -91,6 +91,7 @@ impl<'a> Intake<'a> {
 struct Check {
     nullable: bool,
     unit: bool,
+    range: Option<[i64; 2]>,
     ints: HashSet<i64>,
     texts: HashSet<String>,
 }
@@ -104,7 +105,7 @@ impl Check {
                 Key::Text(s) => drop(texts.insert(s.clone())),
             }
         }
-        Self { nullable: column.nullable, unit: column.role == ColumnRole::Unit, ints, texts }
+        Self { nullable: column.nullable, unit: column.role == ColumnRole::Unit, range: column.range, ints, texts }
     }
 
     fn first_fault(&self, array: &ArrayRef) -> Option<(usize, Fault)> {
@@ -116,11 +117,23 @@ impl Check {
             return (!self.nullable).then_some(Fault::Missing);
         }
         match array.data_type() {
-            DataType::Int64 if !self.ints.is_empty() => {
-                (!self.ints.contains(&array.as_primitive::<Int64Type>().value(row))).then_some(Fault::Code)
+            DataType::Int64 => {
+                let value = array.as_primitive::<Int64Type>().value(row);
+                let known = self.ints.is_empty() || self.ints.contains(&value);
+                if known { self.outside(|[lo, hi]| lo <= value && value <= hi) } else { Some(Fault::Code) }
             }
-            DataType::Float64 if !self.nullable => {
-                array.as_primitive::<Float64Type>().value(row).is_nan().then_some(Fault::Missing)
+            DataType::Float64 => {
+                let value = array.as_primitive::<Float64Type>().value(row);
+                #[expect(clippy::cast_precision_loss, reason = "a range's ends, compared as floats")]
+                let outside = self.outside(|[lo, hi]| value.is_nan() || (lo as f64 <= value && value <= hi as f64));
+                if value.is_nan() && !self.nullable { Some(Fault::Missing) } else { outside }
+            }
+            DataType::Decimal128(_, scale) => {
+                let value = array.as_primitive::<Decimal128Type>().value(row);
+                let one = 10_i128.pow(scale.unsigned_abs().into());
+                // A bound beyond 128 bits bounds nothing.
+                let end = |bound: i64| i128::from(bound).checked_mul(one);
+                self.outside(|[lo, hi]| end(lo).is_none_or(|lo| lo <= value) && end(hi).is_none_or(|hi| value <= hi))
             }
             DataType::Utf8 => match array.as_string::<i32>().value(row) {
                 long if long.len() > TEXT_BYTES_MAX => Some(Fault::Long),
@@ -128,9 +141,24 @@ impl Check {
                 "" if self.unit => Some(Fault::Missing),
                 other => (!self.texts.is_empty() && !self.texts.contains(other)).then_some(Fault::Code),
             },
+            DataType::List(_) => list_fault(&array.as_list::<i32>().value(row)),
             _ => None,
         }
     }
+
+    fn outside(&self, within: impl Fn([i64; 2]) -> bool) -> Option<Fault> {
+        self.range.filter(|range| !within(*range)).map(|_| Fault::Range)
+    }
+}
+
+/// A list has no missing value (NaN is one) and a bounded size.
+fn list_fault(values: &ArrayRef) -> Option<Fault> {
+    let nan = |a: &ArrayRef| a.as_primitive_opt::<Float64Type>().is_some_and(|a| a.values().iter().any(|v| v.is_nan()));
+    let bytes = values.as_string_opt::<i32>().map_or(0, |a| a.iter().flatten().map(str::len).sum());
+    if values.len() > LIST_VALUES_MAX || bytes > TEXT_BYTES_MAX {
+        return Some(Fault::LongList);
+    }
+    (values.null_count() > 0 || nan(values)).then_some(Fault::Missing)
 }
 
 /// Where each catalogue column stands in the source: all of them, once, and no others.

@@ -12,13 +12,14 @@
 mod arrange;
 mod commitment;
 mod convert;
+mod decimal;
 mod intake;
 mod read_csv;
 mod read_parquet;
 mod refuse;
 mod write;
 
-pub use convert::arrow_type;
+pub use convert::{arrow_type, plain_type};
 
 use std::path::Path;
 
@@ -35,6 +36,8 @@ use crate::{crypt::Key, dataset_key::IfAbsent, disk, error::VaultError, snapshot
 const BATCH_ROWS: usize = 65_536;
 /// The longest text that is taken in.
 const TEXT_BYTES_MAX: usize = 32_767;
+/// The most values of one list; as many as make a text's longest in bytes.
+const LIST_VALUES_MAX: usize = TEXT_BYTES_MAX / 8;
 /// The most rows of one snapshot.
 const ROWS_MAX: u64 = 200_000_000;
 

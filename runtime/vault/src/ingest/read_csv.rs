@@ -8,6 +8,12 @@
 //! | text | anything |
 //! | bool | `true` or `false`, in any case |
 //! | date | `YYYY-MM-DD` |
+//! | timestamp | `YYYY-MM-DDTHH:MM:SS`, optionally a point and up to six digits, and `Z`; `T` may be a blank. UTC |
+//! | decimal | an optional sign, digits, optionally a point and digits |
+//! | null | blanks only |
+//!
+//! Lists have no form in CSV: a catalogue with a list column is refused before
+//! the first row is read.
 //!
 //! A float that overflows, a non-zero one that underflows, and a whole number
 //! that no double holds are refused as lossy.
@@ -22,13 +28,18 @@ use std::{
 use csv::ByteRecord;
 use sluice_domain::{Refusal, catalogue::ColumnType};
 use sluice_rows::arrow::{
-    array::{ArrayRef, BooleanBuilder, Date32Builder, Float64Builder, Int64Builder, StringBuilder},
+    array::{
+        ArrayRef, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder, Int64Builder, NullBuilder,
+        StringBuilder, TimestampMicrosecondBuilder,
+    },
     compute::kernels::cast_utils::Parser as _,
     datatypes::Date32Type,
 };
 
 use super::{
     BATCH_ROWS, TEXT_BYTES_MAX,
+    convert::arrow_type,
+    decimal,
     intake::{Found, Intake, match_columns},
     refuse::{Broken, Fault},
 };
@@ -51,6 +62,9 @@ pub(super) fn read(path: &Path, intake: &mut Intake<'_>) -> Result<(), Refusal> 
     let entry = intake.entry();
     let places = match_columns(entry, &names.ok_or_else(|| Broken::Header.refusal())?)?;
 
+    if let Some(list) = entry.columns.iter().find(|c| matches!(c.kind, ColumnType::List(_))) {
+        return Err(Broken::CsvList.refusal().at(format!("column {}", list.name)));
+    }
     let builders = || entry.columns.iter().map(|c| Builder::of(c.kind)).collect::<Vec<_>>();
     let (mut record, mut batch, mut row) = (ByteRecord::new(), builders(), 0);
     let mut found = None;
@@ -86,6 +100,9 @@ enum Builder {
     Text(StringBuilder),
     Bool(BooleanBuilder),
     Date(Date32Builder),
+    Timestamp(TimestampMicrosecondBuilder),
+    Decimal(Decimal128Builder, u8, u8),
+    Null(NullBuilder),
 }
 
 impl Builder {
@@ -96,6 +113,12 @@ impl Builder {
             ColumnType::Text => Self::Text(StringBuilder::new()),
             ColumnType::Bool => Self::Bool(BooleanBuilder::new()),
             ColumnType::Date => Self::Date(Date32Builder::new()),
+            ColumnType::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new()),
+            ColumnType::Decimal { precision, scale } => {
+                Self::Decimal(Decimal128Builder::new().with_data_type(arrow_type(kind)), precision, scale)
+            }
+            // Lists never come this far.
+            ColumnType::Null | ColumnType::List(_) => Self::Null(NullBuilder::new()),
         }
     }
 
@@ -140,6 +163,20 @@ impl Builder {
                 builder.append_option(value);
                 result
             }
+            Self::Timestamp(builder) => {
+                let (value, result) = read(text, timestamp);
+                builder.append_option(value);
+                result
+            }
+            Self::Decimal(builder, precision, scale) => {
+                let (value, result) = read(text, |t| decimal::parse(t, *precision, *scale));
+                builder.append_option(value);
+                result
+            }
+            Self::Null(builder) => {
+                builder.append_null();
+                read(text, |_| Err::<(), _>(Fault::Unreadable)).1
+            }
         }
     }
 
@@ -150,6 +187,9 @@ impl Builder {
             Self::Text(mut b) => Arc::new(b.finish()),
             Self::Bool(mut b) => Arc::new(b.finish()),
             Self::Date(mut b) => Arc::new(b.finish()),
+            Self::Timestamp(mut b) => Arc::new(b.finish()),
+            Self::Decimal(mut b, ..) => Arc::new(b.finish()),
+            Self::Null(mut b) => Arc::new(b.finish()),
         }
     }
 }
@@ -176,6 +216,27 @@ fn date(text: &str) -> Result<i32, Fault> {
     let shape = text.len() == 10
         && text.bytes().enumerate().all(|(at, b)| if matches!(at, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
     shape.then(|| Date32Type::parse(text)).flatten().ok_or(Fault::Unreadable)
+}
+
+fn timestamp(text: &str) -> Result<i64, Fault> {
+    let text = text.strip_suffix('Z').unwrap_or(text);
+    let (day, time) = text.split_once(['T', ' ']).ok_or(Fault::Unreadable)?;
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let [hour, minute, second] =
+        <[&str; 3]>::try_from(clock.split(':').collect::<Vec<_>>()).map_err(|_| Fault::Unreadable)?;
+    let part = |part: &str, below: i64| {
+        let value = if part.len() == 2 && digits(part) { part.parse().ok() } else { None };
+        value.filter(|v: &i64| *v < below).ok_or(Fault::Unreadable)
+    };
+    let seconds = (part(hour, 24)? * 60 + part(minute, 60)?) * 60 + part(second, 60)?;
+    if !digits(fraction) {
+        return Err(Fault::Unreadable);
+    }
+    // Six digits of a second are microseconds: a decimal of that scale.
+    let micros = decimal::parse(&format!("0.{fraction}"), 6, 6)?;
+    let micros = i64::try_from(micros).map_err(|_| Fault::Unreadable)?;
+    Ok((i64::from(date(day)?) * 86_400 + seconds) * 1_000_000 + micros)
 }
 
 /// Drops a UTF-8 byte order mark, which spreadsheets put before the first name.
@@ -215,6 +276,23 @@ mod tests {
         assert_eq!(date("2024-02-29"), Ok(19_782));
         for bad in ["2023-02-29", "2024-1-01", "20240101", "2024/01/01", "2024-01-01T00:00:00", "-024-01-01"] {
             assert_eq!(date(bad), Err(Fault::Unreadable), "{bad}");
+        }
+        assert_eq!(timestamp("1970-01-01T00:00:01.5"), Ok(1_500_000));
+        assert_eq!(timestamp("1969-12-31 23:59:59.999999Z"), Ok(-1));
+        assert_eq!(timestamp("2024-02-29T12:00:00.1234560"), Ok(1_709_208_000_123_456));
+        assert_eq!(timestamp("2024-02-29T12:00:00.1234567"), Err(Fault::Lossy));
+        for bad in [
+            "2024-02-29",
+            "2024-02-29T24:00:00",
+            "2024-02-29T12:00",
+            "2023-02-29T12:00:00",
+            "2024-02-29T12:00:60",
+            "2024-02-29T12:00:00.",
+            "2024-02-29T12:00:00+08:00",
+            "2024-02-29T1:00:00",
+            "x",
+        ] {
+            assert_eq!(timestamp(bad), Err(Fault::Unreadable), "{bad}");
         }
         assert_eq!((boolean("TRUE"), boolean("false")), (Ok(true), Ok(false)));
         assert!(boolean("1").is_err() && boolean("yes").is_err());

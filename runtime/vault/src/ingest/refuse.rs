@@ -18,6 +18,10 @@ pub(super) enum Fault {
     Encoding,
     /// A text longer than the limit.
     Long,
+    /// Outside the catalogue's range.
+    Range,
+    /// A list with more values or bytes than the limit.
+    LongList,
 }
 
 impl Fault {
@@ -36,6 +40,8 @@ impl Fault {
             Self::Code => ("ingest.unknown-code", "值不在代码表内", "the value is not in the code list"),
             Self::Encoding => ("ingest.text-encoding", "文本不是 UTF-8 编码", "the text is not UTF-8"),
             Self::Long => ("ingest.text-too-long", "文本过长", "the text is too long"),
+            Self::Range => ("ingest.out-of-range", "值超出目录所定范围", "the value is outside the catalogue's range"),
+            Self::LongList => ("ingest.list-too-long", "列表过长", "the list is too long"),
         };
         Refusal::refused(
             code,
@@ -66,6 +72,8 @@ pub(super) enum Broken {
     ColumnTwice,
     /// The file's type of a column cannot become the catalogue's.
     ColumnType,
+    /// A list column, and the source is CSV.
+    CsvList,
     /// A row has more or fewer fields than the header.
     RowShape,
     /// No rows.
@@ -119,6 +127,12 @@ impl Broken {
                 "ingest.column-type",
                 "源文件的列类型不能无损转为目录所定类型",
                 "the source's column type does not turn into the catalogue's without loss",
+            ),
+            Self::CsvList => (
+                Kind::Refused,
+                "ingest.csv-list",
+                "CSV 没有列表的写法：含列表列的数据请用 Parquet 入库",
+                "CSV has no form for lists: ingest data with list columns from Parquet",
             ),
             Self::RowShape => (
                 Kind::Refused,

@@ -5,7 +5,12 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf, sync::Arc};
 use parquet::arrow::ArrowWriter;
 use sluice_domain::Lang;
 use sluice_rows::arrow::{
-    array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray},
+    array::{
+        ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, FixedSizeListArray, Float64Array,
+        Int64Array, ListArray, ListBuilder, StringArray, StringBuilder, TimestampMillisecondArray,
+        TimestampNanosecondArray,
+    },
+    datatypes::{Float64Type, Int32Type},
     record_batch::RecordBatch,
 };
 use tempfile::TempDir;
@@ -251,4 +256,142 @@ fn staged_then_published_or_discarded() {
     vault.sweep().unwrap();
     assert_eq!(vault.staged().unwrap(), [snap(3)]);
     assert_eq!(fs::read_dir(&staging).unwrap().count(), 1);
+}
+
+/// A catalogue entry with the wider types, and their rows as a careless writer has them.
+pub(crate) fn wide_entry() -> CatalogueEntry {
+    let column = |(name, kind, more): (&str, &str, &str)| {
+        format!("[[column]]\nname = '{name}'\ntitle = 't'\ntype = '{kind}'\nlevel = 'L2'\n{more}\n")
+    };
+    let columns = [
+        ("person", "int", "role = 'unit'"),
+        ("paid", "decimal-8-2", "nullable = true\nrange = [-5, 100000]"),
+        ("at", "timestamp", "nullable = true"),
+        ("word", "text", "nullable = true"),
+        ("nothing", "null", "nullable = true"),
+        ("ints", "list-int", "nullable = true"),
+        ("floats", "list-float", ""),
+        ("words", "list-text", "nullable = true"),
+    ];
+    CatalogueEntry::parse(&format!("{HEAD}unit = 'person'\n{}", columns.map(column).concat())).unwrap()
+}
+
+pub(crate) fn wide_rows() -> Vec<(&'static str, ArrayRef)> {
+    let mut words = ListBuilder::new(StringBuilder::new());
+    words.append_value([Some("数"), Some("")]);
+    words.append_null();
+    words.append_value(Vec::<Option<&str>>::new());
+    let words: ArrayRef = Arc::new(words.finish());
+    let word: DictionaryArray<Int32Type> = vec![Some("b"), None, Some("a")].into_iter().collect();
+    vec![
+        ("person", Arc::new(Int64Array::from(vec![1, 2, 3]))),
+        (
+            "paid",
+            Arc::new(
+                Decimal128Array::from(vec![Some(12_300), None, Some(-10)]).with_precision_and_scale(20, 3).unwrap(),
+            ),
+        ),
+        ("at", Arc::new(TimestampMillisecondArray::from(vec![Some(-1), None, Some(2)]).with_timezone("UTC"))),
+        ("word", Arc::new(word)),
+        ("nothing", Arc::new(StringArray::from(vec![None::<&str>; 3]))),
+        (
+            "ints",
+            Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(vec![
+                Some(vec![Some(1), Some(-2)]),
+                None,
+                Some(vec![]),
+            ])),
+        ),
+        (
+            "floats",
+            Arc::new(FixedSizeListArray::from_iter_primitive::<Float64Type, _, _>(
+                vec![Some(vec![Some(0.5)]), Some(vec![Some(-0.0)]), Some(vec![Some(1e300)])],
+                1,
+            )),
+        ),
+        ("words", words),
+    ]
+}
+
+#[test]
+fn the_wider_types_are_taken_in_without_loss_or_by_row_and_column_refused() {
+    let (dir, vault) = new_vault();
+    let take = |n: u64, columns: Vec<(&str, ArrayRef)>| {
+        vault.stage(&wide_entry(), &put_parquet(&dir, "w.parquet", columns), &snap(n), &mut |_, _| {})
+    };
+    let good = take(1, wide_rows()).unwrap();
+    assert_eq!((good.rows, good.roster_size), (3, 3));
+    let changed = |name: &str, array: ArrayRef| {
+        let mut rows = wide_rows();
+        rows.iter_mut().find(|(n, _)| *n == name).unwrap().1 = array;
+        rows
+    };
+    let lists = |values: Vec<Option<Vec<Option<i32>>>>| -> ArrayRef {
+        Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(values))
+    };
+    let floats = |v: f64| -> ArrayRef {
+        Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(vec![
+            Some(vec![Some(1.0)]),
+            Some(vec![]),
+            Some(vec![Some(0.5), Some(v)]),
+        ]))
+    };
+    let paid = |v: i128| -> ArrayRef {
+        Arc::new(Decimal128Array::from(vec![Some(1000), Some(v), None]).with_precision_and_scale(20, 3).unwrap())
+    };
+    // One value of a list, or an empty list for a missing one: another commitment.
+    let other = [
+        ("ints", lists(vec![Some(vec![Some(1), Some(-3)]), None, Some(vec![])])),
+        ("ints", lists(vec![Some(vec![Some(1), Some(-2)]), Some(vec![]), Some(vec![])])),
+        ("ints", lists(vec![Some(vec![Some(1)]), None, Some(vec![Some(-2)])])),
+        ("paid", paid(1000)),
+    ];
+    for (n, (name, array)) in other.into_iter().enumerate() {
+        assert_ne!(take(n as u64 + 2, changed(name, array)).unwrap().commitment, good.commitment, "{n}");
+    }
+    let long: Vec<_> = (0..i32::try_from(LIST_VALUES_MAX).unwrap() + 1).map(Some).collect();
+    let cases: [(&str, ArrayRef, &str, &str); 11] = [
+        ("paid", paid(1001), "ingest.lossy-value", "row 2, column paid"),
+        ("paid", paid(10_i128.pow(12)), "ingest.lossy-value", "row 2, column paid"),
+        ("paid", paid(-5010), "ingest.out-of-range", "row 2, column paid"),
+        ("paid", Arc::new(Float64Array::from(vec![1.0; 3])), "ingest.column-type", "column paid"),
+        (
+            "at",
+            Arc::new(TimestampNanosecondArray::from(vec![1000, 2000, 3001])),
+            "ingest.lossy-value",
+            "row 3, column at",
+        ),
+        (
+            "nothing",
+            Arc::new(Int64Array::from(vec![None, Some(1), None])),
+            "ingest.lossy-value",
+            "row 2, column nothing",
+        ),
+        ("ints", lists(vec![None, Some(vec![Some(1), None]), None]), "ingest.missing-value", "row 2, column ints"),
+        ("ints", lists(vec![None, None, Some(long)]), "ingest.list-too-long", "row 3, column ints"),
+        ("ints", Arc::new(Int64Array::from(vec![1, 2, 3])), "ingest.column-type", "column ints"),
+        ("floats", floats(f64::NAN), "ingest.missing-value", "row 3, column floats"),
+        ("words", lists(vec![None, None, None]), "ingest.column-type", "column words"),
+    ];
+    for (n, (name, array, code, place)) in cases.into_iter().enumerate() {
+        let refusal = take(90, changed(name, array)).unwrap_err();
+        assert_eq!((refusal.code, refusal.place.as_deref()), (code, Some(place)), "case {n}");
+    }
+    let csv = put(&dir, "w.csv", "person,paid,at,word,nothing,ints,floats,words\n");
+    let refusal = vault.stage(&wide_entry(), &csv, &snap(91), &mut |_, _| {}).unwrap_err();
+    assert_eq!((refusal.code, refusal.place.as_deref()), ("ingest.csv-list", Some("column ints")));
+}
+
+#[test]
+fn decimals_timestamps_and_nulls_are_the_same_from_csv_and_parquet() {
+    let (dir, vault) = new_vault();
+    let mut entry = wide_entry();
+    entry.columns.truncate(5);
+    let csv =
+        "person,paid,at,word,nothing\n1,12.3,1969-12-31T23:59:59.999Z,b,\n2,,,,\n3,-0.010,1970-01-01 00:00:00.002,a,\n";
+    let csv = vault.stage(&entry, &put(&dir, "w.csv", csv), &snap(1), &mut |_, _| {}).unwrap();
+    let mut rows = wide_rows();
+    rows.truncate(5);
+    let parquet = vault.stage(&entry, &put_parquet(&dir, "w.parquet", rows), &snap(2), &mut |_, _| {}).unwrap();
+    assert_eq!(csv.commitment, parquet.commitment);
 }

@@ -95,7 +95,7 @@ const NEVER_INPUT: [(&str, &str); 49] = [
     ("SELECT age, plan AS age FROM people", "sql.name"),
     ("SELECT age, age FROM people", "sql.form"),
     ("SELECT age AS \"<script>\" FROM people", "sql.name"),
-    ("SELECT CAST(age AS DECIMAL(10,2)) AS d FROM people", "sql.type"),
+    ("SELECT CAST(age AS DECIMAL(10,2)) + 1 AS d FROM people", "sql.type"),
     ("SELECT CAST(age AS TIMESTAMP) AS d FROM people", "sql.type"),
     ("SELECT code + 1 AS c FROM people", "sql.form"),
     ("SELECT age FROM people WHERE age", "sql.form"),

@@ -2,9 +2,10 @@
 
 use futures::StreamExt;
 use proptest::prelude::*;
+use sluice_vault::plain_type;
 
 use super::{ALL, Row, batch, granted, reader};
-use crate::{plan_input, schema::plain_type};
+use crate::plan_input;
 
 /// SQL of a number, text or condition, over the town's columns and awkward constants.
 fn expression() -> impl Strategy<Value = String> {
@@ -32,7 +33,17 @@ fn expression() -> impl Strategy<Value = String> {
     leaf.prop_recursive(4, 24, 3, |inner| {
         let operator =
             prop::sample::select(vec!["+", "-", "*", "/", "%", "=", "<>", "<", ">=", "AND", "OR", "IS DISTINCT FROM"]);
-        let kind = prop::sample::select(vec!["BIGINT", "INT", "DOUBLE", "VARCHAR", "BOOLEAN", "DATE", "SMALLINT"]);
+        let kind = prop::sample::select(vec![
+            "BIGINT",
+            "DOUBLE",
+            "VARCHAR",
+            "BOOLEAN",
+            "DATE",
+            "SMALLINT",
+            "TIMESTAMP",
+            "DECIMAL(10, 2)",
+            "DECIMAL(38, 37)",
+        ]);
         let wrapped = prop::sample::select(vec![
             "abs(@)",
             "-(@)",

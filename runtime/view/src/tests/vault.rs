@@ -1,7 +1,19 @@
 //! The whole way: a provider's file through the vault, an agreement through the
 //! state, and rows out of the barrier.
 
-use datafusion::{arrow::array::AsArray, parquet::arrow::ArrowWriter};
+use std::sync::Arc;
+
+use datafusion::{
+    arrow::{
+        array::{
+            ArrayRef, AsArray, Decimal128Array, Int64Array, ListArray, ListBuilder, RecordBatch, StringArray,
+            StringBuilder, TimestampMicrosecondArray,
+        },
+        datatypes::{Float64Type, Int64Type},
+        util::display::array_value_to_string,
+    },
+    parquet::arrow::ArrowWriter,
+};
 use futures::StreamExt;
 use sluice_domain::{
     Timestamp,
@@ -9,12 +21,12 @@ use sluice_domain::{
     catalogue::CatalogueEntry,
     contract::Totals,
     event::{Actor, Entry, Event},
-    id::AgreementId,
+    id::{AgreementId, SnapshotId},
     rulepack::RulePack,
     state::{Authorised, GrantedView, State},
 };
 use sluice_rows::UNIT_COLUMN;
-use sluice_vault::{Kek, Vault};
+use sluice_vault::{Kek, Staged, Vault};
 use tempfile::TempDir;
 
 use super::{Row, TOWN, batch, row};
@@ -67,8 +79,18 @@ fn domain(agreement: &str) -> (TempDir, Vault, Authorised<Vec<GrantedView>>) {
     let staged = vault.stage(&entry, &source, &snapshot, &mut |_, _| {}).unwrap();
     vault.publish(&snapshot).unwrap();
 
+    let granted = authorised(entry, staged, Agreement::parse(agreement).unwrap(), snapshot);
+    (dir, vault, granted)
+}
+
+/// What the agreement's operator may read of the one snapshot.
+fn authorised(
+    entry: CatalogueEntry,
+    staged: Staged,
+    agreement: Agreement,
+    snapshot: SnapshotId,
+) -> Authorised<Vec<GrantedView>> {
     let at = Timestamp::from_second(1_790_000_000).unwrap();
-    let agreement = Agreement::parse(agreement).unwrap();
     let events = [
         Event::DatasetRegistered { entry: entry.clone() },
         Event::AgreementSigned { agreement },
@@ -85,8 +107,7 @@ fn domain(agreement: &str) -> (TempDir, Vault, Authorised<Vec<GrantedView>>) {
     for (seq, event) in (0..).zip(events) {
         state.apply(&Entry { seq, at, actor: Actor::System, event });
     }
-    let granted = state.authorise(&"agreement-1".parse::<AgreementId>().unwrap(), at).unwrap();
-    (dir, vault, granted)
+    state.authorise(&"agreement-1".parse::<AgreementId>().unwrap(), at).unwrap()
 }
 
 #[tokio::test]
@@ -155,4 +176,81 @@ async fn a_plan_of_another_agreement_reads_nothing() {
     plan.view = "another".parse().unwrap();
     let units: Vec<_> = reader.units(&plan, 100).collect().await;
     assert!(matches!(units.as_slice(), [Err(ViewError::NotGranted)]));
+}
+
+/// Every wider type: a provider's file, the vault, an agreement, SQL, and out.
+#[tokio::test]
+async fn every_type_comes_through_as_it_went_in() {
+    let dir = TempDir::new().unwrap();
+    let vault = Vault::create(dir.path(), Kek::generate_file(&dir.path().join("kek")).unwrap()).unwrap();
+    let (head, _) = TOWN.split_once("[[column]]").unwrap();
+    let column = |(name, kind): (&str, &str)| {
+        let role = if name == "id" { "unit" } else { "attribute" };
+        let nullable = name != "id";
+        format!(
+            "[[column]]\nname = '{name}'\ntitle = 't'\ntype = '{kind}'\nlevel = 'L1'\nrole = '{role}'\nnullable = {nullable}\n"
+        )
+    };
+    let columns = [
+        ("id", "int"),
+        ("d", "decimal-6-2"),
+        ("t", "timestamp"),
+        ("n", "null"),
+        ("li", "list-int"),
+        ("lf", "list-float"),
+        ("lt", "list-text"),
+    ];
+    let entry = CatalogueEntry::parse(&format!("{head}{}", columns.map(column).concat())).unwrap();
+
+    let mut words = ListBuilder::new(StringBuilder::new());
+    words.append_value([Some("数"), Some("")]);
+    words.append_null();
+    words.append_value(Vec::<Option<&str>>::new());
+    let arrays: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(vec![1, 1, 1])),
+        Arc::new(Decimal128Array::from(vec![Some(1230), None, Some(-1)]).with_precision_and_scale(6, 2).unwrap()),
+        Arc::new(TimestampMicrosecondArray::from(vec![Some(-1), None, Some(i64::MAX)])),
+        Arc::new(StringArray::from(vec![None::<&str>; 3])),
+        Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(vec![Some(vec![Some(1)]), Some(vec![]), None])),
+        Arc::new(ListArray::from_iter_primitive::<Float64Type, _, _>(vec![
+            None,
+            Some(vec![Some(-0.0), Some(2.5)]),
+            Some(vec![]),
+        ])),
+        Arc::new(words.finish()),
+    ];
+    let file = dir.path().join("wide.parquet");
+    let named = columns.iter().map(|(name, _)| *name).zip(arrays.clone());
+    let rows = RecordBatch::try_from_iter_with_nullable(named.map(|(n, a)| (n, a, true))).unwrap();
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(&file).unwrap(), rows.schema(), None).unwrap();
+    writer.write(&rows).unwrap();
+    writer.close().unwrap();
+    let snapshot: SnapshotId = "snap-000002".parse().unwrap();
+    let staged = vault.stage(&entry, &file, &snapshot, &mut |_, _| {}).unwrap();
+    vault.publish(&snapshot).unwrap();
+
+    let agreement = AGREEMENT
+        .replace(
+            "[\"id\", \"age\", \"plan\", \"sex\", \"visits\"]",
+            "[\"id\", \"d\", \"t\", \"n\", \"li\", \"lf\", \"lt\"]",
+        )
+        .replace("filter = \"age < 60\"\n", "")
+        .replace("masks.age.bin = { from = 0, to = 60, width = 20 }\n", "");
+    let granted = authorised(entry, staged, Agreement::parse(&agreement).unwrap(), snapshot);
+    let reader = ViewReader::open(&vault, &granted).unwrap();
+    let plan = plan_input(granted.get(), "SELECT d, t, n, li, lf, lt, coalesce(d, 0) > 0 AS paid FROM people WHERE id IS NOT NULL AND (t IS NULL OR t <> TIMESTAMP '2000-01-01 00:00:00')").unwrap();
+    let told: Vec<String> = plan.columns.iter().map(|(_, kind)| kind.to_string()).collect();
+    assert_eq!(told, ["decimal-6-2", "timestamp", "null", "list-int", "list-float", "list-text", "bool"]);
+    let units: Vec<_> = reader.units(&plan, 10).collect().await;
+    let [Ok(unit)] = units.as_slice() else { panic!("one unit: {units:?}") };
+    for (at, array) in arrays.iter().enumerate().skip(1) {
+        // Compared as what is shown: the file's inner field has another name.
+        let shown = |a: &ArrayRef| (0..3).map(|row| array_value_to_string(a, row).unwrap()).collect::<Vec<_>>();
+        assert_eq!(shown(&unit.columns()[at - 1]), shown(array), "{told:?} {at}");
+    }
+    for refused in
+        ["SELECT d + 1 AS x FROM people", "SELECT li = li AS x FROM people", "SELECT CAST(t AS DATE) AS x FROM people"]
+    {
+        assert_eq!(plan_input(granted.get(), refused).unwrap_err().code, "sql.type", "{refused}");
+    }
 }

@@ -5,8 +5,11 @@ use std::{
     process::ExitCode,
 };
 
+use wasmtime::Engine;
+
 use super::{answer, engine, probe};
 use crate::{
+    Layer, Profile,
     error::ChildFault,
     jail,
     wire::{GUEST_FRAME_MAX, Tag, decode_compile, encode_ready, read_frame, write_frame},
@@ -24,22 +27,29 @@ pub fn main() -> ExitCode {
 }
 
 fn compile() -> Result<(), ChildFault> {
-    let mut layers = jail::enter()?;
+    let layers = jail::enter()?;
     let mut body = Vec::new();
     let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
     match read_frame(&mut from, &mut body, GUEST_FRAME_MAX) {
-        Ok(Some(Tag::Compile)) => {}
-        Ok(Some(Tag::Probe)) => return probe::probe(&body, layers, &mut from, &mut to),
-        Ok(None) => return Ok(()),
-        _ => return Err(ChildFault::Message),
+        Ok(Some(Tag::Compile)) => one(layers, &body, &mut to, engine::compiling),
+        Ok(Some(Tag::Probe)) => probe::probe(&body, layers, &mut from, &mut to),
+        Ok(None) => Ok(()),
+        _ => Err(ChildFault::Message),
     }
-    let order = decode_compile(&body).map_err(|_| ChildFault::Message)?;
+}
+
+/// Compiles what the message `body` holds and answers with the code.
+pub(super) fn one(
+    mut layers: Vec<Layer>,
+    body: &[u8],
+    to: &mut impl io::Write,
+    engine: fn(Profile) -> Result<Engine, ChildFault>,
+) -> Result<(), ChildFault> {
+    let order = decode_compile(body).map_err(|_| ChildFault::Message)?;
     jail::reserve(&mut layers, MEMORY_BYTES, CPU_SECONDS)?;
-    let engine = engine::compiling(order.profile)?;
+    let engine = engine(order.profile)?;
     jail::lock(&mut layers)?;
-    write_frame(&mut to, Tag::Ready, &encode_ready(&layers))
-        .and_then(|()| to.flush())
-        .map_err(|_| ChildFault::Message)?;
+    write_frame(to, Tag::Ready, &encode_ready(&layers)).and_then(|()| to.flush()).map_err(|_| ChildFault::Message)?;
     let code = engine.precompile_component(order.component).map_err(|_| ChildFault::Compile)?;
-    write_frame(&mut to, Tag::Compiled, &code).and_then(|()| to.flush()).map_err(|_| ChildFault::Message)
+    write_frame(to, Tag::Compiled, &code).and_then(|()| to.flush()).map_err(|_| ChildFault::Message)
 }

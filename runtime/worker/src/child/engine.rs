@@ -1,6 +1,8 @@
 //! The engine's configuration. Everything that shapes machine code is the same
 //! in both children, or the code would not load.
 
+use std::num::NonZeroUsize;
+
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
 
 use crate::{
@@ -41,13 +43,35 @@ fn config(profile: Profile) -> Config {
 
 /// An engine that compiles, on the one thread there is.
 pub(super) fn compiling(profile: Profile) -> Result<Engine, ChildFault> {
-    let mut config = config(profile);
+    compiler(config(profile))
+}
+
+/// As [`compiling`]: code that knows its places in the guest, for synthetic rows only.
+pub(super) fn compiling_traceable(profile: Profile) -> Result<Engine, ChildFault> {
+    compiler(traceable(config(profile)))
+}
+
+fn traceable(mut config: Config) -> Config {
+    config.generate_address_map(true).wasm_backtrace_max_frames(NonZeroUsize::new(32));
+    config
+}
+
+fn compiler(mut config: Config) -> Result<Engine, ChildFault> {
     config.cranelift_opt_level(OptLevel::Speed).parallel_compilation(false);
     Engine::new(&config).map_err(|_| ChildFault::Engine)
 }
 
 /// An engine that has no compiler, with a pool that holds one unit.
 pub(super) fn running(profile: Profile, memory_bytes: u64) -> Result<Engine, ChildFault> {
+    runner(config(profile), memory_bytes)
+}
+
+/// As [`running`], for what [`compiling_traceable`] made.
+pub(super) fn running_traceable(profile: Profile, memory_bytes: u64) -> Result<Engine, ChildFault> {
+    runner(traceable(config(profile)), memory_bytes)
+}
+
+fn runner(mut config: Config, memory_bytes: u64) -> Result<Engine, ChildFault> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(1)
         .total_core_instances(CORE_ITEMS_MAX)
@@ -62,7 +86,6 @@ pub(super) fn running(profile: Profile, memory_bytes: u64) -> Result<Engine, Chi
         .max_memory_size(usize::try_from(memory_bytes).map_err(|_| ChildFault::Engine)?)
         // Its page map would be one more open descriptor.
         .pagemap_scan(Enabled::No);
-    let mut config = config(profile);
     config.enable_compiler(false).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config).map_err(|_| ChildFault::Engine)
 }

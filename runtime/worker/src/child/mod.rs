@@ -1,10 +1,11 @@
-//! The code of the two child programs: one thread, two pipes, one frame at a time.
+//! The code of the child programs: one thread, two pipes, one frame at a time.
 //!
 //! Nothing here may print: standard error leads nowhere, and a panic ends the
 //! process, which the parent reads as a host fault.
 
 pub mod compile;
 mod engine;
+pub mod explain;
 mod guest;
 mod probe;
 pub mod run;

@@ -1,0 +1,212 @@
+//! What an author is shown of a guest's calls, on synthetic rows only.
+//!
+//! [`explain`] takes [`Synthetic`] rows and nothing else takes its place: people's
+//! rows are another type. The guest runs in a child of its own (`sluice-try`), in the
+//! jail and under the limits of a real run; what it says comes back in words.
+//!
+//! Not here: any verdict. The real path has its own rooms; this only tells why.
+
+use std::{
+    io::{BufReader, Write as _},
+    process::{ChildStdin, ChildStdout},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use sluice_rows::synthetic::Synthetic;
+
+use crate::{
+    Inspected, Programs, RoomLimits, WorkerError,
+    encode::encode_unit,
+    keeper::Keeper,
+    places::Places,
+    wire::{self, GUEST_FRAME_MAX, ReadError, STATUS_FRAME_MAX, Tag, WireError},
+};
+
+/// Wall time of a compilation.
+const WALL_COMPILING: Duration = Duration::from_secs(180);
+/// Wall time of all units together. There is nothing to hide in it.
+const WALL_RUNNING: Duration = Duration::from_secs(600);
+/// Largest telling of one unit.
+const TOLD_MAX: u32 = 256 << 10;
+
+/// What happened to one unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// How it ended.
+    pub end: End,
+    /// Fuel it used.
+    pub fuel: u64,
+    /// Linear memory it took, bytes.
+    pub memory_bytes: u64,
+    /// Size of a memory that it asked for and was refused, bytes.
+    pub memory_refused: Option<u64>,
+}
+
+/// One of the ABI's calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "named after the calls of the ABI")]
+pub enum Call {
+    Instantiate,
+    Start,
+    Process,
+    Finish,
+}
+
+impl std::fmt::Display for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Instantiate => "instantiate",
+            Self::Start => "start",
+            Self::Process => "process",
+            Self::Finish => "finish",
+        })
+    }
+}
+
+/// How a unit ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "kebab-case")]
+pub enum End {
+    /// It answered.
+    Finished {
+        /// Rows of the answer.
+        rows: u32,
+        /// Its columns.
+        columns: u64,
+        /// Nulls that it claims.
+        nulls: u64,
+    },
+    /// It returned an error.
+    Error {
+        /// Where.
+        call: Call,
+        /// Its words.
+        text: String,
+    },
+    /// It used all its fuel.
+    OutOfFuel {
+        /// Where.
+        call: Call,
+    },
+    /// It trapped.
+    Trap {
+        /// Where.
+        call: Call,
+        /// The engine's words.
+        reason: String,
+        /// The guest's functions that were under way, innermost first.
+        frames: Vec<Frame>,
+    },
+    /// Its answer is larger than the contract's limits.
+    TooMuchOutput {
+        /// Rows of the answer.
+        rows: u32,
+        /// Its bytes.
+        bytes: u64,
+    },
+    /// The unit is larger than what is handed to a guest.
+    TooMuchInput,
+}
+
+/// A function under way at a trap.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Its name, where the guest has names.
+    pub function: Option<String>,
+    /// Where in the core module, bytes from its first.
+    pub offset: Option<u64>,
+    /// `file:line` of the source, where the guest has debug information.
+    pub place: Option<String>,
+}
+
+/// Runs `guest` on each unit of synthetic rows and tells what happened, in order.
+///
+/// # Errors
+/// [`WorkerError`] of the host; a guest's failure is a [`Told`].
+pub fn explain(
+    programs: &Programs,
+    guest: &Inspected,
+    limits: &RoomLimits,
+    params: &[(String, String)],
+    units: impl IntoIterator<Item = Synthetic>,
+) -> Result<Vec<Told>, WorkerError> {
+    let code = compile(programs, guest, limits)?;
+    let order = wire::encode_start(&wire::Start {
+        profile: limits.profile,
+        fuel: limits.fuel,
+        memory_bytes: limits.memory_bytes,
+        rows_max: limits.rows_max,
+        output_bytes_max: limits.output_bytes_max,
+        unit_bytes_max: limits.unit_bytes_max,
+        cpu_seconds: u32::try_from(WALL_RUNNING.as_secs()).unwrap_or(u32::MAX),
+        params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+        code: &code,
+    })?;
+    let mut child = Child::start(programs, WALL_RUNNING)?;
+    let layers = wire::decode_ready(&child.ask(Tag::Start, &order, Tag::Ready, STATUS_FRAME_MAX)?)?;
+    programs.accept(&layers)?;
+    let places = Places::of(&guest.bytes);
+    let mut frame = Vec::new();
+    units
+        .into_iter()
+        .map(|unit| {
+            frame.clear();
+            let rows = unit.rows();
+            if rows.rows() <= limits.unit_rows_max as usize {
+                encode_unit(rows, &mut frame)?;
+            }
+            if frame.is_empty() || frame.len() > limits.unit_bytes_max as usize {
+                return Ok(Told { end: End::TooMuchInput, fuel: 0, memory_bytes: 0, memory_refused: None });
+            }
+            let told = child.ask(Tag::Unit, &frame, Tag::Output, TOLD_MAX)?;
+            let mut told: Told = serde_json::from_slice(&told).map_err(|_| WireError::Malformed)?;
+            if let End::Trap { frames, .. } = &mut told.end {
+                frames.iter_mut().for_each(|f| f.place = f.offset.and_then(|offset| places.find(offset)));
+            }
+            Ok(told)
+        })
+        .collect()
+}
+
+/// Machine code that knows its places, from a compiler child that sees no rows.
+fn compile(programs: &Programs, guest: &Inspected, limits: &RoomLimits) -> Result<Vec<u8>, WorkerError> {
+    let order = wire::encode_compile(&wire::Compile { profile: limits.profile, component: &guest.bytes })?;
+    let mut child = Child::start(programs, WALL_COMPILING)?;
+    programs.accept(&wire::decode_ready(&child.ask(Tag::Compile, &order, Tag::Ready, STATUS_FRAME_MAX)?)?)?;
+    child.answer(Tag::Compiled, GUEST_FRAME_MAX)
+}
+
+/// A running `sluice-try`.
+struct Child {
+    keeper: Keeper,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Child {
+    fn start(programs: &Programs, wall: Duration) -> Result<Self, WorkerError> {
+        let (keeper, to, from) = Keeper::start(&programs.explain()?, wall)?;
+        Ok(Self { keeper, to, from: BufReader::new(from) })
+    }
+
+    /// One message and its answer, which must be of kind `wanted`.
+    fn ask(&mut self, tag: Tag, body: &[u8], wanted: Tag, max: u32) -> Result<Vec<u8>, WorkerError> {
+        let sent = wire::write_frame(&mut self.to, tag, body).and_then(|()| self.to.flush());
+        let answer = self.answer(wanted, max)?;
+        sent.map(|()| answer).map_err(|_| self.keeper.why())
+    }
+
+    /// The next message, which must be of kind `wanted`.
+    fn answer(&mut self, wanted: Tag, max: u32) -> Result<Vec<u8>, WorkerError> {
+        let mut answer = Vec::new();
+        match wire::read_frame(&mut self.from, &mut answer, max) {
+            Ok(Some(tag)) if tag == wanted => Ok(answer),
+            Ok(Some(Tag::Fault)) => Err(WorkerError::Child(wire::decode_fault(&answer)?)),
+            Ok(Some(_)) => Err(WireError::Tag.into()),
+            Err(ReadError::Wire(e)) => Err(e.into()),
+            Ok(None) | Err(ReadError::Gone) => Err(self.keeper.why()),
+        }
+    }
+}

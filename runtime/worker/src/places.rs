@@ -1,0 +1,76 @@
+//! From an offset in a guest's code to a line of its source, by the debug
+//! information that the guest brings (DWARF in custom sections). Only of use to an
+//! author; what it says is the guest's own claim.
+
+use addr2line::{
+    Context,
+    gimli::{Dwarf, EndianSlice, LittleEndian, SectionId},
+};
+use wasmparser::{Parser, Payload};
+
+type Source<'a> = EndianSlice<'a, LittleEndian>;
+
+/// The places of one guest; none where it has no debug information, or more than
+/// one module has.
+pub(crate) struct Places<'a>(Option<(u64, Context<Source<'a>>)>);
+
+impl<'a> Places<'a> {
+    /// Reads the component's modules.
+    pub(crate) fn of(component: &'a [u8]) -> Self {
+        let mut found: Vec<Module<'a>> = Vec::new();
+        for payload in Parser::new(0).parse_all(component) {
+            match payload {
+                Ok(Payload::ModuleSection { unchecked_range, .. }) => {
+                    found.push(Module { start: unchecked_range.start, code: 0, sections: Vec::new() });
+                }
+                Ok(Payload::CodeSectionStart { range, .. }) => {
+                    if let Some(module) = found.last_mut() {
+                        module.code = range.start;
+                    }
+                }
+                Ok(Payload::CustomSection(section)) if section.name().starts_with(".debug_") => {
+                    if let Some(module) = found.last_mut() {
+                        module.sections.push((section.name(), section.data()));
+                    }
+                }
+                Ok(_) => {}
+                Err(_) => return Self(None),
+            }
+        }
+        found.retain(|module| !module.sections.is_empty());
+        let [module] = found.as_slice() else { return Self(None) };
+        Self(module.context().map(|context| (module.code.saturating_sub(module.start) as u64, context)))
+    }
+
+    /// `file:line` of byte `offset` of the module; where functions were inlined there,
+    /// each of theirs, innermost first.
+    pub(crate) fn find(&self, offset: u64) -> Option<String> {
+        let (code, context) = self.0.as_ref()?;
+        // DWARF counts from the start of the code section's body.
+        let frames = context.find_frames(offset.checked_sub(*code)?).skip_all_loads();
+        let (mut frames, mut places) = (frames.ok()?, Vec::new());
+        while let Ok(Some(frame)) = frames.next() {
+            places.extend(frame.location.and_then(|l| Some(format!("{}:{}", l.file?, l.line?))));
+        }
+        // The standard library's own lines are nobody's mistake here.
+        let own: Vec<_> = places.iter().filter(|place| !place.starts_with("/rustc/")).cloned().collect();
+        let shown = if own.is_empty() { places } else { own };
+        (!shown.is_empty()).then(|| shown.join(" < "))
+    }
+}
+
+struct Module<'a> {
+    start: usize,
+    code: usize,
+    sections: Vec<(&'a str, &'a [u8])>,
+}
+
+impl<'a> Module<'a> {
+    fn context(&self) -> Option<Context<Source<'a>>> {
+        let section = |id: SectionId| {
+            let found = self.sections.iter().find(|(name, _)| *name == id.name());
+            Ok::<_, addr2line::gimli::Error>(EndianSlice::new(found.map_or(&[], |(_, data)| *data), LittleEndian))
+        };
+        Context::from_dwarf(Dwarf::load(section).ok()?).ok()
+    }
+}
