@@ -1,7 +1,7 @@
 //! `sluice-compile`: component in, machine code out, then exit.
 
 use std::{
-    io::{self, Write as _},
+    io::{self, Write},
     process::ExitCode,
 };
 
@@ -42,7 +42,7 @@ fn compile() -> Result<(), ChildFault> {
 pub(super) fn one(
     mut layers: Vec<Layer>,
     body: &[u8],
-    to: &mut impl io::Write,
+    to: &mut impl Write,
     engine: fn(Profile) -> Result<Engine, ChildFault>,
 ) -> Result<(), ChildFault> {
     let order = decode_compile(body).map_err(|_| ChildFault::Message)?;
