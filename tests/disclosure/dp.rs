@@ -112,55 +112,79 @@ impl Secret {
         published(&table, &units)
     }
 
-    /// Share of bits that the attack gets right from `answers`.
-    fn recovered(&self, answers: &[f64]) -> f64 {
-        let guess = least_absolute(&self.subsets, answers);
-        // The attacker knows that half the bits are 1: the larger half of the guesses.
-        let mut order: Vec<usize> = (0..BITS).collect();
-        order.sort_by(|a, b| guess[*b].total_cmp(&guess[*a]));
-        let right = order.iter().enumerate().filter(|(rank, unit)| (*rank < BITS / 2) == self.bits[**unit]).count();
-        right as f64 / BITS as f64
+    /// Share of bits that either attack gets right from `answers`: the linear
+    /// programme, and least squares.
+    fn recovered(&self, answers: &[f64]) -> [f64; 2] {
+        let system = System::new(&self.subsets);
+        [system.least_absolute(answers), system.least_squares(answers)].map(|guess| {
+            // The attacker knows that half the bits are 1: the larger half of the guesses.
+            let mut order: Vec<usize> = (0..BITS).collect();
+            order.sort_by(|a, b| guess[*b].total_cmp(&guess[*a]));
+            let right = order.iter().enumerate().filter(|(rank, unit)| (*rank < BITS / 2) == self.bits[**unit]).count();
+            right as f64 / BITS as f64
+        })
     }
 }
 
-/// The linear programme of Dwork, McSherry and Talwar (2007): minimise Σ |Ax − y| over
-/// 0 ≤ x ≤ 1. Solved by the alternating directions method of multipliers (Boyd et al.
-/// 2011, §6.1), whose one linear system is factored once: (AᵀA + I)·x = Aᵀ(y + z − u) +
-/// (b − w), with z the residuals (soft threshold) and b the box.
-fn least_absolute(subsets: &[Vec<bool>], answers: &[f64]) -> Vec<f64> {
-    let a: Vec<Vec<f64>> = subsets.iter().map(|s| s.iter().map(|m| f64::from(u8::from(*m))).collect()).collect();
-    let n = a[0].len();
-    let mut gram = vec![vec![0.0; n]; n];
-    for row in &a {
-        for (i, gram) in gram.iter_mut().enumerate().filter(|(i, _)| row[*i] == 1.0) {
-            gram.iter_mut().zip(row).take(i + 1).for_each(|(g, r)| *g += r);
+/// The attacker's equations Ax = y, with AᵀA + I factored once.
+struct System {
+    a: Vec<Vec<f64>>,
+    factor: Vec<Vec<f64>>,
+}
+
+impl System {
+    fn new(subsets: &[Vec<bool>]) -> Self {
+        let a: Vec<Vec<f64>> = subsets.iter().map(|s| s.iter().map(|m| f64::from(u8::from(*m))).collect()).collect();
+        let n = a[0].len();
+        let mut gram = vec![vec![0.0; n]; n];
+        for row in &a {
+            for (i, gram) in gram.iter_mut().enumerate().filter(|(i, _)| row[*i] == 1.0) {
+                gram.iter_mut().zip(row).take(i + 1).for_each(|(g, r)| *g += r);
+            }
         }
+        (0..n).for_each(|i| gram[i][i] += 1.0);
+        Self { factor: cholesky(gram), a }
     }
-    (0..n).for_each(|i| gram[i][i] += 1.0);
-    let factor = cholesky(gram);
-    // The step of the method: of the order of a residual.
-    let step = 1.0 / answers.len() as f64 * answers.iter().map(|y| (y - mean(answers)).abs()).sum::<f64>() / 4.0;
-    let (mut z, mut u) = (vec![0.0; a.len()], vec![0.0; a.len()]);
-    let (mut inside, mut w, mut x) = (vec![0.5; n], vec![0.0; n], vec![0.5; n]);
-    for _ in 0..100 {
-        let mut right: Vec<f64> = inside.iter().zip(&w).map(|(b, w)| b - w).collect();
-        for (q, row) in a.iter().enumerate() {
-            let t = answers[q] + z[q] - u[q];
+
+    /// x that minimises |Ax − t|² + |x − c|².
+    fn fit(&self, t: &[f64], c: &[f64]) -> Vec<f64> {
+        let mut right = c.to_vec();
+        for (row, t) in self.a.iter().zip(t) {
             right.iter_mut().zip(row).for_each(|(r, a)| *r += a * t);
         }
-        x = solved(&factor, right);
-        for (q, row) in a.iter().enumerate() {
-            let residual = row.iter().zip(&x).map(|(a, x)| a * x).sum::<f64>() - answers[q];
-            let v = residual + u[q];
-            z[q] = v.signum() * (v.abs() - step).max(0.0);
-            u[q] = v - z[q];
-        }
-        for i in 0..n {
-            inside[i] = (x[i] + w[i]).clamp(0.0, 1.0);
-            w[i] += x[i] - inside[i];
-        }
+        solved(&self.factor, right)
     }
-    x
+
+    /// The best linear guess where the noise is normal.
+    fn least_squares(&self, answers: &[f64]) -> Vec<f64> {
+        self.fit(answers, &vec![0.5; self.factor.len()])
+    }
+
+    /// The linear programme of Dwork, McSherry and Talwar (2007): minimise Σ |Ax − y|
+    /// over 0 ≤ x ≤ 1, by the alternating directions method of multipliers (Boyd et al.
+    /// 2011, §6.1): z are the residuals (soft threshold), `inside` is the box.
+    fn least_absolute(&self, answers: &[f64]) -> Vec<f64> {
+        let n = self.factor.len();
+        // The step of the method: of the order of a residual.
+        let step = mean(&answers.iter().map(|y| (y - mean(answers)).abs()).collect::<Vec<_>>()) / 4.0;
+        let (mut z, mut u) = (vec![0.0; answers.len()], vec![0.0; answers.len()]);
+        let (mut inside, mut w, mut x) = (vec![0.5; n], vec![0.0; n], vec![0.5; n]);
+        for _ in 0..100 {
+            let t: Vec<f64> = answers.iter().zip(&z).zip(&u).map(|((y, z), u)| y + z - u).collect();
+            let c: Vec<f64> = inside.iter().zip(&w).map(|(b, w)| b - w).collect();
+            x = self.fit(&t, &c);
+            for (q, row) in self.a.iter().enumerate() {
+                let v = row.iter().zip(&x).map(|(a, x)| a * x).sum::<f64>() - answers[q] + u[q];
+                z[q] = v.signum() * (v.abs() - step).max(0.0);
+                u[q] = v - z[q];
+            }
+            for i in 0..n {
+                inside[i] = (x[i] + w[i]).clamp(0.0, 1.0);
+                w[i] += x[i] - inside[i];
+            }
+        }
+        x
+    }
 }
 
 fn mean(xs: &[f64]) -> f64 {
@@ -206,30 +230,39 @@ fn attack_44_subset_sums_give_no_bits_away() {
         .last()
         .unwrap();
     let mut dice = Dice(44);
-    let mut totals = [0.0; 4];
+    let mut totals = [[0.0; 2]; 4];
+    let add = |total: &mut [f64; 2], shares: [f64; 2], of: i32| {
+        total.iter_mut().zip(shares).for_each(|(t, s)| *t += s / f64::from(of));
+    };
     for run in 0..runs {
         let secret = Secret::new(&mut dice);
         if run < contrasts {
             let exact = secret.sums();
             let rounded: Vec<f64> = exact.iter().map(|s| (s / 5.0).round() * 5.0).collect();
             let bounded: Vec<f64> = exact.iter().map(|s| s + dice.below(11) as f64 - 5.0).collect();
-            totals[0] += secret.recovered(&rounded) / f64::from(contrasts);
-            totals[1] += secret.recovered(&bounded) / f64::from(contrasts);
+            add(&mut totals[0], secret.recovered(&rounded), contrasts);
+            add(&mut totals[1], secret.recovered(&bounded), contrasts);
         }
-        totals[2] += secret.recovered(&secret.through_route_a(Law::Laplace, laplace)) / f64::from(runs);
-        totals[3] += secret.recovered(&secret.through_route_a(Law::Gaussian, gaussian)) / f64::from(runs);
+        add(&mut totals[2], secret.recovered(&secret.through_route_a(Law::Laplace, laplace)), runs);
+        add(&mut totals[3], secret.recovered(&secret.through_route_a(Law::Gaussian, gaussian)), runs);
     }
     let [rounded, bounded, laplace, gaussian] = totals;
-    println!("44: rounding {rounded:.3}, bounded {bounded:.3}, Laplace {laplace:.3}, Gaussian {gaussian:.3}");
-    assert!(rounded > 0.9 && bounded > 0.9, "the attack does not work: {totals:?}");
-    assert!(laplace <= 0.55 && gaussian <= 0.55, "{totals:?}");
+    println!(
+        "44, programme and least squares: rounding {rounded:.3?}, bounded {bounded:.3?}, Laplace {laplace:.3?}, Gaussian {gaussian:.3?}"
+    );
+    for leak in [rounded, bounded] {
+        assert!(leak[0].max(leak[1]) > 0.9, "the attack does not work: {totals:?}");
+    }
+    assert!(laplace.iter().all(|share| *share <= 0.55) && gaussian[0] <= 0.55, "{totals:?}");
+    // In theory 53.8 %, Φ(√(200·2ρ/800)/2) at best; the mean of 30 runs is off by 0.65 % (σ).
+    assert!(gaussian[1] <= 0.57, "{totals:?}");
 }
 
-/// The solver of attack 44 finds the programme's optimum: on exact answers the bits.
+/// Both attacks of 44 find the bits in exact answers.
 #[test]
 fn the_attack_of_44_recovers_everything_from_exact_sums() {
     let secret = Secret::new(&mut Dice(1));
-    assert_eq!(secret.recovered(&secret.sums()), 1.0);
+    assert_eq!(secret.recovered(&secret.sums()), [1.0, 1.0]);
 }
 
 /// Attack 43. The mean of many answers to one question is the exact answer: without a
