@@ -97,6 +97,9 @@ pub struct TableFileA {
     pub keys_per_unit: u32,
     /// zCDP cost of the table.
     pub rho: f64,
+    /// Which noise.
+    #[serde(default)]
+    pub noise: Law,
     /// Ratios of two measures, computed from the noised sums: they cost nothing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shares: BTreeMap<String, [String; 2]>,
@@ -104,6 +107,17 @@ pub struct TableFileA {
 
 fn one() -> u32 {
     1
+}
+
+/// The distribution of integer noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Law {
+    /// Discrete Gaussian: the least noise where a unit touches many numbers.
+    #[default]
+    Gaussian,
+    /// Discrete Laplace: pure ε-DP, ε = √(2ρ).
+    Laplace,
 }
 
 /// A clamped sum of route A.
@@ -258,6 +272,8 @@ pub struct TableA {
     pub keys_per_unit: u32,
     /// zCDP cost.
     pub rho: f64,
+    /// Which noise.
+    pub noise: Law,
     /// Ratios of two measures, computed from the noised sums.
     pub shares: Vec<Share>,
 }
@@ -389,6 +405,13 @@ impl TableA {
             let bound = u128::from(m.lo.unsigned_abs().max(m.hi.unsigned_abs()));
             acc.checked_add(bound.checked_mul(bound)?)
         })?;
+        sum.checked_mul(u128::from(self.keys_per_unit))
+    }
+
+    /// Δ₁ in grid units: L0 · Σ max(|lo|,|hi|). `None` on overflow.
+    pub fn sensitivity_l1(&self) -> Option<u128> {
+        let bound = |m: &MeasureA| u128::from(m.lo.unsigned_abs().max(m.hi.unsigned_abs()));
+        let sum = self.measures.iter().try_fold(0u128, |acc, m| acc.checked_add(bound(m)))?;
         sum.checked_mul(u128::from(self.keys_per_unit))
     }
 

@@ -14,7 +14,7 @@ use sluice_domain::{
     text,
 };
 
-use crate::noise::epsilon_at;
+use crate::noise::account::Cost;
 
 /// Bits of difference between copies below which a mark names nobody with odds of one
 /// in a million.
@@ -217,7 +217,7 @@ fn whole(candidate: &Candidate, contract: &Contract, rulepack: &RulePack) -> Res
     let has = |route| candidate.tables.iter().any(|t| t.route == route);
     if has(Route::A) {
         let (rho, delta) = (contract.rho, rulepack.budget.delta);
-        let epsilon = epsilon_at(rho, delta)?;
+        let epsilon = Cost::concentrated(rho).epsilon(delta)?;
         found.push((
             Risk::Note,
             text(

@@ -32,6 +32,7 @@ pub(crate) fn table(keys: i64, measures: &[(i64, i64, u32)], keys_per_unit: u32,
             .collect(),
         keys_per_unit,
         rho,
+        noise: sluice_domain::contract::Law::Gaussian,
         shares: vec![],
     }
 }

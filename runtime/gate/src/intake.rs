@@ -143,7 +143,7 @@ pub fn decode(raw: &RawBatch, schema: &OutputSchema) -> Option<Decoded> {
 }
 
 /// The nearest multiple of 1/grid, in grid units. Saturates; NaN is 0.
-fn to_grid(value: f64, grid: u32) -> i64 {
+pub(crate) fn to_grid(value: f64, grid: u32) -> i64 {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the cast saturates and sends NaN to 0, which is what is wanted"
@@ -191,7 +191,7 @@ impl Codes {
 }
 
 /// Fixed-width values, eight bytes each; nulls are `None` whatever lies under them.
-fn words(column: &RawColumn, rows: usize) -> Option<impl Iterator<Item = Option<[u8; 8]>>> {
+pub(crate) fn words(column: &RawColumn, rows: usize) -> Option<impl Iterator<Item = Option<[u8; 8]>>> {
     let valid = validity(column, rows)?;
     if column.offsets.is_some() || column.data.len() != rows.checked_mul(8)? {
         return None;
@@ -201,7 +201,7 @@ fn words(column: &RawColumn, rows: usize) -> Option<impl Iterator<Item = Option<
 }
 
 /// Text values; the whole column must be UTF-8 and every offset in order.
-fn texts(column: &RawColumn, rows: usize) -> Option<Vec<Option<&str>>> {
+pub(crate) fn texts(column: &RawColumn, rows: usize) -> Option<Vec<Option<&str>>> {
     let valid = validity(column, rows)?;
     let offsets = column.offsets.as_deref()?;
     if rows == 0 {

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod clear;
+pub mod consistent;
 mod findings;
 #[cfg(test)]
 mod fixtures;

@@ -13,6 +13,19 @@ pub(crate) fn bad_table(table: &str, zh: &str, en: &str) -> Refusal {
     .at(table)
 }
 
+/// A private median over so few blocks would promise nothing.
+pub(crate) fn too_few_blocks(table: &str, needed: f64) -> Refusal {
+    Refusal::refused(
+        "gate.blocks",
+        text(
+            format!("以此 ρ 与网格求中位数至少需要 {needed} 个分块"),
+            format!("a median at this rho and grid needs at least {needed} blocks"),
+        ),
+        text("增加分块、放粗网格或提高 ρ", "use more blocks, a coarser grid or a larger rho"),
+    )
+    .at(table)
+}
+
 /// roster × M × scale reaches 2⁶² (gate.md §4).
 pub(crate) fn overflow(table: &str) -> Refusal {
     bad_table(

@@ -8,6 +8,8 @@
 //! The result, [`PreNoise`], can only be committed to and noised. Units without
 //! output contribute 0 to every key (roster semantics, gate.md §4).
 
+pub mod open;
+
 use std::{collections::BTreeMap, fmt};
 
 use sluice_domain::{Digest, Refusal, contract::TableA};

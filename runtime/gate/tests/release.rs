@@ -12,7 +12,7 @@ use sluice_domain::{
     approval::{Approval, Decision, Vote, vote_message},
     candidate::{Candidate, CellValue, Route},
     contract::{
-        Aggregate, Contract, Limits, MarkPolicy, MeasureA, MeasureC, ProductTerms, Share, Table, TableA, TableC,
+        Aggregate, Contract, Law, Limits, MarkPolicy, MeasureA, MeasureC, ProductTerms, Share, Table, TableA, TableC,
         Tabulation, Totals,
     },
     event::{Actor, Entry, Event},
@@ -47,6 +47,7 @@ fn table_a() -> TableA {
         measures: vec![MeasureA { name: "persons".into(), lo: 0, hi: 1, grid: 1 }],
         keys_per_unit: 1,
         rho: 0.02,
+        noise: Law::Gaussian,
         shares: vec![Share { name: "all".into(), of: "persons".into(), per: "persons".into() }],
     }
 }

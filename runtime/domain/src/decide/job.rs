@@ -173,7 +173,7 @@ fn marks(product: &ProductTerms) -> Result<(), Refusal> {
 }
 
 fn table_a(file: TableFileA, resolved: &Resolved, rulepack: &RulePack) -> Result<TableA, Refusal> {
-    let TableFileA { name, dimensions, measures, keys_per_unit, rho, shares } = file;
+    let TableFileA { name, dimensions, measures, keys_per_unit, rho, noise, shares } = file;
     let place = |field: &str| format!("table.{name}.{field}");
     if measures.is_empty() || keys_per_unit == 0 {
         return Err(bad(
@@ -234,7 +234,7 @@ fn table_a(file: TableFileA, resolved: &Resolved, rulepack: &RulePack) -> Result
         ));
     }
     let shares = shares.into_iter().map(|(name, [of, per])| Share { name, of, per }).collect();
-    let table = TableA { name: name.clone(), dimensions, measures, keys_per_unit, rho, shares };
+    let table = TableA { name: name.clone(), dimensions, measures, keys_per_unit, rho, noise, shares };
     if table.cells().is_none_or(|n| n > rulepack.disclosure.cells_max) || table.sigma().is_none() {
         return Err(bad(
             "job.too-large",

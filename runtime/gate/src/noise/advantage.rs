@@ -15,7 +15,7 @@
 
 use sluice_domain::{Refusal, contract::TableA, state::DemoDomain};
 
-use super::{Mechanism, binomial::clopper_pearson, discrete::total_variation};
+use super::{Mechanism, binomial::clopper_pearson, discrete::total_variation, law::Law};
 use crate::{refusals, route_a::PreNoise};
 
 /// Fewest draws on each answer.
@@ -97,10 +97,14 @@ pub fn bound(table: &TableA) -> Result<(f64, BoundKind), Refusal> {
     let keys = usize::try_from(table.keys_per_unit).unwrap_or(usize::MAX).min(table.cells().unwrap_or(usize::MAX));
     let clamps = table.measures.iter().map(|m| m.lo.unsigned_abs().max(m.hi.unsigned_abs()));
     let shifts: Vec<u64> = clamps.flat_map(|clamp| std::iter::repeat_n(clamp, keys)).collect();
-    Ok(match total_variation(&shifts, mechanism.sigma) {
+    let distance = match mechanism.noise.law() {
+        Law::Gaussian => total_variation(&shifts, mechanism.sigma()),
+        Law::Laplace => None,
+    };
+    Ok(match distance {
         Some(distance) => (distance, BoundKind::Exact),
-        // The divergence of two translates is Σd²/2σ² ≤ ρ.
-        None => ((mechanism.rho / 2.0).sqrt().min(1.0), BoundKind::Pinsker),
+        // ρ-zCDP bounds the divergence by ρ (α → 1).
+        None => ((mechanism.rho() / 2.0).sqrt().min(1.0), BoundKind::Pinsker),
     })
 }
 
@@ -120,7 +124,7 @@ fn measure(
         let mut count = 0;
         for _ in 0..draws {
             let seen = mechanism.noised(side)?;
-            count += u32::from(likelier_with(&seen, &with, &without));
+            count += u32::from(likelier_with(mechanism.noise.law(), &seen, &with, &without));
         }
         Ok(count)
     };
@@ -137,12 +141,16 @@ fn measure(
     })
 }
 
-/// Whether the likelihood ratio speaks for `with`: Σ dᵢ(2yᵢ − aᵢ − bᵢ) > 0.
-fn likelier_with(seen: &[i64], with: &[i64], without: &[i64]) -> bool {
+/// Whether the likelihood ratio speaks for `with`: Σ dᵢ(2yᵢ − aᵢ − bᵢ) > 0 for the
+/// Gaussian, Σ |yᵢ − bᵢ| − |yᵢ − aᵢ| > 0 for the Laplace.
+fn likelier_with(law: Law, seen: &[i64], with: &[i64], without: &[i64]) -> bool {
     let terms = seen.iter().zip(with).zip(without).map(|((y, a), b)| {
         let (y, a, b) = (i128::from(*y), i128::from(*a), i128::from(*b));
-        // |a|, |b| < 2⁶² and |y| < 2⁶³: one term stays below 2¹²⁷.
-        (a - b).saturating_mul(2 * y - a - b)
+        match law {
+            // |a|, |b| < 2⁶² and |y| < 2⁶³: one term stays below 2¹²⁷.
+            Law::Gaussian => (a - b).saturating_mul(2 * y - a - b),
+            Law::Laplace => (y - b).abs() - (y - a).abs(),
+        }
     });
     terms.fold(0i128, i128::saturating_add) > 0
 }

@@ -1,5 +1,6 @@
-//! The discrete Gaussian as a table of masses, for what is said *about* the noise:
-//! interval widths and total-variation distances. It draws nothing.
+//! The discrete Gaussian as a table of masses and the discrete Laplace in closed form,
+//! for what is said *about* the noise: interval widths, spreads and total-variation
+//! distances. It draws nothing.
 //!
 //! P[X = x] = e^(−x²/2σ²) / Σ e^(−y²/2σ²) over the integers (Canonne, Kamath,
 //! Steinke: The Discrete Gaussian for Differential Privacy, 2020).
@@ -74,6 +75,18 @@ pub(crate) fn half_width(sigma: f64, coverage: Coverage) -> f64 {
     width
 }
 
+/// Standard deviation of the discrete Laplace of scale s, P[X = x] ∝ p^|x| with
+/// p = e^(−1/s): √(2p)/(1 − p) (Inusah and Kozubowski 2006).
+pub(crate) fn laplace_sigma(scale: f64) -> f64 {
+    (2.0 * (-1.0 / scale).exp()).sqrt() / -(-1.0 / scale).exp_m1()
+}
+
+/// [`half_width`] of the discrete Laplace: P(|X| > w) = 2p^(w+1)/(1 + p).
+pub(crate) fn laplace_half_width(scale: f64, coverage: Coverage) -> f64 {
+    let outside = (1.0 - coverage.probability()) * (1.0 + (-1.0 / scale).exp()) / 2.0;
+    (-scale * outside.ln() - 1.0).ceil().max(0.0)
+}
+
 /// The total-variation distance between independent discrete Gaussians of scale
 /// `sigma` around 0 and around `shifts` (grid units), from the masses.
 ///
@@ -136,7 +149,7 @@ fn gcd(a: u64, b: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Coverage, half_width, masses, total_variation};
+    use super::{Coverage, half_width, laplace_half_width, laplace_sigma, masses, total_variation};
 
     fn half_width_95(sigma: f64) -> f64 {
         half_width(sigma, Coverage::One)
@@ -162,6 +175,20 @@ mod tests {
         assert_eq!(half_width_95(0.05), 0.0);
         let (below, above) = (half_width_95(65_536.0), half_width_95(65_537.0));
         assert!(below <= above && above - below <= 4.0);
+    }
+
+    #[test]
+    fn the_laplace_closed_forms_agree_with_its_masses() {
+        for scale in [0.2f64, 1.0, 5.0, 400.0] {
+            let p = (-1.0 / scale).exp();
+            let mass = |x: i32| (1.0 - p) / (1.0 + p) * p.powi(x.abs());
+            let last = (40.0 * scale) as i32 + 40;
+            let variance: f64 = (-last..=last).map(|x| f64::from(x).powi(2) * mass(x)).sum();
+            assert!((laplace_sigma(scale).powi(2) / variance - 1.0).abs() < 1e-9, "{scale}");
+            let width = laplace_half_width(scale, Coverage::One) as i32;
+            let inside = |w: i32| (-w..=w).map(mass).sum::<f64>();
+            assert!(inside(width) >= 0.95 - 1e-12 && (width == 0 || inside(width - 1) < 0.95), "{scale}");
+        }
     }
 
     #[test]

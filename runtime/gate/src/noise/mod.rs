@@ -1,99 +1,82 @@
 //! G8, noise: the gate's only impure part. It holds the opendp engine (discrete
-//! Gaussian over integers, seeded by OpenSSL's generator) and nothing else does.
+//! mechanisms over integers, seeded by OpenSSL's generator) and nothing else does.
 //!
-//! [`Mechanism`] is the privacy claim of one route-A table as a value: its
-//! constructor computes σ from the contract and then asks opendp's own privacy map
-//! whether that σ keeps the contracted ρ. [`Mechanism::draw`] consumes the exact
+//! - [`law`]: integer noise at a proven cost, discrete Gaussian and Laplace;
+//! - [`Mechanism`]: the privacy claim of one route-A table as a value;
+//! - [`threshold`] and [`open`]: tables whose keys nobody declared;
+//! - [`median`]: the exponential mechanism over block answers of route B;
+//! - [`account`]: what all of it costs together, in ρ and δ, and as ε(δ).
+//!
+//! Every constructor computes a scale from the contract and then asks opendp's own
+//! privacy map whether that scale keeps the contracted ρ. Every draw consumes the exact
 //! answer, so one answer is noised once. Nothing can be seeded.
 //!
-//! It does not account budgets (the ledger does) and does not choose ρ.
+//! It does not keep budgets (the ledger does) and does not choose ρ.
 
+pub mod account;
 pub mod advantage;
 mod binomial;
 pub mod discrete;
+mod law;
+pub mod median;
+pub mod open;
+mod threshold;
 
 use std::fmt;
 
-use opendp::{
-    combinators::ConcentratedMeasure,
-    core::Measurement,
-    domains::{AtomDomain, VectorDomain},
-    measurements::make_gaussian,
-    measures::ZeroConcentratedDivergence,
-    metrics::L2Distance,
-};
 use sluice_domain::{Refusal, contract::TableA};
 
 use self::discrete::Coverage;
+pub(crate) use self::law::Noise;
 use crate::{refusals, route_a::PreNoise};
 
-type Vector = VectorDomain<AtomDomain<i64>>;
-type Engine = Measurement<Vector, L2Distance<f64>, ZeroConcentratedDivergence, Vec<i64>>;
-
-/// Beyond this σ (grid units) noise could reach the limits of `i64`.
-const SIGMA_MAX: f64 = (1u64 << 54) as f64;
-
-/// Most steps of one unit in the last place that σ is widened by.
-const WIDENINGS_MAX: usize = 64;
-
-/// The discrete Gaussian mechanism of one route-A table.
+/// The mechanism of one route-A table with declared keys.
 pub struct Mechanism {
     table: TableA,
-    engine: Engine,
-    sigma: f64,
-    rho: f64,
+    noise: Noise,
 }
 
 /// A noised table: may be seen, because the noise is what protects.
 pub struct NoisyTable {
     table: TableA,
-    sigma: f64,
+    /// Per measure in grid units: (σ, 95 % half-width, half-width for two at once).
+    errors: [f64; 3],
     /// Cell-major, then measure; grid units.
     sums: Vec<i64>,
 }
 
 impl Mechanism {
-    /// The mechanism that keeps `table`'s ρ: σ = Δ₂/√(2ρ) in grid units, widened by
-    /// single steps until opendp's map says that Δ₂ costs no more than ρ.
+    /// The mechanism that keeps `table`'s ρ: discrete Gaussian of σ = Δ₂/√(2ρ) or
+    /// discrete Laplace of s = Δ₁/√(2ρ) in grid units, as the contract says, widened by
+    /// single steps until opendp's map says that the sensitivity costs no more than ρ.
     ///
     /// # Errors
-    /// `gate.table` when ρ, the clamps or σ are out of range.
+    /// `gate.table` when ρ, the clamps or the scale are out of range.
     pub fn for_table(table: &TableA) -> Result<Self, Refusal> {
-        let bad = || {
+        let noise = match table.noise {
+            law::Law::Gaussian => {
+                table.sensitivity_l2_squared().filter(|d| *d > 0).and_then(|d| Noise::gaussian(d, table.rho))
+            }
+            law::Law::Laplace => table.sensitivity_l1().filter(|d| *d > 0).and_then(|d| Noise::laplace(d, table.rho)),
+        };
+        let noise = noise.ok_or_else(|| {
             refusals::bad_table(
                 &table.name,
                 "ρ、截断范围或由此得出的噪声尺度超出允许范围",
                 "rho, the clamps, or the noise scale that follows from them is out of range",
             )
-        };
-        let squared = table.sensitivity_l2_squared().filter(|s| *s > 0).ok_or_else(bad)?;
-        if !(table.rho.is_finite() && table.rho > 0.0) {
-            return Err(bad());
-        }
-        let bound = sqrt_up(squared);
-        let mut sigma = table.sigma().ok_or_else(bad)?;
-        for _ in 0..=WIDENINGS_MAX {
-            if !(sigma > 0.0 && sigma < SIGMA_MAX) {
-                return Err(bad());
-            }
-            let engine = engine(sigma).map_err(|_| refusals::noise(&table.name))?;
-            let rho = engine.map(&bound).map_err(|_| refusals::noise(&table.name))?;
-            if rho <= table.rho {
-                return Ok(Self { table: table.clone(), engine, sigma, rho });
-            }
-            sigma = sigma.next_up();
-        }
-        Err(refusals::noise(&table.name))
+        })?;
+        Ok(Self { table: table.clone(), noise })
     }
 
-    /// σ in grid units.
+    /// Standard deviation of the noise in grid units.
     pub fn sigma(&self) -> f64 {
-        self.sigma
+        self.noise.sigma()
     }
 
     /// What opendp's map says the table costs, zCDP; at most the contract's ρ.
     pub fn rho(&self) -> f64 {
-        self.rho
+        self.noise.rho()
     }
 
     /// Noises the exact answer, once: the answer is used up.
@@ -105,21 +88,22 @@ impl Mechanism {
             return Err(refusals::noise(&self.table.name));
         }
         let sums = self.noised(answer.sums())?;
-        Ok(NoisyTable { table: self.table.clone(), sigma: self.sigma, sums })
+        let errors =
+            [self.noise.sigma(), self.noise.half_width(Coverage::One), self.noise.half_width(Coverage::OneOfTwo)];
+        Ok(NoisyTable { table: self.table.clone(), errors, sums })
     }
 
     /// Adds fresh noise to `sums`. Private to this module: everything that calls it
     /// either consumes its answer or holds the proof of a demo domain.
     fn noised(&self, sums: &[i64]) -> Result<Vec<i64>, Refusal> {
-        // The engine's message could quote its input; it stops here.
-        self.engine.invoke(&sums.to_vec()).map_err(|_| refusals::noise(&self.table.name))
+        self.noise.add(sums).ok_or_else(|| refusals::noise(&self.table.name))
     }
 }
 
 impl NoisyTable {
     /// Per cell in canonical order, per measure: the noised sum in the measure's own
     /// unit, unrounded and unclamped.
-    pub(crate) fn values(&self) -> impl Iterator<Item = Vec<f64>> {
+    pub fn values(&self) -> impl Iterator<Item = Vec<f64>> {
         let measures = &self.table.measures;
         self.sums.chunks(measures.len().max(1)).map(move |cell| {
             cell.iter()
@@ -136,45 +120,20 @@ impl NoisyTable {
     /// Per measure: half-widths that hold for any two measures of a cell at once with
     /// 95 %, in the measure's own unit.
     pub(crate) fn joint_errors(&self) -> Vec<f64> {
-        let half_width = discrete::half_width(self.sigma, Coverage::OneOfTwo);
+        let [_, _, half_width] = self.errors;
         self.table.measures.iter().map(|m| half_width / f64::from(m.grid)).collect()
     }
 
     /// Per measure: (σ, half-width of the 95 % interval) in the measure's own unit.
     pub(crate) fn errors(&self) -> Vec<(f64, f64)> {
-        let half_width = discrete::half_width(self.sigma, Coverage::One);
-        self.table.measures.iter().map(|m| (self.sigma / f64::from(m.grid), half_width / f64::from(m.grid))).collect()
+        let [sigma, half_width, _] = self.errors;
+        self.table.measures.iter().map(|m| (sigma / f64::from(m.grid), half_width / f64::from(m.grid))).collect()
     }
-}
-
-/// ε at `delta` of a total cost of `rho` zCDP, by opendp's conversion (that of
-/// `make_zCDP_to_approxDP`): for people to read, never for accounting.
-///
-/// # Errors
-/// `gate.host-fault` when the conversion fails, e.g. for a negative ρ.
-pub fn epsilon_at(rho: f64, delta: f64) -> Result<f64, Refusal> {
-    ZeroConcentratedDivergence::convert(rho)
-        .and_then(|profile| profile.epsilon(delta))
-        .map_err(|_| refusals::noise("epsilon"))
-}
-
-fn engine(sigma: f64) -> opendp::error::Fallible<Engine> {
-    let domain = VectorDomain::new(AtomDomain::<i64>::new_non_nan());
-    make_gaussian(domain, L2Distance::<f64>::default(), sigma, None)
-}
-
-/// √n, rounded up: the sensitivity that the map is asked about is never too small.
-fn sqrt_up(n: u128) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "rounded up below")]
-    let root = (n as f64).sqrt();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a root of a u128 fits a u128")]
-    let whole = root as u128;
-    if root.fract() == 0.0 && whole.checked_mul(whole) == Some(n) { root } else { root.next_up().next_up() }
 }
 
 impl fmt::Debug for Mechanism {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Mechanism({}, sigma {}, rho {})", self.table.name, self.sigma, self.rho)
+        write!(f, "Mechanism({}, sigma {}, rho {})", self.table.name, self.sigma(), self.rho())
     }
 }
 
@@ -186,3 +145,5 @@ impl fmt::Debug for NoisyTable {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tradeoff;

@@ -9,7 +9,7 @@ use sluice_domain::{
 use super::*;
 use crate::{
     fixtures::{output, table},
-    noise::engine,
+    noise::Noise,
     route_a::Reducer,
 };
 
@@ -86,8 +86,8 @@ fn equal_answers_cannot_be_told_apart() {
 fn a_mechanism_with_half_the_noise_is_caught() {
     let t = table(16, &[(0, 1, 1), (0, 1, 1)], 1, 0.02);
     let honest = Mechanism::for_table(&t).unwrap();
-    let sigma = honest.sigma / 2.0;
-    let mutant = Mechanism { table: t.clone(), engine: engine(sigma).unwrap(), sigma, rho: honest.rho };
+    let sigma = honest.sigma() / 2.0;
+    let mutant = Mechanism { table: t.clone(), noise: Noise::mutant(Law::Gaussian, sigma, honest.rho()) };
     let (with, without) = neighbours(&t);
     let a = measure(&mutant, with.sums(), without.sums(), bound(&t).unwrap(), 20_000).unwrap();
     assert!(a.low > a.bound, "{a:?}");
