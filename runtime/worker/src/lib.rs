@@ -24,7 +24,9 @@ pub mod layer;
 pub mod limits;
 pub mod programs;
 pub mod raw;
+pub mod ring;
 pub mod room;
+pub mod rooms;
 pub mod wire;
 
 pub use compile::{CacheKey, Compiled, Origin, compile};
@@ -36,3 +38,4 @@ pub use limits::{Profile, RoomLimits};
 pub use programs::Programs;
 pub use raw::{RawBatch, RawColumn, UnitOutcome};
 pub use room::{Room, layers};
+pub use rooms::Rooms;

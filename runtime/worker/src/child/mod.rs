@@ -4,8 +4,8 @@
 //! process, which the parent reads as a host fault.
 
 pub mod compile;
-mod engine;
-mod guest;
+pub mod engine;
+pub mod guest;
 pub mod run;
 
 use std::{
