@@ -44,7 +44,7 @@ pub(crate) fn kernels() -> Vec<u8> {
         .args(["build", "--quiet", "--locked", "--package", "bench-kernels", "--profile", "guest"])
         .args(["--target", "wasm32-unknown-unknown", "--target-dir"])
         .arg(&target)
-        .env("RUSTFLAGS", "-Ctarget-feature=+simd128")
+        .env("RUSTFLAGS", "-Ctarget-feature=+simd128 -Clink-arg=-zstack-size=65536")
         .status();
     assert!(built.unwrap().success(), "the kernels build for wasm32-unknown-unknown");
     let module = std::fs::read(target.join("wasm32-unknown-unknown/guest/bench_kernels.wasm")).unwrap();

@@ -12,6 +12,13 @@ use crate::{
 /// Elements of one table: what the larger interpreters need.
 const TABLE_ELEMENTS: usize = 50_000;
 
+/// Bytes at the start of a memory or table that are written back to what they were
+/// between two units; the rest goes back to the kernel. A small guest costs no
+/// system call and no page fault this way, which is two thirds of its time
+/// (docs/benchmarks.md); writing back more than this would cost a large one more
+/// than it saves.
+const KEEP_RESIDENT: usize = 256 << 10;
+
 /// What both children share.
 fn config(profile: Profile) -> Config {
     let mut config = Config::new();
@@ -63,6 +70,8 @@ pub fn running_config(profile: Profile, memory_bytes: u64, stack_bytes: u32) -> 
         .max_tables_per_component(CORE_ITEMS_MAX)
         .max_tables_per_module(CORE_ITEMS_MAX)
         .table_elements(TABLE_ELEMENTS)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_RESIDENT)
         .max_memory_size(usize::try_from(memory_bytes).map_err(|_| ChildFault::Engine)?)
         // Its page map would be one more open descriptor.
         .pagemap_scan(Enabled::No);
