@@ -60,10 +60,11 @@ pub(crate) fn persons(options: &Options) {
     let one = guests::one_person();
     let one = guests::borrowed(&one);
     let each = |took: Duration, n: usize| took.as_secs_f64() * 1e6 / n as f64;
-    let empty = best(10, || (0..1000).for_each(|_| guest.warm_up()));
-    line("an instance made and dropped", &format!("{:.1} µs", each(empty, 1000)), "in this process");
-    let whole = best(10, || (0..1000).for_each(|_| drop(guest.call(&one))));
-    line("… with its three calls", &format!("{:.1} µs", each(whole, 1000)), "in this process");
+    // Short rounds, so that some of them are not interrupted.
+    let empty = best(200, || (0..50).for_each(|_| guest.warm_up()));
+    line("an instance made and dropped", &format!("{:.1} µs", each(empty, 50)), "in this process");
+    let whole = best(200, || (0..50).for_each(|_| drop(guest.call(&one))));
+    line("… with its three calls", &format!("{:.1} µs", each(whole, 50)), "in this process");
 
     let code = compiled(&component);
     let mut alone = Duration::ZERO;
