@@ -215,8 +215,9 @@ mod tests {
             let (_writer, fd) = RingWriter::new(1).unwrap();
             let reader = RingReader(Some(Map::of(&fd, WINDOW, ProtFlags::READ).unwrap()));
             let inside = u64::from(at) + u64::from(len) <= WINDOW as u64;
-            prop_assert_eq!(reader.get(Place { at, len }).is_some(), inside);
-            prop_assert!(RingReader(None).get(Place { at, len }).is_none());
+            let place = Place { at, len };
+            prop_assert_eq!(reader.get(place).is_some(), inside);
+            prop_assert!(RingReader(None).get(place).is_none());
         }
     }
 

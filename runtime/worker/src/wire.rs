@@ -510,6 +510,15 @@ mod tests {
     }
 
     #[test]
+    fn a_place_comes_back_as_it_went_in_and_no_other_length_reads() {
+        let place = Place { at: 7, len: u32::MAX };
+        let body = encode_place(place);
+        assert_eq!(decode_place(&body), Ok(place));
+        assert!((0..8).all(|cut| decode_place(&body[..cut]).is_err()));
+        assert!(decode_place(&[0; 9]).is_err());
+    }
+
+    #[test]
     fn a_header_beyond_its_limit_is_refused_before_anything_is_allocated() {
         let mut header = [Tag::Output as u8, 0, 0, 0, 0];
         header[1..].copy_from_slice(&u32::MAX.to_le_bytes());
