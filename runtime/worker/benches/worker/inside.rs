@@ -60,6 +60,7 @@ pub(crate) fn rows_in(_: &Options) {
     ratio("65 536 rows of 2 columns, against memcpy", pushed, copied, 1.25);
     let bytes: usize = to.iter().map(Vec::len).sum();
     line("", &format!("{:.1} GB/s", bytes as f64 / pushed.as_secs_f64() / 1e9), "into the guest's memory");
+    drop(call); // the pool holds one instance
     // Pages that the instance has not touched before are the rest of a fresh one's cost.
     let fresh = best(100, || drop(guest.call(black_box(&rows)).unwrap()));
     line("the same into a fresh instance each", &format!("{fresh:.1?}"), "pages and instance included");
