@@ -139,7 +139,7 @@ pub fn explain(
         memory_bytes: limits.memory_bytes,
         rows_max: limits.rows_max,
         output_bytes_max: limits.output_bytes_max,
-        unit_bytes_max: limits.unit_bytes_max,
+        stack_bytes: limits.stack_bytes,
         cpu_seconds: u32::try_from(WALL_RUNNING.as_secs()).unwrap_or(u32::MAX),
         params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
         code: &code,

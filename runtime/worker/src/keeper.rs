@@ -39,8 +39,17 @@ impl Keeper {
     /// Starts `program` with an empty environment, in `/`, with two pipes and
     /// nothing else; it is killed after `wall`.
     pub(crate) fn start(program: &Path, wall: Duration) -> Result<(Self, ChildStdin, ChildStdout), WorkerError> {
+        Self::start_with(program, Stdio::null(), wall)
+    }
+
+    /// As [`Self::start`], with `shared` as the third descriptor.
+    pub(crate) fn start_with(
+        program: &Path,
+        shared: Stdio,
+        wall: Duration,
+    ) -> Result<(Self, ChildStdin, ChildStdout), WorkerError> {
         let mut command = Command::new(program);
-        command.env_clear().current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.env_clear().current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(shared);
         let (stop, stopped) = mpsc::channel();
         let (started, start) = mpsc::channel();
         let expired = Arc::new(AtomicBool::new(false));

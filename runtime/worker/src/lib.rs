@@ -29,7 +29,9 @@ pub mod limits;
 mod places;
 pub mod programs;
 pub mod raw;
+pub mod ring;
 pub mod room;
+pub mod rooms;
 pub mod wire;
 
 pub use attempt::Attempt;
@@ -44,3 +46,4 @@ pub use limits::{Profile, RoomLimits};
 pub use programs::Programs;
 pub use raw::{RawBatch, RawColumn, UnitOutcome};
 pub use room::Room;
+pub use rooms::Rooms;

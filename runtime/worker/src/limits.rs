@@ -30,6 +30,9 @@ pub(crate) const COLUMNS_MAX: usize = 256;
 /// Most parameters handed to `start`.
 pub(crate) const PARAMS_MAX: usize = 1024;
 
+/// Stack of a guest where nothing else is said: what interpreters need.
+pub(crate) const STACK_BYTES: u32 = 1 << 20;
+
 /// Limits of one room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoomLimits {
@@ -37,6 +40,8 @@ pub struct RoomLimits {
     pub fuel: u64,
     /// Linear memory per unit, bytes.
     pub memory_bytes: u64,
+    /// Stack of the guest, bytes. Recursion beyond it is a failed unit.
+    pub stack_bytes: u32,
     /// Rows that one unit's output may have.
     pub rows_max: u32,
     /// Bytes that one unit's output may have.
@@ -57,6 +62,7 @@ impl RoomLimits {
         Self {
             fuel: limits.fuel,
             memory_bytes: u64::from(limits.memory_mib) << 20,
+            stack_bytes: STACK_BYTES,
             rows_max: limits.rows_max,
             // 256 bytes of columns a row, and room for short tables of long keys.
             output_bytes_max: limits.rows_max.saturating_mul(256).clamp(64 << 10, 64 << 20),

@@ -1,14 +1,14 @@
 //! 内室: a running child for one guest, as the parent sees it.
 //!
-//! Units go in one after the other and answers come back in the same order; the
-//! pipes hold as many in flight as fit. The child is not believed: every frame is
+//! Units go in one after the other and answers come back in the same order; as
+//! many are in flight as the ring holds. The child is not believed: every frame is
 //! bounded and checked, and a breach of the protocol is a host fault, not an
 //! answer. After a fault the room stays closed.
 
 use std::{
     io::{BufReader, BufWriter, Write as _},
-    process::{ChildStdin, ChildStdout},
-    sync::mpsc,
+    process::{ChildStdin, ChildStdout, Stdio},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
 };
 
@@ -18,6 +18,7 @@ use crate::{
     Compiled, Layer, Programs, RawBatch, RawColumn, RoomLimits, UnitOutcome, WorkerError,
     encode::encode_unit,
     keeper::Keeper,
+    ring::RingWriter,
     wire::{self, GUEST_FRAME_MAX, ReadError, Tag, WireError},
 };
 
@@ -28,6 +29,7 @@ const BUFFER: usize = 256 << 10;
 pub struct Room {
     to: BufWriter<ChildStdin>,
     from: BufReader<ChildStdout>,
+    ring: RingWriter,
     keeper: Keeper,
     layers: Vec<Layer>,
     limits: RoomLimits,
@@ -67,9 +69,9 @@ impl Room {
             profile: compiled.profile,
             fuel: limits.fuel,
             memory_bytes: limits.memory_bytes,
+            stack_bytes: limits.stack_bytes,
             rows_max: limits.rows_max,
             output_bytes_max: limits.output_bytes_max,
-            unit_bytes_max: limits.unit_bytes_max,
             cpu_seconds: u32::try_from(limits.wall.as_secs().saturating_add(1)).unwrap_or(u32::MAX),
             params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
             code: &compiled.code,
@@ -110,13 +112,13 @@ impl Room {
         }
         // Until the last answer is in, anything that stops us leaves frames behind.
         self.state = State::Broken;
-        let Self { to, from, keeper, limits, frame, .. } = self;
+        let Self { to, from, ring, keeper, limits, frame, .. } = self;
         let (expect, expected) = mpsc::channel();
+        let answers = Answers::default();
         let (written, read) = thread::scope(|scope| {
-            let keeper: &Keeper = keeper;
-            let limits: &RoomLimits = limits;
+            let (keeper, limits, answers): (&Keeper, &RoomLimits, &Answers) = (keeper, limits, &answers);
             let reader = thread::Builder::new().name("sluice-answers".to_owned()).spawn_scoped(scope, move || {
-                let read = read_all(from, limits, keeper, &expected, sink);
+                let read = read_all(from, limits, keeper, &expected, answers, sink);
                 if read.is_err() {
                     keeper.kill();
                 }
@@ -125,7 +127,8 @@ impl Room {
             match reader {
                 Err(e) => (Ok(()), Err(WorkerError::Spawn(e))),
                 Ok(reader) => {
-                    let written = write_all(to, limits, keeper, frame, units, &expect);
+                    let mut writer = Writer { to, ring, limits, keeper, answers, freed: 0 };
+                    let written = writer.write_all(frame, units, &expect);
                     drop(expect);
                     if written.is_err() {
                         keeper.kill();
@@ -163,10 +166,12 @@ impl Room {
     }
 
     fn start(programs: &Programs, limits: &RoomLimits) -> Result<Self, WorkerError> {
-        let (keeper, to, from) = Keeper::start(&programs.run, limits.wall)?;
+        let (ring, shared) = RingWriter::new(limits.unit_bytes_max).map_err(WorkerError::Spawn)?;
+        let (keeper, to, from) = Keeper::start_with(&programs.run, Stdio::from(shared), limits.wall)?;
         Ok(Self {
             to: BufWriter::with_capacity(BUFFER, to),
             from: BufReader::with_capacity(BUFFER, from),
+            ring,
             keeper,
             layers: Vec::new(),
             limits: *limits,
@@ -189,28 +194,125 @@ impl std::fmt::Debug for Room {
     }
 }
 
-fn write_all(
-    to: &mut BufWriter<ChildStdin>,
-    limits: &RoomLimits,
-    keeper: &Keeper,
-    frame: &mut Vec<u8>,
-    units: impl IntoIterator<Item = RowBatch>,
-    expect: &mpsc::Sender<Expected>,
-) -> Result<(), WorkerError> {
-    for rows in units {
-        frame.clear();
-        if rows.rows() <= limits.unit_rows_max as usize {
-            encode_unit(&rows, frame)?;
-        }
-        let fits = !frame.is_empty() && frame.len() <= limits.unit_bytes_max as usize;
-        if fits {
-            wire::write_frame(to, Tag::Unit, frame).map_err(|_| keeper.why())?;
-        }
-        // A reader that is gone has its own error to tell.
-        let expected = if fits { Expected::Answer } else { Expected::Failed };
-        expect.send(expected).map_err(|_| keeper.why())?;
+/// Answers that are in, counted by the reader; the writer waits for them when
+/// the ring is full.
+#[derive(Default)]
+struct Answers {
+    state: Mutex<AnswersState>,
+    enough: Condvar,
+}
+
+#[derive(Default)]
+struct AnswersState {
+    count: u64,
+    wanted: u64,
+    over: bool,
+}
+
+impl Answers {
+    fn lock(&self) -> MutexGuard<'_, AnswersState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    to.flush().map_err(|_| keeper.why())
+
+    fn one_more(&self) {
+        let mut state = self.lock();
+        state.count += 1;
+        // Waking the writer for every answer would cost more than the answer.
+        if state.count == state.wanted {
+            self.enough.notify_one();
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.lock().count
+    }
+
+    /// How many there are, once there are `wanted` or no more will come.
+    fn wait_for(&self, wanted: u64) -> u64 {
+        let mut state = self.lock();
+        state.wanted = wanted;
+        let waiting = |state: &mut AnswersState| state.count < wanted && !state.over;
+        self.enough.wait_while(state, waiting).unwrap_or_else(PoisonError::into_inner).count
+    }
+}
+
+/// Says that no more answers will come, however the reader ends.
+struct Over<'a>(&'a Answers);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.lock().over = true;
+        self.0.enough.notify_one();
+    }
+}
+
+/// The writer's half of a room at work.
+struct Writer<'a> {
+    to: &'a mut BufWriter<ChildStdin>,
+    ring: &'a mut RingWriter,
+    limits: &'a RoomLimits,
+    keeper: &'a Keeper,
+    answers: &'a Answers,
+    /// Answers whose places are free again.
+    freed: u64,
+}
+
+impl Writer<'_> {
+    fn write_all(
+        &mut self,
+        frame: &mut Vec<u8>,
+        units: impl IntoIterator<Item = RowBatch>,
+        expect: &mpsc::Sender<Expected>,
+    ) -> Result<(), WorkerError> {
+        for rows in units {
+            frame.clear();
+            if rows.rows() <= self.limits.unit_rows_max as usize {
+                encode_unit(&rows, frame)?;
+            }
+            let fits = !frame.is_empty() && frame.len() <= self.limits.unit_bytes_max as usize;
+            if fits {
+                self.write(frame)?;
+            }
+            // A reader that is gone has its own error to tell.
+            let expected = if fits { Expected::Answer } else { Expected::Failed };
+            expect.send(expected).map_err(|_| self.keeper.why())?;
+        }
+        self.flush()?;
+        // The next call finds the ring empty.
+        let left = self.ring.in_flight() as u64;
+        self.free_to(self.freed + left)
+    }
+
+    fn write(&mut self, unit: &[u8]) -> Result<(), WorkerError> {
+        let place = loop {
+            if let Some(place) = self.ring.put(unit) {
+                break place;
+            }
+            // Those that are answered by now, or else half of those that are not.
+            if self.answers.count() == self.freed {
+                self.flush()?;
+                let half = (self.ring.in_flight() as u64).div_ceil(2);
+                self.free_to(self.freed + half)?;
+            } else {
+                self.free_to(self.freed + 1)?;
+            }
+        };
+        wire::write_frame(self.to, Tag::Unit, &wire::encode_place(place)).map_err(|_| self.keeper.why())
+    }
+
+    /// Frees the places of all answered units, of which there must be `wanted`.
+    fn free_to(&mut self, wanted: u64) -> Result<(), WorkerError> {
+        let answered = self.answers.wait_for(wanted);
+        while self.freed < answered {
+            self.ring.free();
+            self.freed += 1;
+        }
+        if answered < wanted { Err(self.keeper.why()) } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> Result<(), WorkerError> {
+        self.to.flush().map_err(|_| self.keeper.why())
+    }
 }
 
 fn read_all(
@@ -218,19 +320,25 @@ fn read_all(
     limits: &RoomLimits,
     keeper: &Keeper,
     expected: &mpsc::Receiver<Expected>,
+    answers: &Answers,
     mut sink: impl FnMut(UnitOutcome),
 ) -> Result<u64, WorkerError> {
+    let _over = Over(answers);
     let (mut count, mut body) = (0, Vec::new());
     for expected in expected {
         sink(match expected {
             Expected::Failed => UnitOutcome::Failed,
-            Expected::Answer => match wire::read_frame(from, &mut body, limits.output_bytes_max) {
-                Ok(Some(Tag::Output)) => UnitOutcome::Output(output(&body, limits)?),
-                Ok(Some(Tag::Failed)) if body.is_empty() => UnitOutcome::Failed,
-                Ok(Some(_)) => return Err(WireError::Tag.into()),
-                Err(ReadError::Wire(e)) => return Err(e.into()),
-                Ok(None) | Err(ReadError::Gone) => return Err(keeper.why()),
-            },
+            Expected::Answer => {
+                let outcome = match wire::read_frame(from, &mut body, limits.output_bytes_max) {
+                    Ok(Some(Tag::Output)) => UnitOutcome::Output(output(&body, limits)?),
+                    Ok(Some(Tag::Failed)) if body.is_empty() => UnitOutcome::Failed,
+                    Ok(Some(_)) => return Err(WireError::Tag.into()),
+                    Err(ReadError::Wire(e)) => return Err(e.into()),
+                    Ok(None) | Err(ReadError::Gone) => return Err(keeper.why()),
+                };
+                answers.one_more();
+                outcome
+            }
         });
         count += 1;
     }

@@ -1,4 +1,5 @@
-//! What parent and child say to each other over two pipes.
+//! What parent and child say to each other over two pipes. Rows do not go through
+//! them: a `UNIT` frame says where in the ring (`ring`) they lie.
 //!
 //! A frame is a tag, a length and a body; all integers are little-endian. The
 //! decoders are plain functions over byte slices: they borrow, bound everything
@@ -15,6 +16,7 @@ use crate::{
     error::ChildFault,
     layer::{Layer, LayerName, LayerStatus},
     limits::{COLUMNS_MAX, PARAMS_MAX, Profile},
+    ring::Place,
 };
 
 /// First bytes of every first message: protocol and version.
@@ -79,12 +81,12 @@ pub struct Start<'a> {
     pub fuel: u64,
     /// Linear memory per unit, bytes.
     pub memory_bytes: u64,
+    /// Stack of the guest, bytes.
+    pub stack_bytes: u32,
     /// Rows that one output may have.
     pub rows_max: u32,
     /// Bytes that one output may have.
     pub output_bytes_max: u32,
-    /// Bytes that one unit's frame may have.
-    pub unit_bytes_max: u32,
     /// CPU seconds of the whole child.
     pub cpu_seconds: u32,
     /// Handed to the guest's `start`.
@@ -207,7 +209,7 @@ pub fn encode_start(start: &Start<'_>) -> Result<Vec<u8>, WireError> {
     out.push(start.profile as u8);
     out.extend_from_slice(&start.fuel.to_le_bytes());
     out.extend_from_slice(&start.memory_bytes.to_le_bytes());
-    for limit in [start.rows_max, start.output_bytes_max, start.unit_bytes_max, start.cpu_seconds] {
+    for limit in [start.stack_bytes, start.rows_max, start.output_bytes_max, start.cpu_seconds] {
         out.extend_from_slice(&limit.to_le_bytes());
     }
     put_len(&mut out, start.params.len())?;
@@ -230,9 +232,9 @@ pub fn decode_start(body: &[u8]) -> Result<Start<'_>, WireError> {
         profile: from.profile()?,
         fuel: from.u64()?,
         memory_bytes: from.u64()?,
+        stack_bytes: from.u32()?,
         rows_max: from.u32()?,
         output_bytes_max: from.u32()?,
-        unit_bytes_max: from.u32()?,
         cpu_seconds: from.u32()?,
         params: {
             let count = from.count(PARAMS_MAX)?;
@@ -356,7 +358,24 @@ pub fn decode_fault(body: &[u8]) -> Result<ChildFault, WireError> {
     }
 }
 
-/// Appends the body of a `UNIT` or `OUTPUT` frame.
+/// The body of a `UNIT` frame.
+pub fn encode_place(place: Place) -> [u8; 8] {
+    (u64::from(place.at) | u64::from(place.len) << 32).to_le_bytes()
+}
+
+/// Reads the body of a `UNIT` frame. Whether the place is inside the ring is the
+/// ring's to say.
+///
+/// # Errors
+/// `Malformed` for any other length.
+pub fn decode_place(body: &[u8]) -> Result<Place, WireError> {
+    let mut from = Cursor(body);
+    let place = Place { at: from.u32()?, len: from.u32()? };
+    from.end()?;
+    Ok(place)
+}
+
+/// Appends a batch: a unit in the ring, or the body of an `OUTPUT` frame.
 ///
 /// # Errors
 /// `TooLarge` for more columns or bytes than the format can carry.
@@ -519,14 +538,23 @@ mod tests {
             code in proptest::collection::vec(any::<u8>(), 0..50),
         ) {
             let start = Start {
-                profile: Profile::Reproducible, fuel, memory_bytes: 1, rows_max,
-                output_bytes_max: 2, unit_bytes_max: 3, cpu_seconds: 4,
+                profile: Profile::Reproducible, fuel, memory_bytes: 1, stack_bytes: 5, rows_max,
+                output_bytes_max: 2, cpu_seconds: 4,
                 params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
                 code: &code,
             };
             let body = encode_start(&start).unwrap();
             prop_assert_eq!(decode_start(&body).unwrap(), start);
         }
+    }
+
+    #[test]
+    fn a_place_comes_back_as_it_went_in_and_no_other_length_reads() {
+        let place = Place { at: 7, len: u32::MAX };
+        let body = encode_place(place);
+        assert_eq!(decode_place(&body), Ok(place));
+        assert!((0..8).all(|cut| decode_place(&body[..cut]).is_err()));
+        assert!(decode_place(&[0; 9]).is_err());
     }
 
     #[test]

@@ -20,7 +20,8 @@ use common::{
 };
 use sluice_rows::{RowBatch, arrow::record_batch::RecordBatch};
 use sluice_worker::{
-    LayerName, LayerStatus, Origin, Profile, Programs, Room, RoomLimits, UnitOutcome, WorkerError, compile, layers,
+    LayerName, LayerStatus, Origin, Profile, Programs, Room, RoomLimits, Rooms, UnitOutcome, WorkerError, compile,
+    layers,
 };
 
 /// Puts the first value of the first column at 3000.
@@ -184,6 +185,21 @@ fn many_units_in_flight_come_back_in_order_and_twice_the_same() {
     assert_eq!(first[7], None);
     assert!((0..20_000).all(|n| n == 7 || first[n] == Some((n as i64).to_le_bytes().to_vec())));
     assert_eq!(first, second);
+}
+
+#[test]
+fn rooms_side_by_side_answer_every_unit_once() {
+    let two = std::num::NonZeroUsize::new(2).unwrap();
+    let guest = compiled(&component(&module("", TAKE_VALUE, ONE_VALUE)));
+    let mut rooms = Rooms::open(&programs(), &guest, &limits(), &[], two).unwrap();
+    let mut got = Vec::new();
+    assert_eq!(rooms.map_all((0..5000).map(|n| unit(&[n])), |o| got.push(value(o).unwrap())).unwrap(), 5000);
+    got.sort_unstable();
+    assert!(got.into_iter().eq(0..5000));
+    // One that dies makes the run void.
+    let pid = rustix::process::Pid::from_raw(rooms.rooms()[1].pid() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    assert!(matches!(rooms.map_all((0..5000).map(|n| unit(&[n])), drop), Err(WorkerError::Died)));
 }
 
 #[test]

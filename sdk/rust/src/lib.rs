@@ -39,6 +39,8 @@ extern crate self as sluice_guest;
 
 #[doc(hidden)]
 pub mod abi;
+#[cfg(target_arch = "wasm32")]
+mod heap;
 mod output;
 mod room;
 mod rows;

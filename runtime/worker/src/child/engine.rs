@@ -11,10 +11,15 @@ use crate::{
     limits::Profile,
 };
 
-/// Stack of a guest, bytes.
-const STACK: usize = 1 << 20;
 /// Elements of one table: what the larger interpreters need.
 const TABLE_ELEMENTS: usize = 50_000;
+
+/// Bytes at the start of a memory or table that are written back to what they were
+/// between two units; the rest goes back to the kernel. A small guest costs no
+/// system call and no page fault this way, which is two thirds of its time
+/// (docs/benchmarks.md); writing back more than this would cost a large one more
+/// than it saves.
+const KEEP_RESIDENT: usize = 256 << 10;
 
 /// What both children share.
 fn config(profile: Profile) -> Config {
@@ -32,7 +37,6 @@ fn config(profile: Profile) -> Config {
         .wasm_wide_arithmetic(false)
         .consume_fuel(true)
         .epoch_interruption(false)
-        .max_wasm_stack(STACK)
         .memory_init_cow(true)
         .native_unwind_info(false)
         .generate_address_map(false)
@@ -62,16 +66,24 @@ fn compiler(mut config: Config) -> Result<Engine, ChildFault> {
 }
 
 /// An engine that has no compiler, with a pool that holds one unit.
-pub(super) fn running(profile: Profile, memory_bytes: u64) -> Result<Engine, ChildFault> {
-    runner(config(profile), memory_bytes)
+pub(super) fn running(profile: Profile, memory_bytes: u64, stack_bytes: u32) -> Result<Engine, ChildFault> {
+    runner(running_config(profile, memory_bytes, stack_bytes)?)
 }
 
 /// As [`running`], for what [`compiling_traceable`] made.
-pub(super) fn running_traceable(profile: Profile, memory_bytes: u64) -> Result<Engine, ChildFault> {
-    runner(traceable(config(profile)), memory_bytes)
+pub(super) fn running_traceable(profile: Profile, memory_bytes: u64, stack_bytes: u32) -> Result<Engine, ChildFault> {
+    runner(traceable(running_config(profile, memory_bytes, stack_bytes)?))
 }
 
-fn runner(mut config: Config, memory_bytes: u64) -> Result<Engine, ChildFault> {
+fn runner(mut config: Config) -> Result<Engine, ChildFault> {
+    Engine::new(config.enable_compiler(false)).map_err(|_| ChildFault::Engine)
+}
+
+/// What that engine is made of.
+///
+/// # Errors
+/// `Engine` for more memory than an address can name.
+pub fn running_config(profile: Profile, memory_bytes: u64, stack_bytes: u32) -> Result<Config, ChildFault> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(1)
         .total_core_instances(CORE_ITEMS_MAX)
@@ -83,9 +95,12 @@ fn runner(mut config: Config, memory_bytes: u64) -> Result<Engine, ChildFault> {
         .max_tables_per_component(CORE_ITEMS_MAX)
         .max_tables_per_module(CORE_ITEMS_MAX)
         .table_elements(TABLE_ELEMENTS)
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(KEEP_RESIDENT)
         .max_memory_size(usize::try_from(memory_bytes).map_err(|_| ChildFault::Engine)?)
         // Its page map would be one more open descriptor.
         .pagemap_scan(Enabled::No);
-    config.enable_compiler(false).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-    Engine::new(&config).map_err(|_| ChildFault::Engine)
+    let mut config = config(profile);
+    config.max_wasm_stack(stack_bytes as usize).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Ok(config)
 }

@@ -30,6 +30,8 @@ use crate::{
 const SLACK: usize = 4096;
 /// Memory beyond the guest's: the engine, the code, the pipes.
 const HOST_BYTES: u64 = 512 << 20;
+/// Bytes of one synthetic unit: what [`crate::RoomLimits`] allows at most.
+const UNIT_BYTES_MAX: u32 = 64 << 20;
 /// Frames of a trap that are told.
 const FRAMES_MAX: usize = 24;
 
@@ -54,7 +56,7 @@ fn serve() -> Result<(), ChildFault> {
 fn run(mut layers: Vec<crate::Layer>, body: Vec<u8>) -> Result<(), ChildFault> {
     let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
     let order = decode_start(&body).map_err(|_| ChildFault::Message)?;
-    let bytes = order.memory_bytes + 3 * u64::from(order.unit_bytes_max) + 4 * order.code.len() as u64 + HOST_BYTES;
+    let bytes = order.memory_bytes + 3 * u64::from(UNIT_BYTES_MAX) + 4 * order.code.len() as u64 + HOST_BYTES;
     jail::reserve(&mut layers, bytes, u64::from(order.cpu_seconds))?;
     // Never dropped: closing its memory image is not among the calls that are left.
     let guest = ManuallyDrop::new(Guest::load(&order)?);
@@ -64,7 +66,7 @@ fn run(mut layers: Vec<crate::Layer>, body: Vec<u8>) -> Result<(), ChildFault> {
     say(Tag::Ready, &encode_ready(&layers))?;
     let mut unit = Vec::new();
     loop {
-        match read_frame(&mut from, &mut unit, order.unit_bytes_max) {
+        match read_frame(&mut from, &mut unit, UNIT_BYTES_MAX) {
             Ok(Some(Tag::Unit)) => {}
             Ok(None) => return Ok(()),
             _ => return Err(ChildFault::Message),
@@ -157,7 +159,7 @@ struct Guest {
 
 impl Guest {
     fn load(order: &Start<'_>) -> Result<Self, ChildFault> {
-        let engine = engine::running_traceable(order.profile, order.memory_bytes)?;
+        let engine = engine::running_traceable(order.profile, order.memory_bytes, order.stack_bytes)?;
         let component = load(&engine, order.code)?;
         let room = component.get_export_index(None, INNER_ROOM).ok_or(ChildFault::Abi)?;
         let function = |name: &str| component.get_export_index(Some(&room), name).ok_or(ChildFault::Abi);

@@ -3,7 +3,7 @@
 
 use wasmtime::{
     AsContextMut as _, Engine, Store, StoreLimits, StoreLimitsBuilder,
-    component::{Component, ComponentExportIndex, ComponentType, InstancePre, Lift, Linker, Lower, WasmStr},
+    component::{Component, ComponentExportIndex, ComponentType, Instance, InstancePre, Lift, Linker, Lower, WasmStr},
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
 const SLACK: usize = 4096;
 
 /// A loaded guest and the limits of every call.
-pub(super) struct Guest {
+pub struct Guest {
     engine: Engine,
     pre: InstancePre<StoreLimits>,
     start: ComponentExportIndex,
@@ -36,6 +36,12 @@ struct ColumnIn<'a> {
     validity: Option<&'a [u8]>,
     offsets: Option<&'a [u8]>,
     data: &'a [u8],
+}
+
+impl<'a> ColumnIn<'a> {
+    fn of(c: &ColumnRef<'a>) -> Self {
+        Self { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data }
+    }
 }
 
 #[derive(ComponentType, Lower)]
@@ -62,11 +68,11 @@ struct BatchOut {
 }
 
 /// What a unit's guest wrote, within the limits.
-pub(super) struct Answer(BatchOut);
+pub struct Answer(BatchOut);
 
 impl Answer {
     /// Borrowed, for the wire.
-    pub(super) fn as_batch(&self) -> BatchRef<'_> {
+    pub fn as_batch(&self) -> BatchRef<'_> {
         BatchRef {
             rows: self.0.rows,
             columns: self
@@ -84,9 +90,40 @@ impl Answer {
     }
 }
 
+/// What `start` and `process` answer. The text is not looked at.
+type Done = (Result<(), WasmStr>,);
+
+/// One unit's instance at work.
+pub struct Call<'a> {
+    guest: &'a Guest,
+    store: Store<StoreLimits>,
+    instance: Instance,
+}
+
+impl Call<'_> {
+    /// Hands in a batch of input number `input`.
+    pub fn process(&mut self, input: u32, rows: &BatchRef<'_>) -> Option<()> {
+        let columns: Vec<ColumnIn<'_>> = rows.columns.iter().map(ColumnIn::of).collect();
+        let batch = BatchIn { rows: rows.rows, columns: &columns };
+        let process =
+            self.instance.get_typed_func::<(u32, BatchIn<'_>), Done>(&mut self.store, &self.guest.process).ok()?;
+        process.call(&mut self.store, (input, batch)).ok()?.0.ok()
+    }
+
+    /// Takes the answer.
+    pub fn finish(mut self) -> Option<Answer> {
+        let finish = self
+            .instance
+            .get_typed_func::<(), (Result<BatchOut, WasmStr>,)>(&mut self.store, &self.guest.finish)
+            .ok()?;
+        let batch = finish.call(&mut self.store, ()).ok()?.0.ok()?;
+        (batch.rows <= self.guest.rows_max).then_some(Answer(batch))
+    }
+}
+
 impl Guest {
     /// Loads compiled code.
-    pub(super) fn load(engine: &Engine, order: &Start<'_>) -> Result<Self, ChildFault> {
+    pub fn load(engine: &Engine, order: &Start<'_>) -> Result<Self, ChildFault> {
         let component = load(engine, order.code)?;
         let room = component.get_export_index(None, INNER_ROOM).ok_or(ChildFault::Abi)?;
         let function = |name: &str| component.get_export_index(Some(&room), name).ok_or(ChildFault::Abi);
@@ -108,34 +145,27 @@ impl Guest {
 
     /// Makes one instance without letting it compute, so that everything the
     /// engine prepares once is prepared before the jail closes.
-    pub(super) fn warm_up(&self) {
+    pub fn warm_up(&self) {
         let mut store = self.store(0);
         // A guest with start functions runs out of fuel at once: that is enough.
         let _ = self.pre.instantiate(&mut store);
     }
 
     /// One unit. `None` is failure of any kind: the engine's error is dropped here.
-    pub(super) fn call(&self, rows: &BatchRef<'_>) -> Option<Answer> {
+    pub fn call(&self, rows: &BatchRef<'_>) -> Option<Answer> {
+        let mut call = self.start()?;
+        call.process(0, rows)?;
+        call.finish()
+    }
+
+    /// A fresh instance that has been told its parameters.
+    pub fn start(&self) -> Option<Call<'_>> {
         let mut store = self.store(self.fuel);
         let instance = self.pre.instantiate(&mut store).ok()?;
         let params: Vec<(&str, &str)> = self.params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        let start = instance
-            .get_typed_func::<(&[(&str, &str)], &[u8]), (Result<(), WasmStr>,)>(&mut store, &self.start)
-            .ok()?;
+        let start = instance.get_typed_func::<(&[(&str, &str)], &[u8]), Done>(&mut store, &self.start).ok()?;
         start.call(&mut store, (&params, &[])).ok()?.0.ok()?;
-
-        let columns: Vec<ColumnIn<'_>> = rows
-            .columns
-            .iter()
-            .map(|c| ColumnIn { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data })
-            .collect();
-        let process =
-            instance.get_typed_func::<(u32, BatchIn<'_>), (Result<(), WasmStr>,)>(&mut store, &self.process).ok()?;
-        process.call(&mut store, (0, BatchIn { rows: rows.rows, columns: &columns })).ok()?.0.ok()?;
-
-        let finish = instance.get_typed_func::<(), (Result<BatchOut, WasmStr>,)>(&mut store, &self.finish).ok()?;
-        let batch = finish.call(&mut store, ()).ok()?.0.ok()?;
-        (batch.rows <= self.rows_max).then_some(Answer(batch))
+        Some(Call { guest: self, store, instance })
     }
 
     fn store(&self, fuel: u64) -> Store<StoreLimits> {

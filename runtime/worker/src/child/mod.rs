@@ -4,9 +4,9 @@
 //! process, which the parent reads as a host fault.
 
 pub mod compile;
-mod engine;
+pub mod engine;
 pub mod explain;
-mod guest;
+pub mod guest;
 mod probe;
 pub mod run;
 

@@ -12,9 +12,10 @@ use crate::{
     error::ChildFault,
     jail,
     layer::Layer,
+    ring::RingReader,
     wire::{
-        GUEST_FRAME_MAX, HEADER, Start, Tag, WireError, decode_batch, decode_start, encode_batch, encode_ready,
-        read_frame, write_frame,
+        GUEST_FRAME_MAX, HEADER, STATUS_FRAME_MAX, Start, Tag, WireError, decode_batch, decode_place, decode_start,
+        encode_batch, encode_ready, read_frame, write_frame,
     },
 };
 
@@ -29,6 +30,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), ChildFault> {
+    let ring = RingReader::take().map_err(|_| ChildFault::Message)?;
     let mut layers = jail::enter()?;
     let mut from = BufReader::with_capacity(BUFFER, io::stdin().lock());
     let mut to = BufWriter::with_capacity(BUFFER, io::stdout().lock());
@@ -41,9 +43,9 @@ fn run() -> Result<(), ChildFault> {
     }
     let order = decode_start(&body).map_err(|_| ChildFault::Message)?;
     jail::reserve(&mut layers, memory(&order), u64::from(order.cpu_seconds))?;
+    let engine = engine::running(order.profile, order.memory_bytes, order.stack_bytes)?;
     // Never dropped: closing its memory image is not among the calls that are left.
-    let guest = ManuallyDrop::new(Guest::load(&engine::running(order.profile, order.memory_bytes)?, &order)?);
-    let unit_bytes_max = order.unit_bytes_max;
+    let guest = ManuallyDrop::new(Guest::load(&engine, &order)?);
     let output_bytes_max = order.output_bytes_max as usize;
     drop(body);
     guest.warm_up();
@@ -56,12 +58,13 @@ fn run() -> Result<(), ChildFault> {
         if from.buffer().len() < HEADER || from.buffer().len() < next_len(from.buffer()) {
             to.flush().map_err(|_| ChildFault::Message)?;
         }
-        match read_frame(&mut from, &mut body, unit_bytes_max) {
+        match read_frame(&mut from, &mut body, STATUS_FRAME_MAX) {
             Ok(Some(Tag::Unit)) => {}
             Ok(None) => return to.flush().map_err(|_| ChildFault::Message),
             _ => return Err(ChildFault::Message),
         }
-        let rows = decode_batch(&body).map_err(|_| ChildFault::Message)?;
+        let unit = decode_place(&body).ok().and_then(|place| ring.get(place)).ok_or(ChildFault::Message)?;
+        let rows = decode_batch(unit).map_err(|_| ChildFault::Message)?;
         out.clear();
         let answered = guest.call(&rows).is_some_and(|answer| {
             let fits: Result<(), WireError> = encode_batch(&answer.as_batch(), &mut out);
@@ -83,9 +86,8 @@ fn next_len(buffer: &[u8]) -> usize {
     HEADER + len as usize
 }
 
-/// Writable memory of the whole child: the guest's, one unit in and out with a
-/// copy each, the code and its image, and the host's own.
+/// Writable memory of the whole child: the guest's, one answer with two copies,
+/// the code and its image, and the host's own. The ring is not writable.
 fn memory(order: &Start<'_>) -> u64 {
-    let pipes = 3 * (u64::from(order.unit_bytes_max) + u64::from(order.output_bytes_max));
-    order.memory_bytes + pipes + 4 * order.code.len() as u64 + HOST_BYTES
+    order.memory_bytes + 3 * u64::from(order.output_bytes_max) + 4 * order.code.len() as u64 + HOST_BYTES
 }

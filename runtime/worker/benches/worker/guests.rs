@@ -1,0 +1,119 @@
+//! The guests of the benchmark, and their rows.
+
+use std::{path::Path, process::Command, sync::Arc};
+
+use sluice_rows::{
+    RowBatch,
+    arrow::{
+        array::{Float64Array, Int64Array},
+        record_batch::RecordBatch,
+    },
+};
+use sluice_worker::{RoomLimits, wire::BatchRef, wire::ColumnRef};
+use wit_component::ComponentEncoder;
+
+use crate::common::{OK, ONE_VALUE, component, limits, module};
+
+/// Rows of a large batch.
+pub(crate) const BATCH: usize = 65_536;
+
+/// Limits that stop nothing here.
+pub(crate) fn wide() -> RoomLimits {
+    RoomLimits {
+        fuel: u64::MAX / 2,
+        memory_bytes: 64 << 20,
+        unit_rows_max: BATCH as u32,
+        unit_bytes_max: 8 << 20,
+        wall: std::time::Duration::from_secs(3600),
+        ..limits()
+    }
+}
+
+/// A guest that takes rows and forgets them; its memory is there from the start.
+pub(crate) fn swallow() -> Vec<u8> {
+    let forget = format!("(global.set $heap (i32.const 8192)) {OK}");
+    component(&module("", &forget, ONE_VALUE).replace("(export \"memory\") 2", "(export \"memory\") 64"))
+}
+
+/// `benches/kernels` as a component, built as `scripts/guests` builds guests.
+pub(crate) fn kernels() -> Vec<u8> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let target = root.join("target/bench-guests");
+    let built = Command::new(env!("CARGO"))
+        .current_dir(&root)
+        .args(["build", "--quiet", "--locked", "--package", "bench-kernels", "--profile", "guest"])
+        .args(["--target", "wasm32-unknown-unknown", "--target-dir"])
+        .arg(&target)
+        .env("RUSTFLAGS", "-Ctarget-feature=+simd128 -Clink-arg=-zstack-size=65536")
+        .status();
+    assert!(built.unwrap().success(), "the kernels build for wasm32-unknown-unknown");
+    let module = std::fs::read(target.join("wasm32-unknown-unknown/guest/bench_kernels.wasm")).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
+
+/// Two columns of `rows` rows: `key` in 0..100, and `amount`.
+pub(crate) struct Columns {
+    pub(crate) key: Vec<i64>,
+    pub(crate) amount: Vec<f64>,
+    bytes: [Vec<u8>; 2],
+}
+
+/// Columns of eight bytes a row and no nulls.
+pub(crate) fn borrowed(columns: &[Vec<u8>]) -> BatchRef<'_> {
+    let column = |data| ColumnRef { nulls: 0, validity: None, offsets: None, data };
+    BatchRef {
+        rows: columns.first().map_or(0, |c| c.len() as u32 / 8),
+        columns: columns.iter().map(|data| column(data.as_slice())).collect(),
+    }
+}
+
+/// One person of [`claims`], as the child has them.
+pub(crate) fn one_person() -> [Vec<u8>; 3] {
+    let int = |values: [i64; 4]| values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let float = |values: [f64; 4]| values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    [int([1, 2, 3, 4]), int([25; 4]), float([0.0, 919.0, 838.0, 757.0])]
+}
+
+impl Columns {
+    pub(crate) fn new(rows: usize) -> Self {
+        let key: Vec<i64> = (0..rows as i64).map(|n| n * 7919 % 100).collect();
+        let amount: Vec<f64> = key.iter().map(|k| *k as f64 * 0.25).collect();
+        let bytes =
+            [key.iter().flat_map(|x| x.to_le_bytes()).collect(), amount.iter().flat_map(|x| x.to_le_bytes()).collect()];
+        Self { key, amount, bytes }
+    }
+
+    /// As the child has them: borrowed buffers.
+    pub(crate) fn borrowed(&self) -> BatchRef<'_> {
+        borrowed(&self.bytes)
+    }
+
+    /// As the parent has them.
+    pub(crate) fn batch(&self) -> RowBatch {
+        let columns: [(&str, Arc<dyn sluice_rows::arrow::array::Array>); 2] = [
+            ("key", Arc::new(Int64Array::from(self.key.clone()))),
+            ("amount", Arc::new(Float64Array::from(self.amount.clone()))),
+        ];
+        RowBatch::new(RecordBatch::try_from_iter(columns).unwrap())
+    }
+}
+
+/// What a kernel is told.
+pub(crate) fn kernel_params(kernel: &str, times: u32) -> Vec<(String, String)> {
+    [("input.t", "key:int,amount:float"), ("kernel", kernel), ("times", &times.to_string())]
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .to_vec()
+}
+
+/// What `spending-change` is told, and `persons` persons of four rows each.
+pub(crate) fn claims(persons: usize) -> (Vec<(String, String)>, RowBatch) {
+    let rows = persons as i64 * 4;
+    let int = |f: fn(i64) -> i64| Arc::new(Int64Array::from_iter_values((0..rows).map(f)));
+    let columns: [(&str, Arc<dyn sluice_rows::arrow::array::Array>); 3] = [
+        ("year", int(|n| n % 4 + 1)),
+        ("coins", int(|n| n / 4 % 4 * 25)),
+        ("meddol", Arc::new(Float64Array::from_iter_values((0..rows).map(|n| (n * 7919 % 1000) as f64)))),
+    ];
+    let params = vec![("input.claims".to_owned(), "year:int,coins:int,meddol:float".to_owned())];
+    (params, RowBatch::new(RecordBatch::try_from_iter(columns).unwrap()))
+}

@@ -1,0 +1,162 @@
+//! Through real rooms: jailed children, the ring and the pipes.
+
+use std::{
+    fs,
+    num::NonZeroUsize,
+    time::{Duration, Instant},
+};
+
+use sluice_worker::{Compiled, Profile, Room, Rooms, UnitOutcome, compile};
+
+use crate::{
+    Options, best,
+    common::{key, looked_at, programs},
+    guests::{self, BATCH, Columns},
+    inside::{Fuel, load},
+    line, ratio,
+};
+
+/// Units through a child, against the same units in this process.
+pub(crate) fn path(_: &Options) {
+    const UNITS: usize = 40;
+    let component = guests::kernels();
+    let params = guests::kernel_params("group-by", 1);
+    let columns = Columns::new(BATCH);
+    let guest = load(&component, Fuel::On, &params);
+    let rows = columns.borrowed();
+    let inside = best(5, || (0..UNITS).for_each(|_| drop(guest.call(&rows).unwrap())));
+    let mut room = Room::open(&programs(), &compiled(&component), &guests::wide(), &params).unwrap();
+    let batch = columns.batch();
+    let through = best(5, || {
+        let units = (0..UNITS).map(|_| batch.slice(0, BATCH));
+        assert_eq!(room.map_all(units, answered).unwrap(), UNITS as u64);
+    });
+    ratio("65 536-row units, a room against this process", through, inside, 1.05);
+}
+
+/// A job whose guest is in the cache, from its submission to its first answer.
+pub(crate) fn first_row(options: &Options) {
+    let component = fs::read(&options.guest).unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let (params, claims) = guests::claims(1);
+    let job = || {
+        let guest = looked_at(&component).unwrap();
+        let code = compile(&programs(), &guest, Profile::Standard, cache.path(), &key()).unwrap();
+        let mut room = Room::open(&programs(), &code, &guests::wide(), &params).unwrap();
+        answered(room.map(claims.slice(0, 4)).unwrap());
+    };
+    job();
+    let took = best(20, job);
+    let kept = if took <= Duration::from_millis(15) { "kept" } else { "MISSED" };
+    line("inspect, load, jail, first answer", &format!("{took:.1?}"), &format!("goal ≤ 15 ms {kept}"));
+}
+
+/// One fresh sandbox per person, fuel on.
+pub(crate) fn persons(options: &Options) {
+    const PERSONS: usize = 100_000;
+    let component = fs::read(&options.guest).unwrap();
+    let (params, claims) = guests::claims(1000);
+    let guest = load(&component, Fuel::On, &params);
+    let one = guests::one_person();
+    let one = guests::borrowed(&one);
+    let each = |took: Duration, n: usize| took.as_secs_f64() * 1e6 / n as f64;
+    // Short rounds, so that some of them are not interrupted.
+    let empty = best(200, || (0..50).for_each(|_| guest.warm_up()));
+    line("an instance made and dropped", &format!("{:.1} µs", each(empty, 50)), "in this process");
+    let whole = best(200, || (0..50).for_each(|_| drop(guest.call(&one))));
+    line("… with its three calls", &format!("{:.1} µs", each(whole, 50)), "in this process");
+
+    let code = compiled(&component);
+    let mut alone = Duration::ZERO;
+    for count in [1, 2] {
+        let mut rooms =
+            Rooms::open(&programs(), &code, &guests::wide(), &params, NonZeroUsize::new(count).unwrap()).unwrap();
+        let children: Vec<u32> = rooms.rooms().iter().map(Room::pid).collect();
+        let cpu = || children.iter().map(|pid| cpu_time(&pid.to_string())).sum::<Duration>() + cpu_time("self");
+        let before = cpu();
+        let mut failed = 0u64;
+        let took = best(3, || {
+            let units = (0..PERSONS).map(|n| claims.slice(n % 1000 * 4, 4));
+            let sink = |outcome| failed += u64::from(matches!(outcome, UnitOutcome::Failed));
+            assert_eq!(rooms.map_all(units, sink).unwrap(), PERSONS as u64);
+        });
+        let cpu = cpu() - before;
+        let rate = PERSONS as f64 / took.as_secs_f64();
+        let against = match count {
+            1 => "persons/s, a component each".to_owned(),
+            _ => format!(
+                "goal ≥ 100 000 {}; {:.2}× of one room",
+                if rate >= 1e5 { "kept" } else { "MISSED" },
+                alone.as_secs_f64() / took.as_secs_f64()
+            ),
+        };
+        line(&format!("{count} room(s), persons per second"), &format!("{rate:.0}"), &against);
+        line("… CPU time per person, parent included", &format!("{:.1} µs", each(cpu, 3 * PERSONS)), "");
+        if failed > 0 {
+            line("… NOT ANSWERED", &failed.to_string(), "this guest does not fit these rows");
+        }
+        alone = took;
+    }
+}
+
+/// What one child holds while it waits.
+pub(crate) fn idle(options: &Options) {
+    let (params, claims) = guests::claims(1000);
+    let code = compiled(&fs::read(&options.guest).unwrap());
+    let mut room = Room::open(&programs(), &code, &guests::wide(), &params).unwrap();
+    let fresh = resident(&room.pid().to_string());
+    room.map_all((0..1000).map(|n| claims.slice(n * 4, 4)), |_| ()).unwrap();
+    let used = resident(&room.pid().to_string());
+    line(
+        "a room before its first unit, resident",
+        &format!("{fresh:.1} MiB"),
+        "the program and the guest's code included",
+    );
+    line("… after 1 000 units", &format!("{used:.1} MiB"), "");
+}
+
+/// More rows, the same memory.
+pub(crate) fn growth(options: &Options) {
+    let component = guests::kernels();
+    let params = guests::kernel_params("sums", 1);
+    let columns = Columns::new(BATCH);
+    let batch = columns.batch();
+    let code = compiled(&component);
+    let mut rows = 1_000_000;
+    while rows <= options.rows {
+        let mut room = Room::open(&programs(), &code, &guests::wide(), &params).unwrap();
+        let started = Instant::now();
+        let units = (0..rows.div_ceil(BATCH as u64)).map(|_| batch.slice(0, BATCH));
+        room.map_all(units, answered).unwrap();
+        let rate = rows as f64 / started.elapsed().as_secs_f64() / 1e6;
+        let (parent, child) = (resident("self"), resident(&room.pid().to_string()));
+        let held = format!("rows/s; parent {parent:.0} MiB, child {child:.0} MiB");
+        line(&format!("{} million rows", rows / 1_000_000), &format!("{rate:.1} million"), &held);
+        rows *= 10;
+    }
+}
+
+fn answered(outcome: UnitOutcome) {
+    assert!(matches!(outcome, UnitOutcome::Output(_)), "the guest answers");
+}
+
+fn compiled(component: &[u8]) -> Compiled {
+    let cache = tempfile::tempdir().unwrap();
+    compile(&programs(), &looked_at(component).unwrap(), Profile::Standard, cache.path(), &key()).unwrap()
+}
+
+/// User and system time so far, in the kernel's ticks of 10 ms.
+fn cpu_time(process: &str) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    // The name may hold anything; the fields behind it count from 3.
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks: u64 = fields.split(' ').skip(11).take(2).map(|f| f.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// Resident memory, MiB.
+fn resident(process: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse::<f64>().unwrap() / 1024.0
+}

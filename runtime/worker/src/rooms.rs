@@ -1,0 +1,83 @@
+//! Several rooms for one guest, side by side, each its own jailed child.
+//!
+//! Units are handed out as rooms have place for them, so outcomes come in no
+//! particular order and what is made of them must not depend on one. Each unit
+//! still gets a fresh instance with the same limits: which room it met is not
+//! visible to a guest.
+
+use std::{
+    num::NonZeroUsize,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use sluice_rows::RowBatch;
+
+use crate::{Compiled, Programs, Room, RoomLimits, UnitOutcome, WorkerError};
+
+/// Rooms of one guest.
+#[derive(Debug)]
+pub struct Rooms(Vec<Room>);
+
+impl Rooms {
+    /// Opens `count` rooms, each as [`Room::open`] does.
+    ///
+    /// # Errors
+    /// The first room's that does not open.
+    pub fn open(
+        programs: &Programs,
+        compiled: &Compiled,
+        limits: &RoomLimits,
+        params: &[(String, String)],
+        count: NonZeroUsize,
+    ) -> Result<Self, WorkerError> {
+        let open = || Room::open(programs, compiled, limits, params);
+        thread::scope(|scope| {
+            let opening: Vec<_> = (0..count.get()).map(|_| scope.spawn(open)).collect();
+            // `Room::open` does not panic.
+            let rooms = opening.into_iter().map(|room| room.join().unwrap_or(Err(WorkerError::Died)));
+            rooms.collect::<Result<_, _>>().map(Self)
+        })
+    }
+
+    /// Each of them: for the host's log and tests.
+    pub fn rooms(&self) -> &[Room] {
+        &self.0
+    }
+
+    /// Runs the guest on each unit once. `sink` gets one outcome per unit, in any
+    /// order. Returns how many units.
+    ///
+    /// # Errors
+    /// The first room's that breaks; the others stop early, and what `sink` has
+    /// got is part of a void run.
+    pub fn map_all<U, S>(&mut self, units: U, sink: S) -> Result<u64, WorkerError>
+    where
+        U: IntoIterator<Item = RowBatch>,
+        U::IntoIter: Send,
+        S: FnMut(UnitOutcome) + Send,
+    {
+        let (units, sink) = (Mutex::new(units.into_iter()), Mutex::new(sink));
+        let broken = AtomicBool::new(false);
+        let next = || {
+            let mut units = units.lock().unwrap_or_else(PoisonError::into_inner);
+            if broken.load(Ordering::Relaxed) { None } else { units.next() }
+        };
+        let work = |room: &mut Room| {
+            let done = room.map_all(std::iter::from_fn(next), |outcome| {
+                (sink.lock().unwrap_or_else(PoisonError::into_inner))(outcome);
+            });
+            broken.fetch_or(done.is_err(), Ordering::Relaxed);
+            done
+        };
+        thread::scope(|scope| {
+            let working: Vec<_> = self.0.iter_mut().map(|room| scope.spawn(|| work(room))).collect();
+            // It panics only where `units` or `sink` does.
+            let done = working.into_iter().map(|work| work.join().unwrap_or(Err(WorkerError::Closed)));
+            done.collect::<Vec<_>>().into_iter().sum()
+        })
+    }
+}
