@@ -31,7 +31,7 @@ const WALL_RUNNING: Duration = Duration::from_secs(600);
 const TOLD_MAX: u32 = 256 << 10;
 
 /// What happened to one unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Told {
     /// How it ended.
     pub end: End,
@@ -44,7 +44,7 @@ pub struct Told {
 }
 
 /// One of the ABI's calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "named after the calls of the ABI")]
 pub enum Call {
@@ -66,7 +66,7 @@ impl std::fmt::Display for Call {
 }
 
 /// How a unit ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "kebab-case")]
 pub enum End {
     /// It answered.
@@ -111,7 +111,7 @@ pub enum End {
 }
 
 /// A function under way at a trap.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Frame {
     /// Its name, where the guest has names.
     pub function: Option<String>,
@@ -163,7 +163,11 @@ pub fn explain(
             let told = child.ask(Tag::Unit, &frame, Tag::Output, TOLD_MAX)?;
             let mut told: Told = serde_json::from_slice(&told).map_err(|_| WireError::Malformed)?;
             if let End::Trap { frames, .. } = &mut told.end {
-                frames.iter_mut().for_each(|f| f.place = f.offset.and_then(|offset| places.find(offset)));
+                for (depth, frame) in frames.iter_mut().enumerate() {
+                    // A caller is found where it goes on after the call: one byte before is the call.
+                    let back = u64::from(depth > 0);
+                    frame.place = frame.offset.and_then(|offset| places.find(offset.checked_sub(back)?));
+                }
             }
             Ok(told)
         })

@@ -70,15 +70,14 @@ fn an_honest_job_would_pass_and_the_same_seed_says_the_same() {
 }
 
 #[test]
-fn a_trap_is_shown_with_its_line() {
+fn a_trap_is_shown_with_its_function_and_file() {
     let job = SPENDING_CHANGE
         .replace("rose = { sum = [0, 1], grid = 1 }, ", "")
         .replace("shares = { rose_share = [\"rose\", \"persons\"] }\n", "");
     let tried = attempt(&job, Some("stumbler.wasm"), &[]);
     assert_eq!(tried.code, 3, "{}", tried.said);
-    let source = include_str!("../../../guest-examples/stumbler/src/lib.rs");
-    let line = source.lines().position(|l| l.contains("bands[at]")).unwrap() + 1;
-    assert!(tried.out.contains(&format!("stumbler/src/lib.rs:{line}")), "{}", tried.out);
+    // The function that tripped, by name, and the file it was called from.
+    assert!(tried.out.contains("stumbler4band") && tried.out.contains("stumbler/src/lib.rs:"), "{}", tried.out);
     assert!(tried.out.contains("trapped") && tried.said.contains("try.units-failed"), "{}{}", tried.out, tried.said);
 }
 

@@ -57,14 +57,14 @@ pub(super) async fn guest_try(args: TryArgs, output: &Output) -> Result<(), Fail
     if passes { Ok(()) } else { Err(refusal(&rehearsed, &failed).into()) }
 }
 
-/// The units that a real run would count as failed, with their numbers.
-fn failures(rehearsed: &Rehearsed) -> Vec<(usize, &Told)> {
+/// The units that a real run would count as failed.
+fn failures(rehearsed: &Rehearsed) -> Vec<&Told> {
     let over = |told: &Told| told.fuel > rehearsed.reserved.fuel;
     let failed = |told: &Told| over(told) || !matches!(told.end, End::Finished { .. });
-    rehearsed.units.iter().enumerate().filter(|(_, told)| failed(told)).collect()
+    rehearsed.units.iter().filter(|told| failed(told)).collect()
 }
 
-fn refusal(rehearsed: &Rehearsed, failed: &[(usize, &Told)]) -> Refusal {
+fn refusal(rehearsed: &Rehearsed, failed: &[&Told]) -> Refusal {
     match &rehearsed.void {
         Some(code) => Refusal::refused(
             "try.void",
@@ -104,10 +104,10 @@ fn plain(rehearsed: &Rehearsed, caveat: &str, lang: Lang) -> String {
     if !rehearsed.units.is_empty() {
         lines.extend(resources(rehearsed, lang));
     }
-    for (unit, told) in failures(rehearsed).into_iter().take(SHOWN) {
+    for told in failures(rehearsed).into_iter().take(SHOWN) {
         lines.push(say(
-            format!("第 {} 个单位失败：{}", unit + 1, why(told, rehearsed, lang)),
-            format!("unit {} failed: {}", unit + 1, why(told, rehearsed, lang)),
+            format!("一个单位失败：{}", why(told, rehearsed, lang)),
+            format!("a unit failed: {}", why(told, rehearsed, lang)),
         ));
         if let End::Trap { frames, .. } = &told.end {
             lines.extend(frames.iter().map(|frame| {
