@@ -8,6 +8,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use sluice_domain::{
     Refusal,
+    artefact::Artefact,
     candidate::{Candidate, CandidateTable, CellValue},
     text,
 };
@@ -22,6 +23,12 @@ type Seen = BTreeMap<Vec<String>, Option<Vec<Option<f64>>>>;
 /// # Errors
 /// `release.final-check`, naming the file.
 pub(crate) fn check(candidate: &Candidate, bundle: &Bundle) -> Result<(), Refusal> {
+    for artefact in candidate.report.artefacts() {
+        let seen = bundle.file(&artefact.name).and_then(|bytes| Artefact::parse(&artefact.name, bytes));
+        if seen.as_ref() != Some(artefact) {
+            return Err(differs(&artefact.name));
+        }
+    }
     for table in &candidate.tables {
         let wanted = wanted(table);
         for (name, read) in [
@@ -30,19 +37,23 @@ pub(crate) fn check(candidate: &Candidate, bundle: &Bundle) -> Result<(), Refusa
         ] {
             let seen = bundle.file(&name).and_then(|bytes| read(table, bytes));
             if seen.as_ref() != Some(&wanted) {
-                return Err(Refusal::failed(
-                    "release.final-check",
-                    text(
-                        "成品文件与已通过的候选不一致，未出域",
-                        "the finished file is not the approved candidate; nothing was released",
-                    ),
-                    text("联系主管部门", "tell the bureau"),
-                )
-                .at(name));
+                return Err(differs(&name));
             }
         }
     }
     Ok(())
+}
+
+fn differs(name: &str) -> Refusal {
+    Refusal::failed(
+        "release.final-check",
+        text(
+            "成品文件与已通过的候选不一致，未出域",
+            "the finished file is not the approved candidate; nothing was released",
+        ),
+        text("联系主管部门", "tell the bureau"),
+    )
+    .at(name)
 }
 
 type Reader = fn(&CandidateTable, &[u8]) -> Option<Seen>;

@@ -27,6 +27,32 @@ const BUFFER: usize = 256 << 10;
 /// Wall time of a probe.
 const PROBE_WALL: Duration = Duration::from_secs(10);
 
+/// What one call of a guest is given: the rows of one unit or block, per input.
+pub struct Invocation(Vec<(u32, RowBatch)>);
+
+impl Invocation {
+    /// Batches with their inputs' numbers, in the order in which they are handed in.
+    pub fn new(parts: Vec<(u32, RowBatch)>) -> Self {
+        Self(parts)
+    }
+
+    fn rows(&self) -> usize {
+        self.0.iter().map(|(_, rows)| rows.rows()).sum()
+    }
+}
+
+impl From<RowBatch> for Invocation {
+    fn from(rows: RowBatch) -> Self {
+        Self(vec![(0, rows)])
+    }
+}
+
+impl std::fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Invocation(rows withheld)")
+    }
+}
+
 /// A running child for one guest.
 pub struct Room {
     to: BufWriter<ChildStdin>,
@@ -66,22 +92,50 @@ impl Room {
         limits: &RoomLimits,
         params: &[(String, String)],
     ) -> Result<Self, WorkerError> {
+        Self::open_in_round(programs, compiled, limits, params, &[])
+    }
+
+    /// As [`Room::open`], in a round whose state the outer room handed back.
+    ///
+    /// # Errors
+    /// As [`Room::open`].
+    pub fn open_in_round(
+        programs: &Programs,
+        compiled: &Compiled,
+        limits: &RoomLimits,
+        params: &[(String, String)],
+        state: &[u8],
+    ) -> Result<Self, WorkerError> {
+        Self::enter(programs, compiled, limits, Tag::Start, params, state)
+    }
+
+    /// Starts a child with `first` as its first message.
+    pub(crate) fn enter(
+        programs: &Programs,
+        compiled: &Compiled,
+        limits: &RoomLimits,
+        first: Tag,
+        params: &[(String, String)],
+        state: &[u8],
+    ) -> Result<Self, WorkerError> {
         let order = wire::encode_start(&wire::Start {
             profile: compiled.profile,
             fuel: limits.fuel,
             memory_bytes: limits.memory_bytes,
+            stack_bytes: limits.stack_bytes,
             rows_max: limits.rows_max,
             output_bytes_max: limits.output_bytes_max,
             unit_bytes_max: limits.unit_bytes_max,
             cpu_seconds: u32::try_from(limits.wall.as_secs().saturating_add(1)).unwrap_or(u32::MAX),
             params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+            state,
             code: &compiled.code,
         })?;
         if order.len() as u64 > u64::from(GUEST_FRAME_MAX) {
             return Err(WorkerError::TooLarge);
         }
         let mut room = Self::start(programs, limits)?;
-        room.greet(Tag::Start, &order)?;
+        room.greet(first, &order)?;
         let missing = room
             .layers
             .iter()
@@ -111,7 +165,7 @@ impl Room {
     /// part of a void run.
     pub fn map_all<U, S>(&mut self, units: U, sink: S) -> Result<u64, WorkerError>
     where
-        U: IntoIterator<Item = RowBatch>,
+        U: IntoIterator<Item: Into<Invocation>>,
         S: FnMut(UnitOutcome) + Send,
     {
         if self.state == State::Broken {
@@ -154,6 +208,25 @@ impl Room {
         }?;
         self.state = State::Open;
         Ok(count)
+    }
+
+    /// One question and its answer, for a room that is asked one at a time.
+    pub(crate) fn ask(&mut self, tag: Tag, body: &[u8]) -> Result<(Tag, Vec<u8>), WorkerError> {
+        if self.state == State::Broken {
+            return Err(WorkerError::Closed);
+        }
+        self.state = State::Broken;
+        let sent = wire::write_frame(&mut self.to, tag, body).and_then(|()| self.to.flush());
+        sent.map_err(|_| self.keeper.why())?;
+        let mut answer = Vec::new();
+        match wire::read_frame(&mut self.from, &mut answer, self.limits.output_bytes_max) {
+            Ok(Some(tag)) => {
+                self.state = State::Open;
+                Ok((tag, answer))
+            }
+            Err(ReadError::Wire(e)) => Err(e.into()),
+            Ok(None) | Err(ReadError::Gone) => Err(self.keeper.why()),
+        }
     }
 
     /// The jail's layers, as the child reported them.
@@ -213,6 +286,7 @@ pub fn layers(programs: &Programs) -> Result<Vec<(LayerName, LayerStatus)>, Work
     let limits = RoomLimits {
         fuel: 0,
         memory_bytes: 0,
+        stack_bytes: 0,
         rows_max: 0,
         output_bytes_max: 0,
         unit_rows_max: 0,
@@ -230,23 +304,55 @@ fn write_all(
     limits: &RoomLimits,
     keeper: &Keeper,
     frame: &mut Vec<u8>,
-    units: impl IntoIterator<Item = RowBatch>,
+    units: impl IntoIterator<Item: Into<Invocation>>,
     expect: &mpsc::Sender<Expected>,
 ) -> Result<(), WorkerError> {
-    for rows in units {
-        frame.clear();
-        if rows.rows() <= limits.unit_rows_max as usize {
-            encode_unit(&rows, frame)?;
-        }
-        let fits = !frame.is_empty() && frame.len() <= limits.unit_bytes_max as usize;
-        if fits {
-            wire::write_frame(to, Tag::Unit, frame).map_err(|_| keeper.why())?;
-        }
+    for unit in units {
+        let unit: Invocation = unit.into();
+        let fits = unit.rows() <= limits.unit_rows_max as usize && write_unit(to, limits, keeper, frame, &unit)?;
         // A reader that is gone has its own error to tell.
         let expected = if fits { Expected::Answer } else { Expected::Failed };
         expect.send(expected).map_err(|_| keeper.why())?;
     }
     to.flush().map_err(|_| keeper.why())
+}
+
+/// Writes one call's rows: a `UNIT`, or `PART`s and a `CALL`. False when they are more
+/// than the room takes; then nothing of the call is written.
+fn write_unit(
+    to: &mut BufWriter<ChildStdin>,
+    limits: &RoomLimits,
+    keeper: &Keeper,
+    frame: &mut Vec<u8>,
+    unit: &Invocation,
+) -> Result<bool, WorkerError> {
+    let most = limits.unit_bytes_max as usize;
+    frame.clear();
+    if let [(0, rows)] = unit.0.as_slice() {
+        encode_unit(rows, frame)?;
+        if frame.len() > most {
+            return Ok(false);
+        }
+        wire::write_frame(to, Tag::Unit, frame).map_err(|_| keeper.why())?;
+        return Ok(true);
+    }
+    let mut ends = Vec::with_capacity(unit.0.len());
+    for (input, rows) in &unit.0 {
+        wire::encode_part_head(*input, frame);
+        encode_unit(rows, frame)?;
+        ends.push(frame.len());
+    }
+    if frame.len() > most {
+        return Ok(false);
+    }
+    let mut start = 0;
+    for end in ends {
+        let part = frame.get(start..end).unwrap_or_default();
+        wire::write_frame(to, Tag::Part, part).map_err(|_| keeper.why())?;
+        start = end;
+    }
+    wire::write_frame(to, Tag::Call, &[]).map_err(|_| keeper.why())?;
+    Ok(true)
 }
 
 fn read_all(

@@ -4,9 +4,10 @@
 //! decoders are plain functions over byte slices: they borrow, bound everything
 //! before they allocate, and never panic, whatever the bytes.
 //!
-//! Parent to child: one `START`, `PROBE` or `COMPILE`, then one `UNIT` per unit;
-//! end of file is the end. Child to parent: one `READY`, `COMPILED` or `FAULT`,
-//! then one `OUTPUT` or `FAILED` per unit, in order.
+//! Parent to child: one `START`, `OUTER`, `PROBE` or `COMPILE`, then per call one
+//! `UNIT`, or `PART`s and a `CALL`, or one `UPDATE` or `COMPOSE`; end of file is the
+//! end. Child to parent: one `READY`, `COMPILED` or `FAULT`, then one `OUTPUT`,
+//! `STATE`, `ARTEFACTS` or `FAILED` per call, in order.
 
 use std::io::{self, Read, Write};
 
@@ -34,20 +35,30 @@ pub enum Tag {
     Probe = 2,
     Compile = 3,
     Unit = 4,
+    Part = 5,
+    Call = 6,
+    Outer = 7,
+    Update = 8,
+    Compose = 9,
     Ready = 16,
     Compiled = 17,
     Fault = 18,
     Output = 19,
     Failed = 20,
+    State = 21,
+    Artefacts = 22,
 }
 
 impl Tag {
     fn from_wire(byte: u8) -> Result<Self, WireError> {
-        use Tag::{Compile, Compiled, Failed, Fault, Output, Probe, Ready, Start, Unit};
-        [Start, Probe, Compile, Unit, Ready, Compiled, Fault, Output, Failed]
-            .into_iter()
-            .find(|t| *t as u8 == byte)
-            .ok_or(WireError::Tag)
+        use Tag::*;
+        [
+            Start, Probe, Compile, Unit, Part, Call, Outer, Update, Compose, Ready, Compiled, Fault, Output, Failed,
+            State, Artefacts,
+        ]
+        .into_iter()
+        .find(|t| *t as u8 == byte)
+        .ok_or(WireError::Tag)
     }
 }
 
@@ -77,6 +88,8 @@ pub struct Start<'a> {
     pub fuel: u64,
     /// Linear memory per unit, bytes.
     pub memory_bytes: u64,
+    /// Stack of an instance, bytes.
+    pub stack_bytes: u32,
     /// Rows that one output may have.
     pub rows_max: u32,
     /// Bytes that one output may have.
@@ -87,6 +100,8 @@ pub struct Start<'a> {
     pub cpu_seconds: u32,
     /// Handed to the guest's `start`.
     pub params: Vec<(&'a str, &'a str)>,
+    /// Handed to the guest's `start`: the state of the round.
+    pub state: &'a [u8],
     /// The compiled guest.
     pub code: &'a [u8],
 }
@@ -205,7 +220,7 @@ pub fn encode_start(start: &Start<'_>) -> Result<Vec<u8>, WireError> {
     out.push(start.profile as u8);
     out.extend_from_slice(&start.fuel.to_le_bytes());
     out.extend_from_slice(&start.memory_bytes.to_le_bytes());
-    for limit in [start.rows_max, start.output_bytes_max, start.unit_bytes_max, start.cpu_seconds] {
+    for limit in [start.stack_bytes, start.rows_max, start.output_bytes_max, start.unit_bytes_max, start.cpu_seconds] {
         out.extend_from_slice(&limit.to_le_bytes());
     }
     put_len(&mut out, start.params.len())?;
@@ -213,6 +228,7 @@ pub fn encode_start(start: &Start<'_>) -> Result<Vec<u8>, WireError> {
         put_bytes(&mut out, key.as_bytes())?;
         put_bytes(&mut out, value.as_bytes())?;
     }
+    put_bytes(&mut out, start.state)?;
     put_bytes(&mut out, start.code)?;
     Ok(out)
 }
@@ -228,6 +244,7 @@ pub fn decode_start(body: &[u8]) -> Result<Start<'_>, WireError> {
         profile: from.profile()?,
         fuel: from.u64()?,
         memory_bytes: from.u64()?,
+        stack_bytes: from.u32()?,
         rows_max: from.u32()?,
         output_bytes_max: from.u32()?,
         unit_bytes_max: from.u32()?,
@@ -236,6 +253,7 @@ pub fn decode_start(body: &[u8]) -> Result<Start<'_>, WireError> {
             let count = from.count(PARAMS_MAX)?;
             (0..count).map(|_| Ok((from.text()?, from.text()?))).collect::<Result<_, WireError>>()?
         },
+        state: from.bytes()?,
         code: from.bytes()?,
     };
     from.end()?;
@@ -363,6 +381,102 @@ pub fn decode_batch(body: &[u8]) -> Result<BatchRef<'_>, WireError> {
     Ok(BatchRef { rows, columns })
 }
 
+/// The body of an `UPDATE` frame.
+///
+/// # Errors
+/// As [`encode_batch`].
+pub fn encode_update(round: u32, state: &[u8], cleared: &BatchRef<'_>) -> Result<Vec<u8>, WireError> {
+    let mut out = round.to_le_bytes().to_vec();
+    put_bytes(&mut out, state)?;
+    encode_batch(cleared, &mut out)?;
+    Ok(out)
+}
+
+/// Reads the body of an `UPDATE` frame: round, state, cleared cells.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_update(body: &[u8]) -> Result<(u32, &[u8], BatchRef<'_>), WireError> {
+    let mut from = Cursor(body);
+    Ok((from.u32()?, from.bytes()?, decode_batch(from.0)?))
+}
+
+/// The body of a `COMPOSE` frame.
+///
+/// # Errors
+/// As [`encode_batch`].
+pub fn encode_compose(state: &[u8], tables: &[(&str, BatchRef<'_>)]) -> Result<Vec<u8>, WireError> {
+    let mut out = Vec::new();
+    put_bytes(&mut out, state)?;
+    put_len(&mut out, tables.len())?;
+    for (name, table) in tables {
+        put_bytes(&mut out, name.as_bytes())?;
+        let mut body = Vec::new();
+        encode_batch(table, &mut body)?;
+        put_bytes(&mut out, &body)?;
+    }
+    Ok(out)
+}
+
+/// The state and the named tables of a `COMPOSE` frame.
+pub type Composition<'a> = (&'a [u8], Vec<(&'a str, BatchRef<'a>)>);
+
+/// Reads the body of a `COMPOSE` frame.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_compose(body: &[u8]) -> Result<Composition<'_>, WireError> {
+    let mut from = Cursor(body);
+    let state = from.bytes()?;
+    let count = from.count(COLUMNS_MAX)?;
+    let tables = (0..count).map(|_| Ok((from.text()?, decode_batch(from.bytes()?)?)));
+    let tables = tables.collect::<Result<_, WireError>>()?;
+    from.end()?;
+    Ok((state, tables))
+}
+
+/// The body of an `ARTEFACTS` frame.
+///
+/// # Errors
+/// `TooLarge`.
+pub fn encode_artefacts<'a>(
+    artefacts: impl ExactSizeIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<Vec<u8>, WireError> {
+    let mut out = Vec::new();
+    put_len(&mut out, artefacts.len())?;
+    for (name, bytes) in artefacts {
+        put_bytes(&mut out, name.as_bytes())?;
+        put_bytes(&mut out, bytes)?;
+    }
+    Ok(out)
+}
+
+/// Reads the body of an `ARTEFACTS` frame.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_artefacts(body: &[u8]) -> Result<Vec<(&str, &[u8])>, WireError> {
+    let mut from = Cursor(body);
+    let count = from.count(COLUMNS_MAX)?;
+    let artefacts = (0..count).map(|_| Ok((from.text()?, from.bytes()?))).collect::<Result<_, WireError>>()?;
+    from.end()?;
+    Ok(artefacts)
+}
+
+/// Appends the body of a `PART` frame: an input's number, then its rows.
+pub(crate) fn encode_part_head(input: u32, out: &mut Vec<u8>) {
+    out.extend_from_slice(&input.to_le_bytes());
+}
+
+/// Reads the body of a `PART` frame.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_part(body: &[u8]) -> Result<(u32, BatchRef<'_>), WireError> {
+    let mut from = Cursor(body);
+    Ok((from.u32()?, decode_batch(from.0)?))
+}
+
 fn put_len(out: &mut Vec<u8>, len: usize) -> Result<(), WireError> {
     out.extend_from_slice(&u32::try_from(len).map_err(|_| WireError::TooLarge)?.to_le_bytes());
     Ok(())
@@ -447,6 +561,10 @@ mod tests {
             let _ = decode_ready(&body);
             let _ = decode_fault(&body);
             let _ = decode_batch(&body);
+            let _ = decode_part(&body);
+            let _ = decode_update(&body);
+            let _ = decode_compose(&body);
+            let _ = decode_artefacts(&body);
             let mut into = Vec::new();
             let _ = read_frame(&mut body.as_slice(), &mut into, 100);
             prop_assert!(into.len() <= 100);
@@ -480,14 +598,26 @@ mod tests {
             code in proptest::collection::vec(any::<u8>(), 0..50),
         ) {
             let start = Start {
-                profile: Profile::Reproducible, fuel, memory_bytes: 1, rows_max,
+                profile: Profile::Reproducible, fuel, memory_bytes: 1, stack_bytes: 9, rows_max,
                 output_bytes_max: 2, unit_bytes_max: 3, cpu_seconds: 4,
                 params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+                state: &code,
                 code: &code,
             };
             let body = encode_start(&start).unwrap();
             prop_assert_eq!(decode_start(&body).unwrap(), start);
         }
+    }
+
+    #[test]
+    fn the_outer_rooms_messages_come_back_as_they_went_in() {
+        let column = ColumnRef { nulls: 0, validity: None, offsets: None, data: &[1, 2] };
+        let batch = BatchRef { rows: 1, columns: vec![column] };
+        assert!(decode_update(&encode_update(3, b"s", &batch).unwrap()).unwrap() == (3, &b"s"[..], batch.clone()));
+        let tables = vec![("a", batch.clone()), ("b", batch)];
+        assert!(decode_compose(&encode_compose(b"s", &tables).unwrap()).unwrap() == (&b"s"[..], tables));
+        let artefacts = vec![("x.txt", &b"1"[..]), ("y.md", &b""[..])];
+        assert_eq!(decode_artefacts(&encode_artefacts(artefacts.clone().into_iter()).unwrap()).unwrap(), artefacts);
     }
 
     #[test]

@@ -9,11 +9,14 @@
 )]
 
 mod bad_input;
+mod blocks;
 mod canary;
 mod command_line;
 mod crash;
 mod exact;
 mod hostile;
+mod operator;
 mod raw;
+mod rounds;
 mod tamper;
 mod town;

@@ -9,8 +9,6 @@ use crate::{
     limits::Profile,
 };
 
-/// Stack of a guest, bytes.
-const STACK: usize = 1 << 20;
 /// Elements of one table: what the larger interpreters need.
 const TABLE_ELEMENTS: usize = 50_000;
 
@@ -28,7 +26,6 @@ fn config(profile: Profile) -> Config {
         .wasm_wide_arithmetic(false)
         .consume_fuel(true)
         .epoch_interruption(false)
-        .max_wasm_stack(STACK)
         .memory_init_cow(true)
         .native_unwind_info(false)
         .generate_address_map(false)
@@ -45,7 +42,7 @@ pub(super) fn compiling(profile: Profile) -> Result<Engine, ChildFault> {
 }
 
 /// An engine that has no compiler, with a pool that holds one unit.
-pub(super) fn running(profile: Profile, memory_bytes: u64) -> Result<Engine, ChildFault> {
+pub(super) fn running(profile: Profile, memory_bytes: u64, stack_bytes: u32) -> Result<Engine, ChildFault> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(1)
         .total_core_instances(CORE_ITEMS_MAX)
@@ -61,6 +58,7 @@ pub(super) fn running(profile: Profile, memory_bytes: u64) -> Result<Engine, Chi
         // Its page map would be one more open descriptor.
         .pagemap_scan(Enabled::No);
     let mut config = config(profile);
+    config.max_wasm_stack(stack_bytes as usize);
     config.enable_compiler(false).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config).map_err(|_| ChildFault::Engine)
 }

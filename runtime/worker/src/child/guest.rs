@@ -23,6 +23,7 @@ pub(super) struct Guest {
     process: ComponentExportIndex,
     finish: ComponentExportIndex,
     params: Vec<(String, String)>,
+    state: Vec<u8>,
     fuel: u64,
     memory_bytes: usize,
     rows_max: u32,
@@ -31,7 +32,7 @@ pub(super) struct Guest {
 
 #[derive(ComponentType, Lower)]
 #[component(record)]
-struct ColumnIn<'a> {
+pub(super) struct ColumnIn<'a> {
     nulls: u32,
     validity: Option<&'a [u8]>,
     offsets: Option<&'a [u8]>,
@@ -40,9 +41,9 @@ struct ColumnIn<'a> {
 
 #[derive(ComponentType, Lower)]
 #[component(record)]
-struct BatchIn<'a> {
-    rows: u32,
-    columns: &'a [ColumnIn<'a>],
+pub(super) struct BatchIn<'a> {
+    pub(super) rows: u32,
+    pub(super) columns: &'a [ColumnIn<'a>],
 }
 
 #[derive(ComponentType, Lift)]
@@ -99,6 +100,7 @@ impl Guest {
             process: function("process")?,
             finish: function("finish")?,
             params: order.params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            state: order.state.to_vec(),
             fuel: order.fuel,
             memory_bytes: usize::try_from(order.memory_bytes).map_err(|_| ChildFault::Engine)?,
             rows_max: order.rows_max,
@@ -114,24 +116,22 @@ impl Guest {
         let _ = self.pre.instantiate(&mut store);
     }
 
-    /// One unit. `None` is failure of any kind: the engine's error is dropped here.
-    pub(super) fn call(&self, rows: &BatchRef<'_>) -> Option<Answer> {
+    /// One unit or block: its batches with their inputs' numbers, in order. `None` is failure of any kind: the engine's error is dropped here.
+    pub(super) fn call(&self, rows: &[(u32, BatchRef<'_>)]) -> Option<Answer> {
         let mut store = self.store(self.fuel);
         let instance = self.pre.instantiate(&mut store).ok()?;
         let params: Vec<(&str, &str)> = self.params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let start = instance
             .get_typed_func::<(&[(&str, &str)], &[u8]), (Result<(), WasmStr>,)>(&mut store, &self.start)
             .ok()?;
-        start.call(&mut store, (&params, &[])).ok()?.0.ok()?;
+        start.call(&mut store, (&params, &self.state)).ok()?.0.ok()?;
 
-        let columns: Vec<ColumnIn<'_>> = rows
-            .columns
-            .iter()
-            .map(|c| ColumnIn { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data })
-            .collect();
         let process =
             instance.get_typed_func::<(u32, BatchIn<'_>), (Result<(), WasmStr>,)>(&mut store, &self.process).ok()?;
-        process.call(&mut store, (0, BatchIn { rows: rows.rows, columns: &columns })).ok()?.0.ok()?;
+        for (input, rows) in rows {
+            let columns = columns_in(rows);
+            process.call(&mut store, (*input, BatchIn { rows: rows.rows, columns: &columns })).ok()?.0.ok()?;
+        }
 
         let finish = instance.get_typed_func::<(), (Result<BatchOut, WasmStr>,)>(&mut store, &self.finish).ok()?;
         let batch = finish.call(&mut store, ()).ok()?.0.ok()?;
@@ -139,24 +139,36 @@ impl Guest {
     }
 
     fn store(&self, fuel: u64) -> Store<StoreLimits> {
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(self.memory_bytes)
-            .instances(CORE_ITEMS_MAX as usize)
-            .tables(CORE_ITEMS_MAX as usize)
-            .memories(MEMORIES_MAX as usize)
-            .build();
-        let mut store = Store::new(&self.engine, limits);
-        store.limiter(|limits| limits);
-        // What the guest may make the host allocate in one call.
-        store.as_context_mut().set_hostcall_fuel(self.output_bytes_max + SLACK);
-        // Fuel is on in this engine: setting it has no way to fail.
-        let _ = store.set_fuel(fuel);
-        store
+        store(&self.engine, fuel, self.memory_bytes, self.output_bytes_max)
     }
 }
 
+/// A batch in the ABI's form; the buffers stay where they are.
+pub(super) fn columns_in<'a>(rows: &BatchRef<'a>) -> Vec<ColumnIn<'a>> {
+    let column =
+        |c: &ColumnRef<'a>| ColumnIn { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data };
+    rows.columns.iter().map(column).collect()
+}
+
+/// Fresh memory and fuel for one call.
+pub(super) fn store(engine: &Engine, fuel: u64, memory_bytes: usize, output_bytes_max: usize) -> Store<StoreLimits> {
+    let limits = StoreLimitsBuilder::new()
+        .memory_size(memory_bytes)
+        .instances(CORE_ITEMS_MAX as usize)
+        .tables(CORE_ITEMS_MAX as usize)
+        .memories(MEMORIES_MAX as usize)
+        .build();
+    let mut store = Store::new(engine, limits);
+    store.limiter(|limits| limits);
+    // What the guest may make the host allocate in one call.
+    store.as_context_mut().set_hostcall_fuel(output_bytes_max + SLACK);
+    // Fuel is on in this engine: setting it has no way to fail.
+    let _ = store.set_fuel(fuel);
+    store
+}
+
 #[expect(unsafe_code, reason = "loading machine code is what this program is for")]
-fn load(engine: &Engine, code: &[u8]) -> Result<Component, ChildFault> {
+pub(super) fn load(engine: &Engine, code: &[u8]) -> Result<Component, ChildFault> {
     // SAFETY: the bytes must come from `precompile_component`. The parent sends
     // only what `sluice-compile` answered for an inspected guest, or what it finds
     // in its cache under a MAC that it made for such an answer. A parent that is

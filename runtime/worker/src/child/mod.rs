@@ -6,6 +6,7 @@
 pub mod compile;
 mod engine;
 mod guest;
+mod outer;
 pub mod run;
 
 use std::{

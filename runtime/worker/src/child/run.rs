@@ -7,14 +7,14 @@ use std::{
     process::ExitCode,
 };
 
-use super::{answer, engine, guest::Guest};
+use super::{answer, engine, guest::Guest, outer};
 use crate::{
     error::ChildFault,
     jail,
     layer::Layer,
     wire::{
-        GUEST_FRAME_MAX, HEADER, Start, Tag, WireError, decode_batch, decode_start, encode_batch, encode_ready,
-        read_frame, write_frame,
+        GUEST_FRAME_MAX, HEADER, Start, Tag, WireError, decode_batch, decode_part, decode_start, encode_batch,
+        encode_ready, read_frame, write_frame,
     },
 };
 
@@ -35,6 +35,7 @@ fn run() -> Result<(), ChildFault> {
     let mut body = Vec::new();
     match read_frame(&mut from, &mut body, GUEST_FRAME_MAX) {
         Ok(Some(Tag::Start)) => {}
+        Ok(Some(Tag::Outer)) => return outer::serve(&body, layers, &mut from, &mut to),
         Ok(Some(Tag::Probe)) => {
             layers.push(jail::reserve(HOST_BYTES, 60)?);
             jail::lock(&mut layers)?;
@@ -46,7 +47,10 @@ fn run() -> Result<(), ChildFault> {
     let order = decode_start(&body).map_err(|_| ChildFault::Message)?;
     layers.push(jail::reserve(memory(&order), u64::from(order.cpu_seconds))?);
     // Never dropped: closing its memory image is not among the calls that are left.
-    let guest = ManuallyDrop::new(Guest::load(&engine::running(order.profile, order.memory_bytes)?, &order)?);
+    let guest = ManuallyDrop::new(Guest::load(
+        &engine::running(order.profile, order.memory_bytes, order.stack_bytes)?,
+        &order,
+    )?);
     let unit_bytes_max = order.unit_bytes_max;
     let output_bytes_max = order.output_bytes_max as usize;
     drop(body);
@@ -55,17 +59,30 @@ fn run() -> Result<(), ChildFault> {
     ready(&mut to, &layers)?;
 
     let (mut body, mut out) = (Vec::new(), Vec::new());
+    let (mut parts, mut held): (Vec<Vec<u8>>, usize) = (Vec::new(), 0);
     loop {
         // Answers wait in the buffer while questions do; never while we wait.
         if from.buffer().len() < HEADER || from.buffer().len() < next_len(from.buffer()) {
             to.flush().map_err(|_| ChildFault::Message)?;
         }
         match read_frame(&mut from, &mut body, unit_bytes_max) {
-            Ok(Some(Tag::Unit)) => {}
+            Ok(Some(Tag::Part)) => {
+                held += body.len();
+                if held > unit_bytes_max as usize {
+                    return Err(ChildFault::Message);
+                }
+                parts.push(std::mem::take(&mut body));
+                continue;
+            }
+            Ok(Some(Tag::Unit | Tag::Call)) if parts.is_empty() != body.is_empty() => {}
             Ok(None) => return to.flush().map_err(|_| ChildFault::Message),
             _ => return Err(ChildFault::Message),
         }
-        let rows = decode_batch(&body).map_err(|_| ChildFault::Message)?;
+        let rows = if parts.is_empty() {
+            vec![(0, decode_batch(&body).map_err(|_| ChildFault::Message)?)]
+        } else {
+            parts.iter().map(|part| decode_part(part)).collect::<Result<_, _>>().map_err(|_| ChildFault::Message)?
+        };
         out.clear();
         let answered = guest.call(&rows).is_some_and(|answer| {
             let fits: Result<(), WireError> = encode_batch(&answer.as_batch(), &mut out);
@@ -74,10 +91,13 @@ fn run() -> Result<(), ChildFault> {
         let written =
             if answered { write_frame(&mut to, Tag::Output, &out) } else { write_frame(&mut to, Tag::Failed, &[]) };
         written.map_err(|_| ChildFault::Message)?;
+        drop(rows);
+        parts.clear();
+        held = 0;
     }
 }
 
-fn ready(to: &mut impl io::Write, layers: &[Layer]) -> Result<(), ChildFault> {
+pub(super) fn ready(to: &mut impl io::Write, layers: &[Layer]) -> Result<(), ChildFault> {
     write_frame(to, Tag::Ready, &encode_ready(layers)).and_then(|()| to.flush()).map_err(|_| ChildFault::Message)
 }
 
@@ -89,7 +109,7 @@ fn next_len(buffer: &[u8]) -> usize {
 
 /// Writable memory of the whole child: the guest's, one unit in and out with a
 /// copy each, the code and its image, and the host's own.
-fn memory(order: &Start<'_>) -> u64 {
+pub(super) fn memory(order: &Start<'_>) -> u64 {
     let pipes = 3 * (u64::from(order.unit_bytes_max) + u64::from(order.output_bytes_max));
     order.memory_bytes + pipes + 4 * order.code.len() as u64 + HOST_BYTES
 }

@@ -89,6 +89,7 @@ pub fn limits() -> RoomLimits {
     RoomLimits {
         fuel: 1_000_000,
         memory_bytes: 4 << 20,
+        stack_bytes: 1 << 20,
         rows_max: 100,
         output_bytes_max: 64 << 10,
         unit_rows_max: 50,
