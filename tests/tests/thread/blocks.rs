@@ -98,11 +98,11 @@ async fn cost_tick_and_lines_are_known_before_submission() {
         }
     };
     let (code, place) = refused("wall_seconds = 60", "wall_seconds = 60\nfuel = 100_000_000").await;
-    assert_eq!((code, place.as_str()), ("job.tick", "line 38, column 1: limits.wall_seconds"));
+    assert_eq!((code, place.as_str()), ("job.tick", "line 36, column 1: limits.wall_seconds"));
     let (code, place) = refused("rho = 0.035", "rho = 0.045").await;
     assert_eq!((code, place.starts_with("line")), ("job.rho", true), "the sum is beyond a product's: {place}");
     let (code, place) = refused("blocks = 800", "blocks = 1").await;
-    assert_eq!((code, place.as_str()), ("job.blocks", "line 31, column 1: table.blocks.blocks"));
+    assert_eq!((code, place.as_str()), ("job.blocks", "line 28, column 1: table.blocks.blocks"));
     let (code, _) = refused("range = [-10, 10]", "range = [1, 1]").await;
     assert_eq!(code, "job.clamp");
     let (code, _) = refused("wall_seconds = 60", "stack_kib = 100_000").await;

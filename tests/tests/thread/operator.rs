@@ -17,15 +17,16 @@ fn zeroed(out: &Path) {
     let mut writer: Option<ArrowWriter<std::fs::File>> = None;
     for batch in reader {
         let batch = batch.unwrap();
-        let columns = batch.schema().fields().iter().zip(batch.columns()).map(|(field, column)| -> ArrayRef {
+        let schema = batch.schema();
+        let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| -> ArrayRef {
             match field.name().as_str() {
                 "mdvis" => Arc::new(Int64Array::from(vec![0; column.len()])),
                 "meddol" | "outpdol" => Arc::new(Float64Array::from(vec![0.0; column.len()])),
                 _ => Arc::clone(column),
             }
         });
-        let batch = RecordBatch::try_new(batch.schema(), columns.collect()).unwrap();
-        let open = || ArrowWriter::try_new(std::fs::File::create(out).unwrap(), batch.schema(), None).unwrap();
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap();
+        let open = || ArrowWriter::try_new(std::fs::File::create(out).unwrap(), Arc::clone(&schema), None).unwrap();
         writer.get_or_insert_with(open).write(&batch).unwrap();
     }
     writer.unwrap().close().unwrap();
