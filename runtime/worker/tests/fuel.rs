@@ -15,9 +15,9 @@ const LOOPS: [(&str, &str); 4] = [
     ("division", "(local.set 0 (i32.div_u (i32.const -1) (i32.or (local.get 0) (i32.const 3))))"),
     (
         "loads far apart",
-        "(local.set 0 (i32.and (i32.add (i32.mul (local.get 0) (i32.const 1103515245)) (i32.const 12345)) (i32.const 0xfffffc)))
+        "(local.set 0 (i32.and (i32.add (i32.mul (local.get 0) (i32.const 1103515245)) (i32.const 12345)) (i32.const 0x1ffffc)))
          (local.set 0 (i32.add (local.get 0) (i32.load (local.get 0))))
-         (local.set 0 (i32.and (local.get 0) (i32.const 0xfffffc)))",
+         (local.set 0 (i32.and (local.get 0) (i32.const 0x1ffffc)))",
     ),
     ("memory.fill of 64 KiB", "(memory.fill (i32.const 65536) (i32.const 0) (i32.const 65536))"),
 ];
@@ -28,8 +28,8 @@ fn fuel_and_time() {
     for (name, turn) in LOOPS {
         let fuel = if name.starts_with("memory") { 200_000 } else { 400_000_000 };
         let finish = format!("(local i32) (loop $again {turn} (br $again)) (unreachable)");
-        let wat = module("", OK, &finish).replace("(memory (export \"memory\") 2)", "(memory (export \"memory\") 257)");
-        let mut room = open(&wat, &RoomLimits { fuel, memory_bytes: 32 << 20, ..limits() });
+        let wat = module("", OK, &finish).replace("(memory (export \"memory\") 2)", "(memory (export \"memory\") 60)");
+        let mut room = open(&wat, &RoomLimits { fuel, ..limits() });
         room.map(unit(&[1])).unwrap();
         let start = Instant::now();
         room.map(unit(&[1])).unwrap();
