@@ -12,7 +12,7 @@ use sluice_domain::{
     agreement::Agreement,
     candidate::Candidate,
     catalogue::{CatalogueEntry, Key},
-    contract::{Contract, Dimension, JobFile, MeasureA, TableA},
+    contract::{Contract, Dimension, JobFile, Law, MeasureA, TableA},
     event::Entry,
     id::{JobId, PersonId, RunId},
     person::PublicKey,
@@ -137,6 +137,7 @@ fn table(keys: Vec<Key>) -> TableA {
         measures: vec![MeasureA { name: "m".into(), lo: -64, hi: 64, grid: 8 }],
         keys_per_unit: 1,
         rho: 0.02,
+        noise: Law::Gaussian,
         shares: vec![],
     }
 }

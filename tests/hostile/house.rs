@@ -7,7 +7,7 @@ use std::{cell::RefCell, sync::Arc, time::Duration};
 use sluice_domain::{
     Digest, Refusal,
     catalogue::Key,
-    contract::{Dimension, MeasureA, TableA},
+    contract::{Dimension, Law, MeasureA, TableA},
 };
 use sluice_gate::{
     intake::{OutputSchema, RawBatch, RawColumn, decode},
@@ -74,6 +74,7 @@ pub(crate) fn table(guest: &Guest) -> TableA {
         measures: vec![MeasureA { name: "m".into(), lo: -CLAMP, hi: CLAMP, grid: 8 }],
         keys_per_unit: 1,
         rho: 0.02,
+        noise: Law::Gaussian,
         shares: vec![],
     }
 }
@@ -93,6 +94,7 @@ pub(crate) fn answers(guest: &Guest, worlds: &[Vec<Unit>]) -> Vec<Vec<Option<Raw
     let compiled = compile(&programs, &inspected, Profile::Standard, cache.path(), &key).unwrap();
     let limits = RoomLimits {
         fuel: 2_000_000,
+        stack_bytes: 1 << 20,
         memory_bytes: MEMORY,
         rows_max: ROWS_MAX,
         output_bytes_max: 64 << 10,

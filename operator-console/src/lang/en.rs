@@ -144,6 +144,7 @@ pub(super) static TEXTS: Texts = Texts {
         nothing: "—",
         nothing_means: "nothing to divide by",
         table: "Table",
+        composed: "composed by the operator's code of cleared numbers",
         chart_refused: "The chart holds something that is not allowed and is not shown.",
         summary: "Columns at a glance (without totals)",
         column: "Column",

@@ -168,6 +168,7 @@ pub(crate) struct GridTexts {
     pub(crate) nothing_means: &'static str,
     pub(crate) table: &'static str,
     pub(crate) chart_refused: &'static str,
+    pub(crate) composed: &'static str,
     pub(crate) summary: &'static str,
     pub(crate) column: &'static str,
     pub(crate) published: &'static str,

@@ -144,6 +144,7 @@ pub(super) static TEXTS: Texts = Texts {
         nothing: "—",
         nothing_means: "没有可除的分母",
         table: "表",
+        composed: "由运营单位的代码用已通过的数字组成",
         chart_refused: "此图含有不允许的内容，未予显示。",
         summary: "列概况（不含合计）",
         column: "列",

@@ -30,6 +30,7 @@ struct Page {
     operator: String,
     released: Moment,
     grids: Vec<Grid>,
+    artefacts: Vec<grid::Artefact>,
     files: Vec<FileLine>,
     next_steps: Vec<String>,
 }
@@ -62,6 +63,7 @@ pub(crate) async fn show(
         operator: found.line.operator.to_string(),
         released: moment(found.line.released),
         grids: grid::as_published(&found.tables, found.charts, t),
+        artefacts: grid::artefacts(found.artefacts),
         files: found.files.into_iter().map(file).collect(),
         next_steps: found.next_steps.iter().map(|step| sentence(step.of(t.lang), t.lang)).collect(),
     })

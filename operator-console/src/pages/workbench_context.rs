@@ -125,6 +125,16 @@ fn table_line(table: &Table, t: &Texts) -> TableLine {
                 sql: None,
             }
         }
+        Table::B(b) => {
+            let measures = b.measures.iter().map(|m| format!("{} ∈ [{}, {}]/{}", m.name, m.lo, m.hi, m.grid));
+            let measures: Vec<_> = measures.collect();
+            TableLine {
+                name: b.name.clone(),
+                route: words::route(Route::B, t.lang),
+                terms: format!("{} · l = {} · ρ = {}", measures.join(" · "), b.blocks, number(b.rho)),
+                sql: None,
+            }
+        }
         Table::C(c) => TableLine {
             name: c.name.clone(),
             route: words::route(Route::C, t.lang),

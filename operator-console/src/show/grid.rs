@@ -42,6 +42,22 @@ pub(crate) enum Chart {
     Drawn(InertSvg),
 }
 
+/// A text or a chart of an outer room.
+pub(crate) struct Artefact {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) chart: Chart,
+}
+
+/// Artefacts, each chart only if it is inert.
+pub(crate) fn artefacts(shown: Vec<sluice_service::pages::Shown>) -> Vec<Artefact> {
+    let chart = |svg| match svg {
+        None => Chart::None,
+        Some(svg) => InertSvg::check(svg).map_or(Chart::Refused, Chart::Drawn),
+    };
+    shown.into_iter().map(|s| Artefact { name: s.name, text: s.text, chart: chart(s.svg) }).collect()
+}
+
 /// One cell of the candidate is one row of the page.
 pub(crate) struct Row {
     pub(crate) margin: bool,

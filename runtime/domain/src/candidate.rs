@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    artefact::Report,
     catalogue::Key,
     contract::{Dimension, ProductTerms},
     id::{JobId, RunId},
@@ -22,6 +23,8 @@ pub struct Candidate {
     pub product: ProductTerms,
     /// Its tables, in contract order.
     pub tables: Vec<CandidateTable>,
+    /// What an outer room composed of them.
+    pub report: Report,
 }
 
 /// One table of a candidate.
@@ -44,6 +47,8 @@ pub struct CandidateTable {
 pub enum Route {
     /// Per-unit map, clamped sums, noise.
     A,
+    /// Sample and aggregate: a noised mean over blocks of units.
+    B,
     /// Host tabulation with disclosure control.
     C,
 }
@@ -115,4 +120,15 @@ impl Candidate {
         let candidate: Self = serde_json::from_slice(bytes).ok()?;
         (candidate.canonical_bytes() == bytes).then_some(candidate)
     }
+}
+
+/// The bytes that the cleared tables of one round are sealed as.
+pub fn round_bytes(tables: &[CandidateTable]) -> Vec<u8> {
+    // Plain data with string keys has no way to fail.
+    serde_json::to_vec(tables).unwrap_or_default()
+}
+
+/// Reads [`round_bytes`] back.
+pub fn round_of(bytes: &[u8]) -> Option<Vec<CandidateTable>> {
+    serde_json::from_slice(bytes).ok()
 }

@@ -1,112 +1,54 @@
 //! 合约: what a job promises to put out, frozen before it runs.
 //!
-//! The operator writes a job file; [`JobFile::parse`] reads it, and
-//! [`Contract`] is what is left when every name in it has been resolved against
+//! The operator writes a job file ([`crate::job_file`]); [`Contract`] is what is left when every name in it has been resolved against
 //! the agreement and the catalogue: declared domains, clamps, noise scale and
 //! cost. The contract's cost depends on the contract and the published roster
 //! size alone. Its digest is what everybody signs.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::job_file::{
+    DeclaredDimension, DimensionFile, Input, JobFile, JobHead, LimitsFile, RangeSpec, ReportFile, RoundsFile, SumSpec,
+    TableFile, TableFileA, TableFileB, line_of,
+};
 use crate::{
     Digest,
     agreement::ProductForm,
     catalogue::{ColumnType, Key},
-    id::{AgreementId, ScenarioId},
-    lang::text,
-    refusal::{Kind, Refusal},
+    id::{AgreementId, ScenarioId, ViewId},
 };
 
-/// A job file as written by the operator.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JobFile {
-    /// Name, agreement, scenario, guest.
-    pub job: JobHead,
-    /// What the inner room is given, by name: unit-preserving SQL over views.
-    #[serde(default)]
-    pub inputs: BTreeMap<String, Input>,
-    /// Free parameters handed to the guest.
-    #[serde(default)]
-    pub params: BTreeMap<String, String>,
-    /// What comes out.
-    #[serde(rename = "table")]
-    pub tables: Vec<TableFile>,
-    /// How it is delivered.
-    pub product: ProductTerms,
-    /// Reserved limits; the rule pack's defaults where absent.
-    #[serde(default)]
-    pub limits: LimitsFile,
+/// How floating point is compiled. Part of the contract and of the compiled code's
+/// identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// The bits of a NaN may differ between machines.
+    #[default]
+    Standard,
+    /// NaNs are canonical: the same bits everywhere, at 2.5–3× on scalar float code.
+    Reproducible,
 }
 
-/// The `[job]` part.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct JobHead {
-    /// Name for people.
-    pub name: String,
-    /// The agreement it runs under.
-    pub agreement: AgreementId,
-    /// Must be the agreement's scenario (R25).
-    pub scenario: ScenarioId,
-    /// Path of the guest component, beside the job file; none for pure route C.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub guest: Option<String>,
+impl Profile {
+    /// Stable name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Reproducible => "reproducible",
+        }
+    }
 }
 
-/// One input of the inner room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Input {
-    /// Unit-preserving SQL over one authorised view.
-    pub sql: String,
-}
-
-/// One `[[table]]`, by its route.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "route", deny_unknown_fields)]
-pub enum TableFile {
-    /// Per-unit map, clamped sums, noise.
-    A(TableFileA),
-    /// Host tabulation with disclosure control.
-    C {
-        /// Name of the table.
-        name: String,
-        /// `SELECT dims, aggregates FROM view WHERE … GROUP BY dims`.
-        sql: String,
-        /// What happens to the margins.
-        #[serde(default)]
-        totals: Totals,
-    },
-}
-
-/// A `[[table]]` of route A.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TableFileA {
-    /// Name of the table.
-    pub name: String,
-    /// Columns of the catalogue whose code lists are the table's keys.
-    pub dimensions: Vec<String>,
-    /// Measures, in output order of the guest.
-    pub measures: BTreeMap<String, SumSpec>,
-    /// L0: how many keys one unit may touch.
-    #[serde(default = "one")]
-    pub keys_per_unit: u32,
-    /// zCDP cost of the table.
-    pub rho: f64,
-    /// Which noise.
-    #[serde(default)]
-    pub noise: Law,
-    /// Ratios of two measures, computed from the noised sums: they cost nothing.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub shares: BTreeMap<String, [String; 2]>,
-}
-
-fn one() -> u32 {
-    1
+/// How the answers of route B's blocks become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Combine {
+    /// The mean of the clamped answers.
+    #[default]
+    Mean,
 }
 
 /// The distribution of integer noise.
@@ -120,15 +62,27 @@ pub enum Law {
     Laplace,
 }
 
-/// A clamped sum of route A.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SumSpec {
-    /// `[lowest, highest]` that one unit may add to one key.
-    pub sum: [f64; 2],
-    /// Grid units per 1: values are rounded to multiples of 1/grid.
-    #[serde(default = "one")]
-    pub grid: u32,
+/// Every limit of a job, in one place, with every number filled in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Fuel per invocation of the inner room (about one per wasm instruction).
+    pub fuel: u64,
+    /// Fuel per call of the outer room, which sees no rows.
+    pub outer_fuel: u64,
+    /// Linear memory per instance, MiB.
+    pub memory_mib: u32,
+    /// Stack per instance, KiB.
+    pub stack_kib: u32,
+    /// Rows of one unit or block that are handed in; one with more has failed.
+    pub input_rows: u32,
+    /// Rows that one output may have.
+    pub rows_max: u32,
+    /// Bytes that one output may have, KiB.
+    pub output_kib: u32,
+    /// Rooms side by side; the tick counts on so many.
+    pub instances: u32,
+    /// Most wall time of the whole run, seconds.
+    pub wall_seconds: u32,
 }
 
 /// What happens to the margins of a route-C table.
@@ -172,33 +126,6 @@ pub enum MarkPolicy {
     Rounding(u32),
 }
 
-/// The `[limits]` part: what the job reserves, and is priced by.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LimitsFile {
-    /// Fuel per invocation (about one per wasm instruction).
-    pub fuel: Option<u64>,
-    /// Linear memory per instance, MiB.
-    pub memory_mib: Option<u32>,
-    /// Rows that one unit's output may have.
-    pub rows_max: Option<u32>,
-    /// Wall time of the whole run, seconds; also the release tick.
-    pub wall_seconds: Option<u32>,
-}
-
-/// Limits with every number filled in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// Fuel per invocation.
-    pub fuel: u64,
-    /// Linear memory per instance, MiB.
-    pub memory_mib: u32,
-    /// Rows that one unit's output may have.
-    pub rows_max: u32,
-    /// Wall time of the whole run and the release tick, seconds after acceptance.
-    pub wall_seconds: u32,
-}
-
 /// A dimension with its declared domain, in canonical (code list) order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dimension {
@@ -225,23 +152,52 @@ pub struct Contract {
     pub rulepack: String,
     /// SHA-256 of the guest component, for routes that have one.
     pub guest: Option<Digest>,
+    /// How floating point is compiled.
+    pub profile: Profile,
     /// Parameters handed to the guest.
     pub params: BTreeMap<String, String>,
     /// Inputs of the inner room.
     pub inputs: BTreeMap<String, ContractInput>,
     /// What comes out.
     pub tables: Vec<Table>,
+    /// How often, and what happens in between; none for one pass.
+    pub rounds: Option<Rounds>,
+    /// What an outer room composes; none for tables alone.
+    pub report: Option<Report>,
     /// Reserved limits.
     pub limits: Limits,
+    /// The release tick: seconds after acceptance, from the contract and the
+    /// published rosters alone.
+    pub tick_seconds: u32,
     /// How it is delivered.
     pub product: ProductTerms,
-    /// zCDP cost, charged to every dataset root the inputs touch.
+    /// zCDP cost, rounds × Σ ρ, charged to every dataset root the agreement touches.
     pub rho: f64,
+}
+
+/// Inner room, cleared cells, outer room, and again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rounds {
+    /// How often every table of A and B is computed, and charged.
+    pub count: u32,
+    /// SHA-256 of the component that updates the state.
+    pub guest: Digest,
+}
+
+/// What an outer room composes of the cleared tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// SHA-256 of the component that composes.
+    pub guest: Digest,
+    /// Handed to it.
+    pub params: BTreeMap<String, String>,
 }
 
 /// An input with its resolved, public schema.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContractInput {
+    /// The view it reads.
+    pub view: ViewId,
     /// The SQL, as written.
     pub sql: String,
     /// Names and types of the columns that land in the room.
@@ -254,6 +210,8 @@ pub struct ContractInput {
 pub enum Table {
     /// Route A.
     A(TableA),
+    /// Route B.
+    B(TableB),
     /// Route C.
     C(TableC),
 }
@@ -270,12 +228,30 @@ pub struct TableA {
     pub measures: Vec<MeasureA>,
     /// L0.
     pub keys_per_unit: u32,
-    /// zCDP cost.
+    /// zCDP cost of one pass.
     pub rho: f64,
     /// Which noise.
     pub noise: Law,
     /// Ratios of two measures, computed from the noised sums.
     pub shares: Vec<Share>,
+}
+
+/// Route B: disjoint blocks of units by keyed hash, one answer per block and key,
+/// combined with noise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableB {
+    /// Name of the table.
+    pub name: String,
+    /// Declared keys.
+    pub dimensions: Vec<Dimension>,
+    /// Measures in alphabetical order: what one block may answer for one key.
+    pub measures: Vec<MeasureA>,
+    /// l: how many blocks. Public; every mean is over so many.
+    pub blocks: u32,
+    /// How the answers become one.
+    pub combine: Combine,
+    /// zCDP cost of one pass.
+    pub rho: f64,
 }
 
 /// A ratio of two noised sums: post-processing, so it costs nothing.
@@ -289,14 +265,14 @@ pub struct Share {
     pub per: String,
 }
 
-/// One clamped sum.
+/// One clamped number: a unit's contribution (A) or a block's answer (B).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MeasureA {
     /// Name.
     pub name: String,
-    /// Lowest contribution of one unit to one key, in grid units.
+    /// Lowest value for one key, in grid units.
     pub lo: i64,
-    /// Highest contribution of one unit to one key, in grid units.
+    /// Highest value for one key, in grid units.
     pub hi: i64,
     /// Grid units per 1.
     pub grid: u32,
@@ -319,7 +295,7 @@ pub struct TableC {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tabulation {
     /// The view it reads.
-    pub view: crate::id::ViewId,
+    pub view: ViewId,
     /// Grouping columns with their declared domains.
     pub dimensions: Vec<Dimension>,
     /// What is computed per cell, in SELECT order.
@@ -355,27 +331,6 @@ pub enum Aggregate {
     Mean,
 }
 
-impl JobFile {
-    /// Reads a job file. Names are resolved later, against the agreement.
-    ///
-    /// # Errors
-    /// `job.form` with the line.
-    pub fn parse(toml: &str) -> Result<Self, Refusal> {
-        toml::from_str(toml).map_err(|e| {
-            Refusal::new(
-                Kind::Usage,
-                "job.form",
-                text(
-                    format!("作业文件格式有误：{}", e.message()),
-                    format!("the job file is not well formed: {}", e.message()),
-                ),
-                text("按 docs/job.md 的样例改正", "correct it after the example in docs/job.md"),
-            )
-            .at(line_of(toml, e.span()))
-        })
-    }
-}
-
 impl Contract {
     /// The bytes that are digested and signed: JSON with fields in declared order.
     pub fn canonical_bytes(&self) -> Vec<u8> {
@@ -388,12 +343,62 @@ impl Contract {
         Digest::of(&self.canonical_bytes())
     }
 
-    /// The route-A table, if the job has one.
+    /// The first route-A table, if the job has one.
     pub fn table_a(&self) -> Option<&TableA> {
-        self.tables.iter().find_map(|t| match t {
-            Table::A(a) => Some(a),
-            Table::C(_) => None,
-        })
+        self.tables.iter().find_map(|t| if let Table::A(a) = t { Some(a) } else { None })
+    }
+
+    /// How often every noised table is computed.
+    pub fn passes(&self) -> u32 {
+        self.rounds.as_ref().map_or(1, |r| r.count)
+    }
+}
+
+impl Table {
+    /// The table's name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::A(a) => &a.name,
+            Self::B(b) => &b.name,
+            Self::C(c) => &c.name,
+        }
+    }
+
+    /// zCDP cost of one pass; none for route C, which makes no such claim.
+    pub fn rho(&self) -> f64 {
+        match self {
+            Self::A(a) => a.rho,
+            Self::B(b) => b.rho,
+            Self::C(_) => 0.0,
+        }
+    }
+
+    /// Whether a guest answers it and noise covers it.
+    pub fn is_noised(&self) -> bool {
+        !matches!(self, Self::C(_))
+    }
+}
+
+impl TableB {
+    /// The clamped sums beneath the mean: each block's answers, shifted to start at
+    /// zero, added up. A unit is in one block, and that block's answer may move
+    /// anywhere in its range for every key: as a route-A table over blocks with
+    /// L0 = all keys, Δ₂² = cells · Σ (hi − lo)², which is the true sensitivity.
+    /// `None` on overflow.
+    pub fn as_sums(&self) -> Option<TableA> {
+        let shifted =
+            |m: &MeasureA| Some(MeasureA { name: m.name.clone(), lo: 0, hi: m.hi.checked_sub(m.lo)?, grid: m.grid });
+        let mut sums = TableA {
+            name: self.name.clone(),
+            dimensions: self.dimensions.clone(),
+            measures: self.measures.iter().map(shifted).collect::<Option<_>>()?,
+            keys_per_unit: 0,
+            rho: self.rho,
+            noise: Law::Gaussian,
+            shares: Vec::new(),
+        };
+        sums.keys_per_unit = u32::try_from(sums.cells()?).ok()?;
+        Some(sums)
     }
 }
 
@@ -426,12 +431,4 @@ impl TableA {
     pub fn cells(&self) -> Option<usize> {
         self.dimensions.iter().try_fold(1usize, |n, d| n.checked_mul(d.domain.len()))
     }
-}
-
-/// `line 3, column 5` of a byte range in `text`.
-pub fn line_of(text: &str, span: Option<Range<usize>>) -> String {
-    let before = text.get(..span.map_or(0, |s| s.start)).unwrap_or_default();
-    let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
-    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
-    format!("line {line}, column {column}")
 }

@@ -162,8 +162,12 @@ pub enum Event {
         run: RunId,
         /// Keyed commitment to the sealed candidate.
         candidate: Digest,
-        /// Keyed commitment to the answer before noise (route A).
+        /// Keyed commitment to all answers before noise, of every table and round
+        /// (routes A and B).
         pre_noise: Option<Digest>,
+        /// Keyed commitments to the cleared tables of every round but the last.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        rounds: Vec<Digest>,
         /// SHA-256 of the sealed candidate object.
         sealed_object: Digest,
     },

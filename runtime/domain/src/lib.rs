@@ -3,13 +3,14 @@
 //! Everything here is pure: no files, no network, no clock, no randomness, no
 //! rows. Times and signatures come in as arguments. The way to read it:
 //! [`catalogue`] (what data there is) → [`agreement`] (who may see which view) →
-//! [`contract`] (what a job promises to put out) → [`event`] (what happened) →
+//! [`job_file`] and [`contract`] (what a job promises to put out) → [`event`] (what happened) →
 //! [`state`] (what that means now) → [`decide`] (what may happen next) →
 //! [`approval`] (two people said yes to the same bytes).
 #![forbid(unsafe_code)]
 
 pub mod agreement;
 pub mod approval;
+pub mod artefact;
 pub mod candidate;
 pub mod catalogue;
 mod column_type;
@@ -18,6 +19,7 @@ pub mod decide;
 pub mod digest;
 pub mod event;
 pub mod id;
+pub mod job_file;
 pub mod lang;
 pub mod person;
 pub mod refusal;

@@ -18,6 +18,8 @@ pub struct RulePack {
     pub review: ReviewRules,
     /// Reserved limits.
     pub limits: LimitRules,
+    /// What a release tick is reckoned with.
+    pub tick: TickRules,
 }
 
 /// Primary rules of route C (gate.md §3).
@@ -75,17 +77,44 @@ pub struct ReviewRules {
 pub struct LimitRules {
     pub fuel: u64,
     pub fuel_max: u64,
+    pub outer_fuel: u64,
+    pub outer_fuel_max: u64,
     pub memory_mib: u32,
     pub memory_mib_max: u32,
+    pub stack_kib: u32,
+    pub stack_kib_max: u32,
+    pub input_rows: u32,
+    pub input_rows_max: u32,
     pub rows_max: u32,
     pub rows_max_max: u32,
+    pub output_kib: u32,
+    pub output_kib_max: u32,
+    pub instances: u32,
+    pub instances_max: u32,
     pub wall_seconds: u32,
     pub wall_seconds_max: u32,
+    /// Most rounds of one job.
+    pub rounds_max: u32,
+    /// Most blocks of one route-B table.
+    pub blocks_max: u32,
     /// Largest guest component, bytes.
     pub guest_bytes_max: u64,
-    /// Most rows of one unit that are handed to a guest; a unit with more is an
-    /// invocation that failed (its default is used).
-    pub unit_rows_max: u32,
+    /// Rows of blocks that are held at once, MiB; more is read in several passes.
+    pub blocks_mib: u32,
+}
+
+/// Declared worst times (docs/benchmarks.md): a release tick is reckoned with them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TickRules {
+    /// Opening views, starting rooms, tabulating, sealing.
+    pub host_seconds: u32,
+    /// Reading one unit's rows, once per pass.
+    pub unit_micros: u32,
+    /// One invocation without its fuel: a fresh instance, rows in, answer out.
+    pub invocation_micros: u32,
+    /// Fuel that a room surely burns in a microsecond.
+    pub fuel_per_micro: u64,
 }
 
 impl RulePack {

@@ -152,8 +152,10 @@ pub struct RunState {
     pub candidate: Option<Digest>,
     /// SHA-256 of the sealed candidate object.
     pub sealed_object: Option<Digest>,
-    /// Keyed commitment to the answer before noise.
+    /// Keyed commitment to all answers before noise.
     pub pre_noise: Option<Digest>,
+    /// Keyed commitments to the cleared tables of every round but the last.
+    pub rounds: Vec<Digest>,
     /// Votes in the order they were cast.
     pub votes: Vec<Vote>,
     /// Reviewers who opened the candidate.
@@ -281,10 +283,11 @@ impl State {
                 self.refused.push(RefusedJob { operator, name, code, at })
             }
             Event::RunStarted { run, job, snapshots, charges } => self.start_run(run, job, snapshots, charges, at),
-            Event::RunFinished { run, candidate, pre_noise, sealed_object } => self.on_run(&run, |r| {
+            Event::RunFinished { run, candidate, pre_noise, rounds, sealed_object } => self.on_run(&run, |r| {
                 r.stage = Stage::InReview;
                 r.candidate = Some(candidate);
                 r.pre_noise = pre_noise;
+                r.rounds = rounds;
                 r.sealed_object = Some(sealed_object);
             }),
             Event::RunVoid { run, code } => self.on_run(&run, |r| {
@@ -348,6 +351,7 @@ impl State {
                 candidate: None,
                 sealed_object: None,
                 pre_noise: None,
+                rounds: Vec::new(),
                 votes: Vec::new(),
                 opened_by: BTreeSet::new(),
                 approved_at_seq: None,

@@ -9,10 +9,10 @@
 use std::{collections::BTreeSet, fmt};
 
 use sluice_domain::{
-    Refusal,
-    candidate::{CandidateMeasure, CandidateTable, Cell, CellValue, Reason, Route},
+    Digest, Refusal,
+    candidate::{self, CandidateMeasure, CandidateTable, Cell, CellValue, Reason, Route},
     catalogue::Key,
-    contract::{Contract, Dimension, Table, TableA, TableC},
+    contract::{Contract, Dimension, MeasureA, Table, TableA, TableB, TableC},
     rulepack::RulePack,
 };
 use sluice_rows::cells::Cells;
@@ -63,8 +63,8 @@ pub struct GateInput<'a> {
     pub roster_size: u64,
     /// True statistics of the route-C tables, in contract order.
     pub tabulated: Vec<Cells>,
-    /// The exact answer of the route-A table, if the contract has one.
-    pub answer: Option<PreNoise>,
+    /// The exact answers of the tables of routes A and B, in contract order.
+    pub answers: Vec<PreNoise>,
     /// Whether a view of the job holds an L4 column.
     pub sensitivity: Sensitivity,
 }
@@ -77,7 +77,54 @@ pub struct GateInput<'a> {
 /// `gate.too-many-cells` and `gate.table` when the contract is beyond the gate's
 /// limits; `gate.host-fault` when what was handed in does not fit the contract.
 pub fn clear(input: GateInput<'_>) -> Result<Cleared<Vec<CandidateTable>>, Refusal> {
-    let GateInput { contract, rulepack, roster_size, tabulated, mut answer, sensitivity } = input;
+    let GateInput { contract, rulepack, roster_size, tabulated, answers, sensitivity } = input;
+    check_terms(contract, rulepack)?;
+    let rules = Rules::of(&rulepack.disclosure, sensitivity);
+    let tables_c = disclosure_control(contract, &tabulated, &rules, rulepack.disclosure.cells_max)?;
+    let (mut tables_c, mut noised) = (tables_c.into_iter(), noise(contract, roster_size, answers)?.into_iter());
+    let in_order = contract.tables.iter().map(|t| if t.is_noised() { noised.next() } else { tables_c.next() });
+    let tables = in_order.collect::<Option<_>>().ok_or_else(|| misfit(&contract.name))?;
+    Ok(Cleared { inner: tables })
+}
+
+/// Takes the noised tables of a round that is not the last through the gate, for the
+/// outer room. Each round is a pass that the contract has paid for.
+///
+/// # Errors
+/// As [`clear()`]; `gate.host-fault` when the contract has no rounds.
+pub fn clear_round(
+    contract: &Contract,
+    rulepack: &RulePack,
+    roster_size: u64,
+    answers: Vec<PreNoise>,
+) -> Result<Cleared<Vec<CandidateTable>>, Refusal> {
+    check_terms(contract, rulepack)?;
+    if contract.rounds.is_none() {
+        return Err(misfit(&contract.name));
+    }
+    Ok(Cleared { inner: noise(contract, roster_size, answers)? })
+}
+
+impl Cleared<Vec<CandidateTable>> {
+    /// Takes up the cleared tables of an earlier round again, so that a replay draws
+    /// no noise: `bytes` as they were sealed, `recorded` the keyed commitment that was
+    /// made to them.
+    ///
+    /// # Errors
+    /// `gate.host-fault` when the bytes are not the ones that were committed to.
+    pub fn reopen(bytes: &[u8], recorded: &Digest, commit: &dyn Fn(&[u8]) -> Digest) -> Result<Self, Refusal> {
+        let tables = (commit(bytes) == *recorded).then(|| candidate::round_of(bytes)).flatten();
+        tables.map(|inner| Self { inner }).ok_or_else(|| misfit("round"))
+    }
+
+    /// The bytes to seal for [`Cleared::reopen`].
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        candidate::round_bytes(&self.inner)
+    }
+}
+
+/// The rule pack is the contract's, and the contract pays for all its passes.
+fn check_terms(contract: &Contract, rulepack: &RulePack) -> Result<(), Refusal> {
     if contract.rulepack != rulepack.version {
         return Err(refusals::host_fault(
             &contract.rulepack,
@@ -92,29 +139,35 @@ pub fn clear(input: GateInput<'_>) -> Result<Cleared<Vec<CandidateTable>>, Refus
             "the contract charges less rho than its tables cost",
         ));
     }
-    let rules = Rules::of(&rulepack.disclosure, sensitivity);
-    let mut tables_c = disclosure_control(contract, &tabulated, &rules, rulepack.disclosure.cells_max)?.into_iter();
-    let tables = contract
-        .tables
-        .iter()
-        .map(|table| match table {
-            Table::C(_) => tables_c.next().ok_or_else(|| misfit(&contract.name)),
-            Table::A(a) => {
-                let answer = answer.take().filter(|answer| answer.answers(a, roster_size));
-                let noisy = Mechanism::for_table(a)?.draw(answer.ok_or_else(|| misfit(&a.name))?)?;
-                Ok(table_a(a, &noisy))
-            }
-        })
-        .collect::<Result<Vec<_>, Refusal>>()?;
-    if answer.is_some() {
-        return Err(misfit(&contract.name));
-    }
-    Ok(Cleared { inner: tables })
+    Ok(())
 }
 
-/// Σ ρ of the noised tables.
+/// Noises every table of routes A and B, in contract order, each answer once.
+fn noise(contract: &Contract, roster_size: u64, answers: Vec<PreNoise>) -> Result<Vec<CandidateTable>, Refusal> {
+    let mut answers = answers.into_iter();
+    let mut tables = Vec::new();
+    for table in &contract.tables {
+        let sums = match table {
+            Table::C(_) => continue,
+            Table::A(a) => (a.clone(), roster_size),
+            Table::B(b) => (b.as_sums().ok_or_else(|| misfit(&b.name))?, u64::from(b.blocks)),
+        };
+        let answer = answers.next().filter(|answer| answer.answers(&sums.0, sums.1));
+        let noisy = Mechanism::for_table(&sums.0)?.draw(answer.ok_or_else(|| misfit(table.name()))?)?;
+        tables.push(match table {
+            Table::B(b) => table_b(b, &noisy),
+            _ => table_a(&sums.0, &noisy),
+        });
+    }
+    if answers.next().is_some() {
+        return Err(misfit(&contract.name));
+    }
+    Ok(tables)
+}
+
+/// Rounds × Σ ρ of the noised tables.
 fn table_costs(contract: &Contract) -> f64 {
-    contract.tables.iter().map(|table| if let Table::A(a) = table { a.rho } else { 0.0 }).sum()
+    f64::from(contract.passes()) * contract.tables.iter().map(Table::rho).sum::<f64>()
 }
 
 fn misfit(place: &str) -> Refusal {
@@ -179,13 +232,46 @@ fn key(dimensions: &[Dimension], positions: &[Option<u32>]) -> Vec<Option<Key>> 
     dimensions.iter().zip(positions).map(part).collect()
 }
 
-fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
+/// Every key of the declared domain, in canonical order.
+fn keys(dimensions: &[Dimension]) -> Vec<Vec<Option<Key>>> {
     let mut keys: Vec<Vec<Option<Key>>> = vec![vec![]];
-    for dimension in &table.dimensions {
+    for dimension in dimensions {
         let codes = || dimension.domain.iter().map(|(key, _)| Some(key.clone()));
         keys = keys.iter().flat_map(|k| codes().map(move |code| [k.as_slice(), &[code]].concat())).collect();
     }
-    let cells = keys.into_iter().zip(noisy.values());
+    keys
+}
+
+fn heading(name: &str, (sigma, error_95): (f64, f64)) -> CandidateMeasure {
+    CandidateMeasure { name: name.to_owned(), sigma: Some(sigma), error_95: Some(error_95) }
+}
+
+/// The mean over blocks: back from the shift, divided by their public number.
+fn table_b(table: &TableB, noisy: &NoisyTable) -> CandidateTable {
+    let blocks = f64::from(table.blocks);
+    #[expect(clippy::cast_precision_loss, reason = "within 2^53 by contract")]
+    let low = |m: &MeasureA| m.lo as f64 / f64::from(m.grid);
+    let mean = |values: Vec<f64>| values.iter().zip(&table.measures).map(|(v, m)| Some(low(m) + v / blocks)).collect();
+    CandidateTable {
+        name: table.name.clone(),
+        route: Route::B,
+        dimensions: table.dimensions.clone(),
+        measures: table
+            .measures
+            .iter()
+            .zip(noisy.errors())
+            .map(|(m, (sigma, error))| heading(&m.name, (sigma / blocks, error / blocks)))
+            .collect(),
+        cells: keys(&table.dimensions)
+            .into_iter()
+            .zip(noisy.values())
+            .map(|(key, values)| Cell { key, value: CellValue::Published(mean(values)) })
+            .collect(),
+    }
+}
+
+fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
+    let cells = keys(&table.dimensions).into_iter().zip(noisy.values());
     let shares = Shares::new(table, noisy.joint_errors());
     CandidateTable {
         name: table.name.clone(),
@@ -195,11 +281,7 @@ fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
             .measures
             .iter()
             .zip(noisy.errors())
-            .map(|(m, (sigma, error_95))| CandidateMeasure {
-                name: m.name.clone(),
-                sigma: Some(sigma),
-                error_95: Some(error_95),
-            })
+            .map(|(m, errors)| heading(&m.name, errors))
             .chain(shares.headings())
             .collect(),
         cells: cells

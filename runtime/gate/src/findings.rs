@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use sluice_domain::{
     Refusal, Text,
+    artefact::Report,
     candidate::{Candidate, CandidateTable, CellValue, Reason, Route},
-    contract::{Aggregate, Contract, Table, TableA, TableC, Totals},
+    contract::{Aggregate, Contract, Table, TableC, Totals},
     rulepack::{Disclosure, RulePack},
     text,
 };
@@ -50,7 +51,20 @@ pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack)
     let mut all = Vec::new();
     for (table, declared) in candidate.tables.iter().zip(&contract.tables) {
         let about = match declared {
-            Table::A(a) => route_a(table, a),
+            Table::A(a) => {
+                let keys = a.keys_per_unit;
+                let bound =
+                    text(format!("每单位至多影响 {keys} 个键"), format!("one unit touches at most {keys} keys"));
+                noised(table, a.rho, &bound)
+            }
+            Table::B(b) => {
+                let blocks = b.blocks;
+                let bound = text(
+                    format!("单位按密钥散列分入 {blocks} 块，每单位至多改变一块的作答"),
+                    format!("units are dealt into {blocks} blocks; one unit changes one block's answer"),
+                );
+                noised(table, b.rho, &bound)
+            }
             Table::C(c) => route_c(table, c, &rulepack.disclosure),
         };
         all.extend(about.into_iter().map(|(risk, text)| Finding { risk, table: Some(table.name.clone()), text }));
@@ -61,7 +75,7 @@ pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack)
     Ok(all)
 }
 
-fn route_a(table: &CandidateTable, declared: &TableA) -> Vec<(Risk, Text)> {
+fn noised(table: &CandidateTable, rho: f64, bound: &Text) -> Vec<(Risk, Text)> {
     let mut found = Vec::new();
     for (m, measure) in table.measures.iter().enumerate() {
         let (Some(sigma), Some(error)) = (measure.sigma, measure.error_95) else { continue };
@@ -100,11 +114,8 @@ fn route_a(table: &CandidateTable, declared: &TableA) -> Vec<(Risk, Text)> {
     found.push((
         Risk::Note,
         text(
-            format!("该表的隐私开销为 ρ = {}，每单位至多影响 {} 个键", declared.rho, declared.keys_per_unit),
-            format!(
-                "this table costs rho = {}; one unit touches at most {} keys",
-                declared.rho, declared.keys_per_unit
-            ),
+            format!("该表每轮的隐私开销为 ρ = {rho}，{}", bound.zh),
+            format!("each pass of this table costs rho = {rho}; {}", bound.en),
         ),
     ));
     found
@@ -215,7 +226,7 @@ fn smallest_count(table: &CandidateTable, declared: &TableC, pack: &Disclosure) 
 fn whole(candidate: &Candidate, contract: &Contract, rulepack: &RulePack) -> Result<Vec<(Risk, Text)>, Refusal> {
     let mut found = Vec::new();
     let has = |route| candidate.tables.iter().any(|t| t.route == route);
-    if has(Route::A) {
+    if has(Route::A) || has(Route::B) {
         let (rho, delta) = (contract.rho, rulepack.budget.delta);
         let epsilon = Cost::concentrated(rho).epsilon(delta)?;
         found.push((
@@ -225,6 +236,15 @@ fn whole(candidate: &Candidate, contract: &Contract, rulepack: &RulePack) -> Res
                 format!(
                     "the product is charged rho = {rho}, i.e. epsilon = {epsilon:.4} at delta = {delta:e}, whatever the guest does"
                 ),
+            ),
+        ));
+    }
+    if candidate.report == Report::Failed {
+        found.push((
+            Risk::Medium,
+            text(
+                "外室未能组成报告（陷入、超限或格式有误）；它只见过已通过闸门的单元格，各表不受影响",
+                "the outer room composed no report (a trap, a limit or its form); it saw cleared cells only, and the tables are not affected",
             ),
         ));
     }

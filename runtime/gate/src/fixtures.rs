@@ -3,7 +3,7 @@
 use sluice_domain::{
     agreement::ProductForm,
     catalogue::Key,
-    contract::{Contract, Dimension, Limits, MarkPolicy, MeasureA, ProductTerms, Table, TableA},
+    contract::{Contract, Dimension, Limits, MarkPolicy, MeasureA, ProductTerms, Profile, Table, TableA},
 };
 
 use crate::intake::{RawBatch, RawColumn};
@@ -72,7 +72,7 @@ pub(crate) fn output(rows: &[(i64, &[f64])]) -> RawBatch {
 /// A contract of these tables.
 pub(crate) fn contract(tables: Vec<Table>) -> Contract {
     Contract {
-        version: 1,
+        version: 2,
         name: "job".into(),
         agreement: "agreement".parse().unwrap(),
         scenario: "scenario".parse().unwrap(),
@@ -81,7 +81,21 @@ pub(crate) fn contract(tables: Vec<Table>) -> Contract {
         params: [].into(),
         inputs: [].into(),
         tables,
-        limits: Limits { fuel: 1, memory_mib: 1, rows_max: 8, wall_seconds: 1 },
+        limits: Limits {
+            fuel: 1,
+            outer_fuel: 1,
+            memory_mib: 1,
+            stack_kib: 64,
+            input_rows: 8,
+            rows_max: 8,
+            output_kib: 1,
+            instances: 1,
+            wall_seconds: 1,
+        },
+        profile: Profile::Standard,
+        rounds: None,
+        report: None,
+        tick_seconds: 1,
         product: ProductTerms {
             title: "job".into(),
             form: ProductForm::DataReport,

@@ -69,8 +69,8 @@ enum Codes {
 pub struct Decoded {
     /// The cell of each row, `None` for a key outside the declared domain.
     pub(crate) cells: Vec<Option<usize>>,
-    /// Per measure, the value of each row in grid units.
-    pub(crate) values: Vec<Vec<i64>>,
+    /// Per measure, the value of each row in grid units; `None` for null and NaN.
+    pub(crate) values: Vec<Vec<Option<i64>>>,
 }
 
 impl fmt::Debug for Decoded {
@@ -136,20 +136,17 @@ pub fn decode(raw: &RawBatch, schema: &OutputSchema) -> Option<Decoded> {
         .zip(measures)
         .map(|(grid, column)| {
             let numbers = words(column, rows)?.map(|word| word.map(f64::from_le_bytes));
-            Some(numbers.map(|v| v.map_or(0, |v| to_grid(v, *grid))).collect())
+            Some(numbers.map(|v| v.and_then(|v| to_grid(v, *grid))).collect())
         })
-        .collect::<Option<Vec<Vec<i64>>>>()?;
+        .collect::<Option<Vec<Vec<Option<i64>>>>>()?;
     Some(Decoded { cells, values })
 }
 
-/// The nearest multiple of 1/grid, in grid units. Saturates; NaN is 0.
-pub(crate) fn to_grid(value: f64, grid: u32) -> i64 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the cast saturates and sends NaN to 0, which is what is wanted"
-    )]
+/// The nearest multiple of 1/grid, in grid units. Saturates; NaN is no value.
+pub(crate) fn to_grid(value: f64, grid: u32) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, which is what is wanted")]
     let units = (value * f64::from(grid)).round() as i64;
-    units
+    (!value.is_nan()).then_some(units)
 }
 
 fn codes(dimension: &Dimension) -> Option<Codes> {

@@ -1,7 +1,7 @@
 //! 输出闸门: what a run may say, and the only way a product gets out.
 //!
 //! The way to read it: hostile bytes become integers ([`intake`]) → clamped sums
-//! ([`route_a`]) → noised sums ([`noise`]); true tabulations are judged and
+//! ([`route_a`], and [`route_b`] over blocks) → noised sums ([`noise`]); true tabulations are judged and
 //! suppressed ([`route_c`]); [`clear()`] composes all of it and alone makes a
 //! [`Cleared`]; [`quarantine()`] holds it for review, with [`findings()`] beside it,
 //! until [`Quarantined::release`] consumes a recorded approval.
@@ -10,7 +10,7 @@
 //! functions. Nothing here is `Serialize`, no error or `Debug` carries a value.
 //!
 //! What this version does not do: lineage over earlier releases, the evidence of
-//! route D, route B.
+//! route D.
 #![forbid(unsafe_code)]
 
 mod clear;
@@ -24,10 +24,11 @@ pub mod noise;
 mod quarantine;
 mod refusals;
 pub mod route_a;
+pub mod route_b;
 pub mod route_c;
 mod shares;
 
-pub use clear::{Cleared, GateInput, clear};
+pub use clear::{Cleared, GateInput, clear, clear_round};
 pub use findings::{Finding, Risk, findings};
 pub use quarantine::{Quarantined, Released, quarantine};
 pub use route_c::Sensitivity;

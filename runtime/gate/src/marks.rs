@@ -133,6 +133,8 @@ fn columns(table: &Table) -> Vec<bool> {
     match table {
         // Shares follow the measures and are exact.
         Table::A(a) => vec![true; a.measures.len()],
+        // Means of blocks are exact too.
+        Table::B(b) => vec![false; b.measures.len()],
         Table::C(c) => c.plan.measures.iter().map(|m| m.aggregate.adds_up()).collect(),
     }
 }

@@ -14,6 +14,7 @@ use std::fmt;
 use sluice_domain::{
     Digest, Refusal,
     approval::Approval,
+    artefact::Report,
     candidate::{Candidate, CandidateTable},
     contract::ProductTerms,
     id::{JobId, RunId},
@@ -23,7 +24,7 @@ use sluice_ledger::Recorded;
 use crate::{clear::Cleared, refusals};
 
 /// Form of the candidate document.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// A product that waits for its votes. Nobody but the reviewers may see it.
 pub struct Quarantined<T> {
@@ -35,14 +36,16 @@ pub struct Released<T> {
     inner: T,
 }
 
-/// Closes cleared tables in as the candidate of `run`.
+/// Closes cleared tables, and what an outer room composed of them, in as the
+/// candidate of `run`.
 pub fn quarantine(
     tables: Cleared<Vec<CandidateTable>>,
+    report: Report,
     job: JobId,
     run: RunId,
     product: ProductTerms,
 ) -> Quarantined<Candidate> {
-    Quarantined { inner: Candidate { version: VERSION, job, run, product, tables: tables.into_inner() } }
+    Quarantined { inner: Candidate { version: VERSION, job, run, product, tables: tables.into_inner(), report } }
 }
 
 impl Quarantined<Candidate> {

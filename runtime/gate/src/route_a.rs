@@ -102,7 +102,7 @@ impl Reducer {
             let sums = keys.entry(*cell).or_insert_with(|| vec![0; measures]);
             for (sum, values) in sums.iter_mut().zip(&unit.values) {
                 // At most 2³² rows of at most 2⁶³ each: far inside i128.
-                *sum += values.get(row).copied().map_or(0, i128::from);
+                *sum += values.get(row).copied().flatten().map_or(0, i128::from);
             }
         }
         for (cell, sums) in keys.into_iter().take(self.keys_per_unit) {
@@ -129,22 +129,38 @@ impl Reducer {
         if self.invocations > self.roster_size {
             return Err(fault());
         }
-        let sums = self
-            .sums
-            .iter()
-            .map(|sum| i64::try_from(*sum).map_err(|_| fault()))
-            .collect::<Result<Vec<_>, Refusal>>()?;
-        Ok(PreNoise {
-            table: self.table,
-            cells: self.schema.cells(),
-            measures: self.clamps.len(),
-            roster_size: self.roster_size,
-            sums,
-        })
+        let Self { table, sums, roster_size, .. } = self;
+        PreNoise::collect(&table, self.schema.cells(), self.clamps.len(), roster_size, &sums)
+    }
+
+    /// Takes up what another reducer of the same table added: sums do not mind in
+    /// which room a unit was.
+    ///
+    /// # Errors
+    /// `gate.host-fault` when it is of another table.
+    pub fn merge(mut self, other: Self) -> Result<Self, Refusal> {
+        if self.table != other.table || self.sums.len() != other.sums.len() || self.roster_size != other.roster_size {
+            return Err(refusals::host_fault(&self.table, "合并的不是同一张表", "another table's sums"));
+        }
+        self.invocations = self.invocations.saturating_add(other.invocations);
+        self.sums.iter_mut().zip(other.sums).for_each(|(a, b)| *a += b);
+        Ok(self)
     }
 }
 
 impl PreNoise {
+    /// The exact answer to `table` over `invocations` calls (units, or blocks).
+    pub(crate) fn of(table: &TableA, invocations: u64, sums: &[i128]) -> Result<Self, Refusal> {
+        let cells = table.cells().ok_or_else(|| refusals::overflow(&table.name))?;
+        Self::collect(&table.name, cells, table.measures.len(), invocations, sums)
+    }
+
+    fn collect(table: &str, cells: usize, measures: usize, roster_size: u64, sums: &[i128]) -> Result<Self, Refusal> {
+        let sums = sums.iter().map(|sum| i64::try_from(*sum)).collect::<Result<_, _>>();
+        let sums = sums.map_err(|_| refusals::overflow(table))?;
+        Ok(Self { table: table.to_owned(), cells, measures, roster_size, sums })
+    }
+
     /// Commits to the answer with a keyed function. The only way out besides noise:
     /// a replay must reach the same commitment, and nobody sees a value.
     pub fn commitment(&self, commit: &dyn Fn(&[u8]) -> Digest) -> Digest {

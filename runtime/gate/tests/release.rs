@@ -10,10 +10,11 @@ use sluice_domain::{
     Digest, Timestamp,
     agreement::ProductForm,
     approval::{Approval, Decision, Vote, vote_message},
+    artefact::Report,
     candidate::{Candidate, CellValue, Route},
     contract::{
-        Aggregate, Contract, Law, Limits, MarkPolicy, MeasureA, MeasureC, ProductTerms, Share, Table, TableA, TableC,
-        Tabulation, Totals,
+        Aggregate, Contract, Law, Limits, MarkPolicy, MeasureA, MeasureC, ProductTerms, Profile, Share, Table, TableA,
+        TableC, Tabulation, Totals,
     },
     event::{Actor, Entry, Event},
     id::{JobId, PersonId, RunId},
@@ -69,7 +70,7 @@ fn table_c() -> TableC {
 
 fn contract(tables: Vec<Table>) -> Contract {
     Contract {
-        version: 1,
+        version: 2,
         name: "spending".into(),
         agreement: "agreement".parse().unwrap(),
         scenario: "pricing".parse().unwrap(),
@@ -78,7 +79,21 @@ fn contract(tables: Vec<Table>) -> Contract {
         params: [].into(),
         inputs: [].into(),
         tables,
-        limits: Limits { fuel: 1, memory_mib: 1, rows_max: 8, wall_seconds: 1 },
+        limits: Limits {
+            fuel: 1,
+            outer_fuel: 1,
+            memory_mib: 1,
+            stack_kib: 64,
+            input_rows: 8,
+            rows_max: 8,
+            output_kib: 1,
+            instances: 1,
+            wall_seconds: 1,
+        },
+        profile: Profile::Standard,
+        rounds: None,
+        report: None,
+        tick_seconds: 1,
         product: ProductTerms {
             title: "Spending".into(),
             form: ProductForm::DataReport,
@@ -117,7 +132,7 @@ fn cleared(contract: &Contract) -> Cleared<Vec<sluice_domain::candidate::Candida
         rulepack: &RulePack::shipped().unwrap(),
         roster_size: ROSTER,
         tabulated: vec![tabulate(&table_c(), &rows(), 2)],
-        answer: Some(reducer.finish().unwrap()),
+        answers: vec![reducer.finish().unwrap()],
         sensitivity: Sensitivity::Ordinary,
     })
     .unwrap()
@@ -126,7 +141,7 @@ fn cleared(contract: &Contract) -> Cleared<Vec<sluice_domain::candidate::Candida
 fn candidate() -> (Contract, Quarantined<Candidate>) {
     let contract = contract(vec![Table::A(table_a()), Table::C(table_c())]);
     let product = contract.product.clone();
-    let closed = quarantine(cleared(&contract), JobId::numbered(7), RunId::numbered(8), product);
+    let closed = quarantine(cleared(&contract), Report::None, JobId::numbered(7), RunId::numbered(8), product);
     (contract, closed)
 }
 
@@ -163,6 +178,7 @@ async fn approve(contract: &Contract, run: &RunId, approved: Digest) -> Recorded
         run: run.clone(),
         candidate: approved,
         pre_noise: None,
+        rounds: Vec::new(),
         sealed_object: Digest::of(b""),
     });
     for (reviewer, key) in &reviewers {
@@ -266,16 +282,16 @@ fn results_that_do_not_fit_the_contract_are_a_host_fault() {
     let pack = RulePack::shipped().unwrap();
     let with = |contract: &Contract, tabulated, answer, roster_size| {
         let sensitivity = Sensitivity::Ordinary;
-        let input = GateInput { contract, rulepack: &pack, roster_size, tabulated, answer, sensitivity };
+        let input = GateInput { contract, rulepack: &pack, roster_size, tabulated, answers: answer, sensitivity };
         clear(input).map(drop).map_err(|refusal| refusal.code)
     };
-    let answer = || Some(Reducer::new(&table_a(), ROSTER, 8).unwrap().finish().unwrap());
+    let answer = || vec![Reducer::new(&table_a(), ROSTER, 8).unwrap().finish().unwrap()];
     let fault = Err("gate.host-fault");
     let both = contract(vec![Table::A(table_a()), Table::C(table_c())]);
     let cells = || vec![tabulate(&table_c(), &rows(), 2)];
     assert_eq!(with(&both, cells(), answer(), ROSTER), Ok(()));
     assert_eq!(with(&both, vec![], answer(), ROSTER), fault);
-    assert_eq!(with(&both, cells(), None, ROSTER), fault);
+    assert_eq!(with(&both, cells(), vec![], ROSTER), fault);
     assert_eq!(with(&both, cells(), answer(), ROSTER + 1), fault);
     let only_c = contract(vec![Table::C(table_c())]);
     assert_eq!(with(&only_c, cells(), answer(), ROSTER), fault);

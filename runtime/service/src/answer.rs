@@ -1,48 +1,74 @@
-//! From an accepted job to what the gate is given: the tabulations of route C and
-//! the clamped sums of route A, before noise. Deterministic, so that a run can be
-//! replayed. What happens here stays inside the domain.
+//! From an accepted job to what the gate is given: the tabulations of route C, and
+//! the exact answers of routes A and B, one pass per table and round, before noise.
+//! Deterministic, so that a run can be replayed. What happens here stays inside the
+//! domain.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use futures::StreamExt;
+use futures::{StreamExt, stream::BoxStream};
 use sluice_domain::{
     Digest, Refusal,
+    candidate::CandidateTable,
     contract::{Contract, Table},
     rulepack::RulePack,
     state::{Authorised, GrantedView},
 };
-use sluice_gate::{intake, route_a};
-use sluice_rows::{RowBatch, cells::Cells};
-use sluice_vault::ObjectKind;
-use sluice_view::ViewReader;
-use sluice_worker::{CacheKey, Compiled, Programs, Room, RoomLimits, UnitOutcome};
+use sluice_gate::{Cleared, intake, route_a, route_a::PreNoise, route_b};
+use sluice_rows::cells::Cells;
+use sluice_vault::{BlockKey, ObjectKind};
+use sluice_view::{Blocks, Call, InputPlan, ViewError, ViewReader};
+use sluice_worker::{CacheKey, Compiled, Interface, Invocation, Programs, Room, RoomLimits, UnitOutcome};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
-use crate::{Service, record::vault_fault, run::Fault, submit::inspect_limits};
+use crate::{
+    Service,
+    record::vault_fault,
+    run::Fault,
+    submit::{inspect_limits, roster_size},
+};
 
-/// Units under way between the reader and the room: enough to keep both busy.
-const UNITS_IN_FLIGHT: usize = 256;
+/// Calls under way between the reader and the rooms: enough to keep them busy, few
+/// enough that no table is ever held whole.
+const CALLS_IN_FLIGHT: usize = 256;
 
-/// What the gate is given.
-pub(crate) struct Answer {
-    /// One per route-C table, in contract order.
-    pub(crate) tabulated: Vec<Cells>,
-    /// The route-A table's sums, if there is one.
-    pub(crate) sums: Option<route_a::PreNoise>,
-    /// Units on the published roster of the view that route A reads.
+/// What the passes of a run came to.
+pub(crate) struct Answered {
+    /// The last round's exact answers, one per table of routes A and B.
+    pub(crate) answers: Vec<PreNoise>,
+    /// Keyed commitment to every exact answer of every round; none without any.
+    pub(crate) commitment: Option<Digest>,
+    /// The state that the last round began with.
+    pub(crate) state: Vec<u8>,
+    /// Units on the published rosters.
     pub(crate) roster_size: u64,
 }
 
+/// What every pass of a run needs.
+struct Work<'a> {
+    contract: &'a Contract,
+    reader: &'a ViewReader,
+    plans: Vec<InputPlan>,
+    compiled: Arc<Compiled>,
+    limits: RoomLimits,
+    blocks: BlockKey,
+    blocks_bytes: usize,
+    roster_size: u64,
+}
+
 impl Service {
-    /// Computes the answer of `contract` over the views it was granted.
-    pub(crate) async fn answer(
+    /// Opens the granted views on the run's snapshots.
+    pub(crate) fn reader(&self, granted: &Authorised<Vec<GrantedView>>) -> Result<ViewReader, Fault> {
+        ViewReader::open(&self.vault, granted).map_err(|e| Fault::host("view.open", &e))
+    }
+
+    /// The tabulations of route C, in contract order.
+    pub(crate) async fn tabulate(
         &self,
         contract: &Contract,
-        granted: &Authorised<Vec<GrantedView>>,
+        reader: &ViewReader,
         rules: &RulePack,
-    ) -> Result<Answer, Fault> {
-        let reader = ViewReader::open(&self.vault, granted).map_err(|e| Fault::host("view.open", &e))?;
+    ) -> Result<Vec<Cells>, Fault> {
         let mut tabulated = Vec::new();
         for table in &contract.tables {
             if let Table::C(c) = table {
@@ -50,57 +76,98 @@ impl Service {
                 tabulated.push(cells.map_err(|e| Fault::host("view.tabulate", &e))?);
             }
         }
-        let roster_size = granted.get().iter().map(|v| v.roster_size).max().unwrap_or(0);
-        let sums = match contract.table_a() {
-            Some(table) => {
-                let limits = RoomLimits::of(&contract.limits, rules.limits.unit_rows_max);
-                let compiled = self.compile(contract.guest.ok_or(Fault::Host("job.guest"))?, &limits, rules).await?;
-                let reducer = route_a::Reducer::new(table, roster_size, contract.limits.rows_max)?;
-                Some(self.map_units(contract, granted.get(), &reader, compiled, limits, reducer).await?)
-            }
-            None => None,
-        };
-        Ok(Answer { tabulated, sums, roster_size })
+        Ok(tabulated)
     }
 
-    /// Route A: every unit's rows through a fresh instance of the guest, summed
-    /// and clamped by the gate. The reader and the room work at the same time.
-    async fn map_units(
+    /// Every pass of routes A and B. Between two rounds, `clear` says what the gate
+    /// made of a round's answers, and the outer room makes the next state of that.
+    pub(crate) async fn passes(
         &self,
         contract: &Contract,
         views: &[GrantedView],
         reader: &ViewReader,
-        compiled: Compiled,
-        limits: RoomLimits,
-        reducer: route_a::Reducer,
-    ) -> Result<route_a::PreNoise, Fault> {
-        let (name, input) = contract.inputs.first_key_value().ok_or(Fault::Host("job.inputs"))?;
-        let plan = sluice_view::plan_input(views, &input.sql)?;
-        let mut params: Vec<_> = contract.params.clone().into_iter().collect();
-        params.push(sluice_worker::schema_param(name, &input.columns));
-
-        let (sender, receiver) = mpsc::channel(UNITS_IN_FLIGHT);
-        let programs = self.programs.clone();
-        let room = tokio::task::spawn_blocking(move || {
-            reduce_in_room(&programs, &compiled, &limits, &params, receiver, reducer)
-        });
-        let mut units = std::pin::pin!(reader.units(&plan, limits.unit_rows_max));
-        while let Some(rows) = units.next().await {
-            let rows = rows.map_err(|e| Fault::host("view.read", &e))?;
-            if sender.send(rows).await.is_err() {
-                break; // the room is gone; its own error says why
+        rules: &RulePack,
+        mut clear: impl FnMut(u32, Vec<PreNoise>) -> Result<Cleared<Vec<CandidateTable>>, Fault>,
+    ) -> Result<Answered, Fault> {
+        let roster_size = roster_size(views, &contract.inputs);
+        let Some(guest) = contract.guest else {
+            return Ok(Answered { answers: Vec::new(), commitment: None, state: Vec::new(), roster_size });
+        };
+        let limits = RoomLimits::inner(contract);
+        let compiled = Arc::new(self.compile(guest, Interface::Inner, &limits, rules).await?);
+        let plans = contract.inputs.values().map(|input| sluice_view::plan_input(views, &input.sql));
+        let work = Work {
+            contract,
+            reader,
+            plans: plans.collect::<Result<_, Refusal>>()?,
+            compiled,
+            limits,
+            blocks: self.vault.block_key(&contract.digest()),
+            blocks_bytes: (rules.limits.blocks_mib as usize) << 20,
+            roster_size,
+        };
+        let (mut state, mut committed) = (Vec::new(), Vec::new());
+        let last = contract.passes().saturating_sub(1);
+        for round in 0..=last {
+            let mut answers = Vec::new();
+            for table in contract.tables.iter().filter(|t| t.is_noised()) {
+                answers.push(self.pass(&work, table, round, &state).await?);
             }
+            for answer in &answers {
+                committed.extend(answer.commitment(&|bytes| self.commit_pre_noise(bytes)).to_string().into_bytes());
+            }
+            if round == last {
+                let commitment = Some(self.commit_pre_noise(&committed));
+                return Ok(Answered { answers, commitment, state, roster_size });
+            }
+            let cleared = clear(round, answers)?;
+            state = self.update(contract, rules, round, state, &cleared).await?;
         }
-        drop(sender);
-        room.await.map_err(|e| Fault::host("room.thread", &e))?
+        Err(Fault::Host("run.rounds"))
     }
 
-    async fn compile(&self, guest: Digest, limits: &RoomLimits, rules: &RulePack) -> Result<Compiled, Fault> {
+    /// One table in one round: its calls are dealt to the rooms as they get free. Sums
+    /// are whole numbers, so it does not matter which room a call went to.
+    async fn pass(&self, work: &Work<'_>, table: &Table, round: u32, state: &[u8]) -> Result<PreNoise, Fault> {
+        let contract = work.contract;
+        let params = Arc::new(params(contract, table, round));
+        let (sender, receiver) = mpsc::channel(CALLS_IN_FLIGHT);
+        let calls = Arc::new(Mutex::new(receiver));
+        let mut rooms = Vec::new();
+        for _ in 0..contract.limits.instances {
+            let reducer = Reducer::new(table, work.roster_size, contract.limits.rows_max)?;
+            let (programs, compiled, limits) = (self.programs.clone(), Arc::clone(&work.compiled), work.limits);
+            let (params, state, calls) = (Arc::clone(&params), state.to_vec(), Arc::clone(&calls));
+            rooms.push(tokio::task::spawn_blocking(move || {
+                reduce_in_room(&programs, &compiled, &limits, &params, &state, &calls, reducer)
+            }));
+        }
+        drop(calls);
+        feed(work, table, sender).await?;
+        let mut whole: Option<Reducer> = None;
+        for room in rooms {
+            let part = room.await.map_err(|e| Fault::host("room.thread", &e))??;
+            whole = Some(match whole {
+                None => part,
+                Some(whole) => whole.merge(part)?,
+            });
+        }
+        whole.ok_or(Fault::Host("room.none"))?.finish().map_err(Fault::from)
+    }
+
+    /// Compiled code of a sealed guest, from the cache where it is there.
+    pub(crate) async fn compile(
+        &self,
+        guest: Digest,
+        interface: Interface,
+        limits: &RoomLimits,
+        rules: &RulePack,
+    ) -> Result<Compiled, Fault> {
         let (vault, cache, programs) = (Arc::clone(&self.vault), self.home.compiled(), self.programs.clone());
         let (profile, inspect) = (limits.profile, inspect_limits(limits.memory_bytes, rules));
         let job = move || -> Result<Compiled, Fault> {
             let bytes = vault.unseal(ObjectKind::Guest, &guest.to_string()).map_err(vault_fault)?;
-            let inspected = sluice_worker::inspect(&bytes, inspect)?;
+            let inspected = sluice_worker::inspect_for(interface, &bytes, inspect)?;
             // The compiled code is as sensitive as code gets: whoever could write the
             // cache could run anything. So it is authenticated with a key of the vault.
             let key = CacheKey::new(Zeroizing::new(*vault.commit("compiled-cache-key", b"v1").as_bytes()));
@@ -111,23 +178,97 @@ impl Service {
     }
 }
 
+/// What `start` is told: the job's parameters, the inputs' schemas, and which table of
+/// which round is wanted. Nothing of it depends on data.
+fn params(contract: &Contract, table: &Table, round: u32) -> Vec<(String, String)> {
+    let mut params: Vec<_> = contract.params.clone().into_iter().collect();
+    params.extend(contract.inputs.iter().map(|(name, input)| sluice_worker::schema_param(name, &input.columns)));
+    params.push(("table".to_owned(), table.name().to_owned()));
+    params.push(("round".to_owned(), round.to_string()));
+    params
+}
+
+/// Sends a table's calls: one per unit, or one per block. Waits where the rooms are
+/// behind.
+async fn feed(work: &Work<'_>, table: &Table, calls: mpsc::Sender<Call>) -> Result<(), Fault> {
+    let rows_max = work.limits.unit_rows_max;
+    let of;
+    let blocks;
+    let mut stream: BoxStream<'_, Result<Call, ViewError>> = match table {
+        Table::B(b) => {
+            of = |unit: u64| work.blocks.block(unit, b.blocks);
+            blocks = Blocks { count: b.blocks, rows_max, bytes_max: work.blocks_bytes, of: &of };
+            work.reader.block_calls(&work.plans, &blocks).boxed()
+        }
+        _ => work.reader.unit_calls(&work.plans, rows_max).boxed(),
+    };
+    while let Some(call) = stream.next().await {
+        let call = call.map_err(|e| Fault::host("view.read", &e))?;
+        if calls.send(call).await.is_err() {
+            break; // the rooms are gone; their own errors say why
+        }
+    }
+    Ok(())
+}
+
+/// The reduction of either route.
+enum Reducer {
+    A(route_a::Reducer),
+    B(route_b::Reducer),
+}
+
+impl Reducer {
+    fn new(table: &Table, roster_size: u64, rows_max: u32) -> Result<Self, Fault> {
+        match table {
+            Table::A(a) => Ok(Self::A(route_a::Reducer::new(a, roster_size, rows_max)?)),
+            Table::B(b) => Ok(Self::B(route_b::Reducer::new(b, rows_max)?)),
+            Table::C(_) => Err(Fault::Host("room.table")),
+        }
+    }
+
+    fn add(&mut self, output: Option<&intake::RawBatch>) {
+        match self {
+            Self::A(a) => a.add(output),
+            Self::B(b) => b.add(output),
+        }
+    }
+
+    fn merge(self, other: Self) -> Result<Self, Fault> {
+        match (self, other) {
+            (Self::A(a), Self::A(b)) => Ok(Self::A(a.merge(b)?)),
+            (Self::B(a), Self::B(b)) => Ok(Self::B(a.merge(b)?)),
+            _ => Err(Fault::Host("room.table")),
+        }
+    }
+
+    fn finish(self) -> Result<PreNoise, Refusal> {
+        match self {
+            Self::A(a) => a.finish(),
+            Self::B(b) => b.finish(),
+        }
+    }
+}
+
 fn reduce_in_room(
     programs: &Programs,
     compiled: &Compiled,
     limits: &RoomLimits,
     params: &[(String, String)],
-    mut units: mpsc::Receiver<RowBatch>,
-    mut reducer: route_a::Reducer,
-) -> Result<route_a::PreNoise, Fault> {
-    let mut room = Room::open(programs, compiled, limits, params).map_err(|e| Fault::host("room.open", &e))?;
-    let rows = std::iter::from_fn(|| units.blocking_recv());
-    room.map_all(rows, |outcome| match outcome {
+    state: &[u8],
+    calls: &Mutex<mpsc::Receiver<Call>>,
+    mut reducer: Reducer,
+) -> Result<Reducer, Fault> {
+    let room = Room::open_in_round(programs, compiled, limits, params, state);
+    let mut room = room.map_err(|e| Fault::host("room.open", &e))?;
+    // One room at a time waits for the next call; the others are at work.
+    let next = std::iter::from_fn(|| calls.lock().ok()?.blocking_recv().map(Invocation::new));
+    room.map_all(next, |outcome| match outcome {
         UnitOutcome::Output(batch) => reducer.add(Some(&into_gate(batch))),
         UnitOutcome::Failed => reducer.add(None),
     })
     .map_err(|e| Fault::host("room.map", &e))?;
     room.close();
-    Ok(reducer.finish()?)
+    Ok(reducer)
 }
 
 /// The gate does not know the worker; the same bytes under the gate's name.

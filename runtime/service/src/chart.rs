@@ -7,7 +7,10 @@
 
 use std::fmt::Write;
 
-use sluice_domain::candidate::{CandidateTable, Cell, CellValue};
+use sluice_domain::{
+    artefact::{Chart, ChartKind},
+    candidate::{CandidateTable, Cell, CellValue},
+};
 
 use crate::product::label;
 
@@ -50,6 +53,101 @@ pub fn draw(table: &CandidateTable) -> String {
     }
     svg.push_str("</svg>");
     svg
+}
+
+const COLOURS: [&str; 8] = ["#3b6fb6", "#c2703d", "#3f8f6b", "#8a5fa8", "#b24a5f", "#5f7285", "#a08a2d", "#4a9fb0"];
+const PLOT: f64 = 260.0;
+
+/// Draws a chart that an outer room specified: its numbers and escaped words, nothing
+/// else of it.
+pub fn draw_spec(chart: &Chart) -> String {
+    let numbers = || chart.series.iter().flat_map(|s| s.values.iter().copied().flatten());
+    let (low, high) = numbers().fold((0.0f64, 0.0f64), |(low, high), n| (low.min(n), high.max(n)));
+    let span = if high > low { high - low } else { 1.0 };
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred points at most")]
+    let (points, series) = (chart.labels.len() as f64, chart.series.len() as f64);
+    let height = match chart.kind {
+        ChartKind::Bar => 30.0 + points * (series * 14.0 + 8.0) + series * ROW,
+        ChartKind::Line => 30.0 + PLOT + 2.0 * ROW + series * ROW,
+    };
+    let mut svg = String::new();
+    let _ = write!(
+        svg,
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{}\" {FONT}>",
+        escape(&chart.title),
+    );
+    text_at(&mut svg, 0.0, 16.0, "start", "600", &chart.title);
+    match chart.kind {
+        ChartKind::Bar => spec_bars(&mut svg, chart, low, span),
+        ChartKind::Line => spec_lines(&mut svg, chart, low, span),
+    }
+    for (i, s) in chart.series.iter().enumerate() {
+        #[expect(clippy::cast_precision_loss, reason = "eight series at most")]
+        let y = height - ROW * (series - i as f64) + 14.0;
+        let _ = write!(svg, "<rect x=\"0\" y=\"{:.1}\" width=\"10\" height=\"10\" fill=\"{}\"/>", y - 10.0, colour(i));
+        text_at(&mut svg, 16.0, y, "start", "400", &s.name);
+    }
+    svg.push_str("</svg>");
+    svg
+}
+
+fn colour(series: usize) -> &'static str {
+    COLOURS.get(series % COLOURS.len()).copied().unwrap_or(BAR)
+}
+
+fn spec_bars(svg: &mut String, chart: &Chart, low: f64, span: f64) {
+    let room = WIDTH - LABELS - 90.0;
+    let at = |n: f64| LABELS + (n - low) / span * room;
+    let mut y = 30.0;
+    for (i, label) in chart.labels.iter().enumerate() {
+        text_at(svg, LABELS - 8.0, y + 11.0, "end", "400", &clip(label, LABELS));
+        for (s, series) in chart.series.iter().enumerate() {
+            if let Some(n) = series.values.get(i).copied().flatten() {
+                let (from, to) = (at(n.min(0.0)), at(n.max(0.0)));
+                let _ = write!(
+                    svg,
+                    "<rect x=\"{from:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"12\" fill=\"{}\"/>",
+                    to - from,
+                    colour(s)
+                );
+                text_at(svg, to + 6.0, y + 11.0, "start", "400", &short(n));
+            }
+            y += 14.0;
+        }
+        y += 8.0;
+    }
+}
+
+fn spec_lines(svg: &mut String, chart: &Chart, low: f64, span: f64) {
+    let (left, top) = (70.0, 30.0);
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred points at most")]
+    let step = (WIDTH - left - 20.0) / chart.labels.len().max(2).saturating_sub(1) as f64;
+    let at = |n: f64| top + PLOT - (n - low) / span * PLOT;
+    let _ = write!(svg, "<path d=\"M{left} {top}V{}H{WIDTH}\" stroke=\"{FAINT}\" fill=\"none\"/>", top + PLOT);
+    text_at(svg, left - 6.0, top + 10.0, "end", "400", &short(low + span));
+    text_at(svg, left - 6.0, top + PLOT, "end", "400", &short(low));
+    let every = chart.labels.len().div_ceil(12).max(1);
+    for (i, label) in chart.labels.iter().enumerate().step_by(every) {
+        #[expect(clippy::cast_precision_loss, reason = "a few hundred points at most")]
+        let x = left + step * i as f64;
+        text_at(svg, x, top + PLOT + 16.0, "middle", "400", &clip(label, step * every as f64));
+    }
+    for (s, series) in chart.series.iter().enumerate() {
+        let mut path = String::new();
+        let mut pen = 'M';
+        for (i, value) in series.values.iter().enumerate() {
+            #[expect(clippy::cast_precision_loss, reason = "a few hundred points at most")]
+            let x = left + step * i as f64;
+            match value {
+                Some(n) => {
+                    let _ = write!(path, "{pen}{x:.1} {:.1}", at(*n));
+                    pen = 'L';
+                }
+                None => pen = 'M',
+            }
+        }
+        let _ = write!(svg, "<path d=\"{path}\" stroke=\"{}\" fill=\"none\"/>", colour(s));
+    }
 }
 
 fn bars_height(rows: usize) -> f64 {
@@ -214,4 +312,24 @@ fn clip(words: &str, width: f64) -> String {
 
 fn escape(words: &str) -> String {
     words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_domain::artefact::{Chart, ChartKind, Series};
+
+    use super::draw_spec;
+
+    #[test]
+    fn a_specified_chart_is_drawn_of_escaped_words_and_its_numbers() {
+        let series = |values: &[Option<f64>]| Series { name: "<b>&".into(), values: values.to_vec() };
+        for kind in [ChartKind::Bar, ChartKind::Line] {
+            let labels = vec!["\"><script>".to_owned(), "b".to_owned()];
+            let values = [series(&[Some(-1.5), Some(3.0)]), series(&[None, Some(0.0)])];
+            let svg = draw_spec(&Chart { kind, title: "t<".into(), labels, series: values.to_vec() });
+            assert!(svg.starts_with("<svg") && svg.ends_with("</svg>"));
+            assert!(!svg.contains("<script") && !svg.contains("<b>") && svg.contains("&lt;b&gt;&amp;"));
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
+        }
+    }
 }

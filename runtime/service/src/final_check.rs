@@ -9,6 +9,7 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
 use sluice_domain::{
     Refusal,
+    artefact::Artefact,
     candidate::{Candidate, CandidateTable, CellValue},
     text,
 };
@@ -27,6 +28,13 @@ type Slack<'a> = &'a dyn Fn(usize, usize) -> Option<f64>;
 /// # Errors
 /// `release.final-check`, naming the file.
 pub(crate) fn check(candidate: &Candidate, bundle: &Bundle, prefix: &str, slack: Slack<'_>) -> Result<(), Refusal> {
+    for artefact in candidate.report.artefacts() {
+        let name = format!("{prefix}{}", artefact.name);
+        let seen = bundle.file(&name).and_then(|bytes| Artefact::parse(&artefact.name, bytes));
+        if seen.as_ref() != Some(artefact) {
+            return Err(differs(&name));
+        }
+    }
     for (t, table) in candidate.tables.iter().enumerate() {
         let wanted = wanted(table);
         for (name, read) in [
@@ -35,15 +43,7 @@ pub(crate) fn check(candidate: &Candidate, bundle: &Bundle, prefix: &str, slack:
         ] {
             let seen = bundle.file(&name).and_then(|bytes| read(table, bytes));
             if !seen.is_some_and(|seen| agree(&seen, &wanted, &|measure| slack(t, measure))) {
-                return Err(Refusal::failed(
-                    "release.final-check",
-                    text(
-                        "成品文件与已通过的候选不一致，未出域",
-                        "the finished file is not the approved candidate; nothing was released",
-                    ),
-                    text("联系主管部门", "tell the bureau"),
-                )
-                .at(name));
+                return Err(differs(&name));
             }
         }
     }
@@ -64,6 +64,18 @@ fn agree(seen: &Seen, wanted: &Seen, slack: &dyn Fn(usize) -> Option<f64>) -> bo
         _ => false,
     };
     seen.len() == wanted.len() && wanted.iter().all(|(key, w)| seen.get(key).is_some_and(|s| cell(s, w)))
+}
+
+fn differs(name: &str) -> Refusal {
+    Refusal::failed(
+        "release.final-check",
+        text(
+            "成品文件与已通过的候选不一致，未出域",
+            "the finished file is not the approved candidate; nothing was released",
+        ),
+        text("联系主管部门", "tell the bureau"),
+    )
+    .at(name)
 }
 
 type Reader = fn(&CandidateTable, &[u8]) -> Option<Seen>;

@@ -6,6 +6,7 @@ use sluice_domain::{
     Digest, Text, Timestamp,
     agreement::{Agreement, ProductForm},
     approval::{Decision, Vote},
+    artefact::{Artefact, Content},
     candidate::{Candidate, CandidateTable},
     contract::Contract,
     id::{DatasetId, JobId, OrgId, PersonId, ProductId, RunId, SnapshotId},
@@ -112,6 +113,8 @@ pub struct Workbench {
     pub commitment: Digest,
     /// One chart per table: (table name, SVG drawn by the host).
     pub charts: Vec<(String, String)>,
+    /// What an outer room composed, drawn by the host.
+    pub artefacts: Vec<Shown>,
     /// The gate's findings, riskiest first.
     pub findings: Vec<Finding>,
     /// The frozen contract.
@@ -140,6 +143,27 @@ pub struct Workbench {
     pub tick: Timestamp,
     /// The product, once it is out.
     pub product: Option<ProductId>,
+}
+
+/// An artefact, ready to be shown: a text to be escaped, or a chart.
+pub struct Shown {
+    /// Its file name.
+    pub name: String,
+    /// The text; empty for a chart.
+    pub text: String,
+    /// The chart as SVG drawn by the host.
+    pub svg: Option<String>,
+}
+
+impl Shown {
+    /// Shows `artefact`.
+    pub fn of(artefact: &Artefact) -> Self {
+        let (text, svg) = match &artefact.content {
+            Content::Text(text) => (text.clone(), None),
+            Content::Chart(chart) => (String::new(), Some(crate::chart::draw_spec(chart))),
+        };
+        Self { name: artefact.name.clone(), text, svg }
+    }
 }
 
 /// One sentence of the gate for the reviewers.
@@ -207,6 +231,8 @@ pub struct ProductPage {
     pub tables: Vec<CandidateTable>,
     /// One chart per table: (table name, SVG).
     pub charts: Vec<(String, String)>,
+    /// What an outer room composed, drawn by the host.
+    pub artefacts: Vec<Shown>,
     /// Files: (name, SHA-256, bytes).
     pub files: Vec<(String, Digest, u64)>,
     /// What to do about withheld cells, computed without the data.

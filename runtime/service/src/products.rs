@@ -13,7 +13,7 @@ use sluice_domain::{
 
 use crate::{
     Service, SignedIn, chart,
-    pages::{ProductFile, ProductLine, ProductPage},
+    pages::{ProductFile, ProductLine, ProductPage, Shown},
     record::io_fault,
 };
 
@@ -37,8 +37,9 @@ impl Service {
     pub async fn product(&self, who: &SignedIn, id: &ProductId) -> Result<ProductPage, Refusal> {
         let state = self.snapshot().await?;
         let product = decide::may_see_product(&state, &who.person().id, id)?;
+        let candidate = self.candidate(&state, &product.run)?;
         let job = state.run(&product.run).and_then(|r| state.job(&r.job)).ok_or_else(crate::run::host_fault)?;
-        let mut tables = self.operators_copy(self.candidate(&state, &product.run)?.for_review(), job, id).tables;
+        let mut tables = self.operators_copy(candidate.for_review(), job, id).tables;
         let mut withheld = false;
         for cell in tables.iter_mut().flat_map(|t| t.cells.iter_mut()) {
             if let CellValue::Withheld(reasons) = &mut cell.value {
@@ -53,6 +54,7 @@ impl Service {
         Ok(ProductPage {
             line: product_line(&state, product).ok_or_else(crate::run::host_fault)?,
             charts: tables.iter().map(|t| (t.name.clone(), chart::draw(t))).collect(),
+            artefacts: candidate.for_review().report.artefacts().iter().map(Shown::of).collect(),
             files: files.collect::<Result<_, _>>()?,
             next_steps: if withheld { next_steps() } else { Vec::new() },
             tables,
@@ -93,6 +95,7 @@ impl Service {
         let media_type = match name.rsplit('.').next() {
             Some("csv") => "text/csv; charset=utf-8",
             Some("html") => "text/html; charset=utf-8",
+            Some("txt" | "md") => "text/plain; charset=utf-8",
             Some("json") => "application/json",
             _ => "application/octet-stream",
         };

@@ -1,5 +1,5 @@
-//! 重放: a run executed again inside the domain reproduces its answer before noise.
-//! Nobody sees a number: two keyed commitments are compared.
+//! 重放: a run executed again inside the domain reproduces every exact answer of every
+//! table of routes A and B, in every round. Nobody sees a number: two keyed commitments are compared.
 
 use sluice_domain::{Refusal, decide, id::RunId, person::Role, state::DemoDomain, text};
 use sluice_gate::route_a::PreNoise;
@@ -32,31 +32,37 @@ impl Service {
         self.replay_answer(run).await.map(|(found, _)| found)
     }
 
-    /// The answer before noise of a demo run over public data, for measuring an
+    /// The first answer before noise of a demo run over public data, for measuring an
     /// attacker's advantage. Takes the proof that this is a demo domain.
     ///
     /// # Errors
     /// As [`Service::replay`]; `run.no-replay` also when the answers differ.
     pub async fn demo_answer(&self, _demo: &DemoDomain, run: &RunId) -> Result<PreNoise, Refusal> {
         match self.replay_answer(run).await? {
-            (Replayed::Same, answer) => Ok(answer),
+            (Replayed::Same, answers) => answers.into_iter().next().ok_or_else(|| no_replay(run)),
             (Replayed::Different, _) => Err(no_replay(run)),
         }
     }
 
-    async fn replay_answer(&self, run: &RunId) -> Result<(Replayed, PreNoise), Refusal> {
+    async fn replay_answer(&self, run: &RunId) -> Result<(Replayed, Vec<PreNoise>), Refusal> {
         let state = self.snapshot().await?;
         let record = state.run(run).ok_or_else(|| no_replay(run))?;
         let job = state.job(&record.job).ok_or_else(|| no_replay(run))?;
         let recorded = record.pre_noise.ok_or_else(|| no_replay(run))?;
         let granted = state.authorise_run(record)?;
-        let answer = self.answer(&job.contract, &granted, state.rulepack()).await.map_err(|fault| match fault {
+        let (contract, rules) = (&job.contract, state.rulepack());
+        let answered = async {
+            let reader = self.reader(&granted)?;
+            // What the gate cleared in each round is taken as it was sealed: no noise.
+            let cleared = |round, _| self.sealed_round(record, round);
+            self.passes(contract, granted.get(), &reader, rules, cleared).await
+        };
+        let answered = answered.await.map_err(|fault| match fault {
             Fault::Refused(refusal) => refusal,
             Fault::Host(_) => crate::run::host_fault(),
         })?;
-        let sums = answer.sums.ok_or_else(|| no_replay(run))?;
-        let same = sums.commitment(&|bytes| self.commit_pre_noise(bytes)) == recorded;
-        Ok((if same { Replayed::Same } else { Replayed::Different }, sums))
+        let same = answered.commitment == Some(recorded);
+        Ok((if same { Replayed::Same } else { Replayed::Different }, answered.answers))
     }
 }
 

@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Service, SignedIn, chart,
-    pages::{Ballot, Finding, Voted, Weight, Workbench},
+    pages::{Ballot, Finding, Shown, Voted, Weight, Workbench},
     record::{SYSTEM, vault_fault},
 };
 
@@ -159,6 +159,7 @@ fn workbench(state: &State, who: &SignedIn, run: &RunId, candidate: &Candidate) 
         raw: String::from_utf8(candidate.canonical_bytes()).unwrap_or_default(),
         commitment: record.candidate.ok_or_else(gone)?,
         charts: candidate.tables.iter().map(|t| (t.name.clone(), chart::draw(t))).collect(),
+        artefacts: candidate.report.artefacts().iter().map(Shown::of).collect(),
         findings: findings(candidate, job, state)?,
         candidate: candidate.clone(),
         contract: job.contract.clone(),

@@ -2,22 +2,26 @@
 //! record. What the operator learns of it before the tick is in `inbox`.
 
 use sluice_domain::{
-    Kind, Refusal, Timestamp,
+    Digest, Kind, Refusal, Timestamp,
+    candidate::{Candidate, CandidateTable},
     catalogue::{ColumnRole, Level},
+    contract::Contract,
     decide,
     event::Event,
     id::{JobId, RunId},
     person::Role,
-    state::{GrantedView, Stage, State},
+    rulepack::RulePack,
+    state::{Authorised, GrantedView, RunState, Stage, State},
     text,
 };
-use sluice_gate::{GateInput, Quarantined, Sensitivity};
+use sluice_gate::{Cleared, GateInput, Quarantined, Sensitivity};
 use sluice_vault::ObjectKind;
 
 use crate::{
     Service, SignedIn,
-    answer::Answer,
+    answer::Answered,
     record::{Decided, SYSTEM, vault_fault},
+    submit::roster_size,
 };
 
 /// How a run ended, for the bureau.
@@ -128,37 +132,73 @@ impl Service {
         let contract = &record.contract;
         let granted = state.authorise_run(state.run(run).ok_or(Fault::Host("run.unknown"))?)?;
         let left = decide::tick_of(record).duration_since(Self::now()).try_into().unwrap_or_default();
-        let answer = tokio::time::timeout(left, self.answer(contract, &granted, state.rulepack())).await;
-        let Answer { tabulated, sums, roster_size } = answer.map_err(|_| Fault::Host("run.tick-missed"))??;
+        let work = self.candidate_of(contract, &granted, state.rulepack(), job, run);
+        tokio::time::timeout(left, work).await.map_err(|_| Fault::Host("run.tick-missed"))?
+    }
 
-        // The commitment lets a replay prove itself without showing a number.
-        let pre_noise = sums.as_ref().map(|s| s.commitment(&|bytes| self.commit_pre_noise(bytes)));
-        let input = GateInput {
-            contract,
-            rulepack: state.rulepack(),
-            roster_size,
-            tabulated,
-            answer: sums,
-            sensitivity: sensitivity(granted.get()),
+    /// Passes → gate → outer room → gate … → candidate, sealed.
+    async fn candidate_of(
+        &self,
+        contract: &Contract,
+        granted: &Authorised<Vec<GrantedView>>,
+        rules: &RulePack,
+        job: &JobId,
+        run: &RunId,
+    ) -> Result<Event, Fault> {
+        let reader = self.reader(granted)?;
+        let tabulated = self.tabulate(contract, &reader, rules).await?;
+        let roster = roster_size(granted.get(), &contract.inputs);
+        let mut rounds = Vec::new();
+        let clear = |round: u32, answers| {
+            let cleared = sluice_gate::clear_round(contract, rules, roster, answers)?;
+            rounds.push(self.seal_round(run, round, &cleared)?);
+            Ok(cleared)
         };
+        let answered = self.passes(contract, granted.get(), &reader, rules, clear).await?;
+        let Answered { answers, commitment, state, roster_size } = answered;
+        let sensitivity = sensitivity(granted.get());
+        let input = GateInput { contract, rulepack: rules, roster_size, tabulated, answers, sensitivity };
         let cleared = sluice_gate::clear(input)?;
-        let candidate = sluice_gate::quarantine(cleared, job.clone(), run.clone(), contract.product.clone());
-        self.seal_candidate(run, &candidate, pre_noise)
+        let last = contract.passes().saturating_sub(1);
+        let state = self.update(contract, rules, last, state, &cleared).await?;
+        let report = self.compose(contract, rules, state, &cleared).await?;
+        let product = contract.product.clone();
+        let candidate = sluice_gate::quarantine(cleared, report, job.clone(), run.clone(), product);
+        self.seal_candidate(run, &candidate, commitment, rounds)
+    }
+
+    /// Seals what the gate cleared of a round, so that a replay draws no noise again.
+    fn seal_round(&self, run: &RunId, round: u32, cleared: &Cleared<Vec<CandidateTable>>) -> Result<Digest, Fault> {
+        let bytes = cleared.canonical_bytes();
+        self.vault.seal(ObjectKind::Answer, &round_name(run, round), &bytes).map_err(vault_fault)?;
+        Ok(self.commit_round(&bytes))
+    }
+
+    /// The cleared tables of an earlier round of `run`.
+    pub(crate) fn sealed_round(&self, run: &RunState, round: u32) -> Result<Cleared<Vec<CandidateTable>>, Fault> {
+        let recorded = run.rounds.get(round as usize).ok_or(Fault::Host("run.round"))?;
+        let bytes = self.vault.unseal(ObjectKind::Answer, &round_name(&run.id, round)).map_err(vault_fault)?;
+        Ok(Cleared::reopen(&bytes, recorded, &|bytes| self.commit_round(bytes))?)
+    }
+
+    fn commit_round(&self, bytes: &[u8]) -> Digest {
+        self.vault.commit("round", bytes)
     }
 
     fn seal_candidate(
         &self,
         run: &RunId,
-        candidate: &Quarantined<sluice_domain::candidate::Candidate>,
-        pre_noise: Option<sluice_domain::Digest>,
+        candidate: &Quarantined<Candidate>,
+        pre_noise: Option<Digest>,
+        rounds: Vec<Digest>,
     ) -> Result<Event, Fault> {
         let bytes = candidate.canonical_bytes();
         let commitment = self.commit_candidate(&bytes);
         let sealed_object = self.vault.seal(ObjectKind::Candidate, run.as_str(), &bytes).map_err(vault_fault)?;
-        Ok(Event::RunFinished { run: run.clone(), candidate: commitment, pre_noise, sealed_object })
+        Ok(Event::RunFinished { run: run.clone(), candidate: commitment, pre_noise, rounds, sealed_object })
     }
 
-    pub(crate) fn commit_pre_noise(&self, bytes: &[u8]) -> sluice_domain::Digest {
+    pub(crate) fn commit_pre_noise(&self, bytes: &[u8]) -> Digest {
         self.vault.commit("pre-noise", bytes)
     }
 
@@ -181,6 +221,11 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// Name of the sealed object of a round.
+fn round_name(run: &RunId, round: u32) -> String {
+    format!("{run}-round-{round}")
 }
 
 fn under_way(state: &State, run: &RunId) -> bool {

@@ -15,7 +15,7 @@ use sluice_domain::{
     text,
 };
 use sluice_vault::ObjectKind;
-use sluice_worker::InspectLimits;
+use sluice_worker::{InspectLimits, Interface};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -39,15 +39,29 @@ impl Service {
         job_toml: &str,
         guest: Option<&[u8]>,
     ) -> Result<JobId, Refusal> {
+        self.submit_with(who, password, job_toml, &Guests { inner: guest, ..Guests::default() }).await
+    }
+
+    /// As [`Service::submit`], with the outer rooms' guests too.
+    ///
+    /// # Errors
+    /// As [`Service::submit`].
+    pub async fn submit_with(
+        &self,
+        who: &SignedIn,
+        password: Zeroizing<String>,
+        job_toml: &str,
+        guests: &Guests<'_>,
+    ) -> Result<JobId, Refusal> {
         let by = who.person().id.clone();
         decide::require(&self.snapshot().await?, &by, &[Role::Operator])?;
         let key = self.signing_key(who, password).await?;
         let state = self.snapshot().await?;
         let decided = async {
-            let contract = self.freeze(&state, who, job_toml, guest)?;
+            let contract = self.freeze(&state, who, job_toml, guests)?;
             let signature = key.sign(&job_message(&contract.digest(), &by));
-            if let (Some(bytes), Some(digest)) = (guest, contract.guest) {
-                self.keep_guest(&digest, bytes)?;
+            for bytes in guests.all().into_iter().flatten() {
+                self.keep_guest(&Digest::of(bytes), bytes)?;
             }
             self.record(who.actor(), |state, now| {
                 let (job, event) = decide::accept_job(state, &by, contract.clone(), signature, now)?;
@@ -60,7 +74,7 @@ impl Service {
             Err(refusal) => {
                 let name = JobFile::parse(job_toml).map(|f| f.job.name).unwrap_or_default();
                 let operator = who.person().org.clone();
-                let guest = guest.map(Digest::of);
+                let guest = guests.inner.map(Digest::of);
                 let code = refusal.code.to_owned();
                 self.record(who.actor(), |_, _| {
                     Ok(Event::JobRefused { operator: operator.clone(), name: name.clone(), guest, code: code.clone() })
@@ -76,11 +90,11 @@ impl Service {
     ///
     /// # Errors
     /// As [`Service::submit`].
-    pub async fn quote(&self, who: &SignedIn, job_toml: &str, guest: Option<&[u8]>) -> Result<Contract, Refusal> {
-        self.freeze(&self.snapshot().await?, who, job_toml, guest)
+    pub async fn quote(&self, who: &SignedIn, job_toml: &str, guests: &Guests<'_>) -> Result<Contract, Refusal> {
+        self.freeze(&self.snapshot().await?, who, job_toml, guests)
     }
 
-    fn freeze(&self, state: &State, who: &SignedIn, job_toml: &str, guest: Option<&[u8]>) -> Result<Contract, Refusal> {
+    fn freeze(&self, state: &State, who: &SignedIn, job_toml: &str, guests: &Guests<'_>) -> Result<Contract, Refusal> {
         if job_toml.len() > JOB_FILE_MAX {
             return Err(Refusal::new(
                 Kind::Usage,
@@ -94,11 +108,18 @@ impl Service {
         let granted = state.authorise(&file.job.agreement, Self::now())?;
         let rules = state.rulepack();
         let memory = u64::from(file.limits.memory_mib.unwrap_or(rules.limits.memory_mib)) << 20;
-        let guest = guest
-            .map(|bytes| sluice_worker::inspect(bytes, inspect_limits(memory, rules)).map(|i| i.digest()))
-            .transpose()?;
-        let resolved = resolve(granted.get(), &file, guest)?;
-        let contract = decide::freeze(file, resolved, rules)?;
+        let [inner, updates, composes] = guests.all();
+        let looked_at = |interface, bytes: Option<&[u8]>, place| {
+            let inspected = bytes.map(|b| sluice_worker::inspect_for(interface, b, inspect_limits(memory, rules)));
+            inspected.transpose().map(|i| i.map(|i| i.digest())).map_err(|r| self::place(r, place))
+        };
+        let guests = [
+            looked_at(Interface::Inner, inner, "job.guest")?,
+            looked_at(Interface::Outer, updates, "rounds.guest")?,
+            looked_at(Interface::Outer, composes, "report.guest")?,
+        ];
+        let resolved = resolve(granted.get(), &file, guests).map_err(|r| pointed_at(r, job_toml))?;
+        let contract = decide::freeze(file, resolved, rules).map_err(|r| pointed_at(r, job_toml))?;
         // What the gate could not judge is refused here, before any data is read.
         let tables_c = contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None });
         sluice_gate::route_c::secondary::within_limits(&tables_c.collect::<Vec<_>>(), rules.disclosure.cells_max)?;
@@ -114,13 +135,30 @@ impl Service {
     }
 }
 
+/// The components that a job file names.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Guests<'a> {
+    /// Of `[job]`: sees rows.
+    pub inner: Option<&'a [u8]>,
+    /// Of `[rounds]`: updates the state between rounds.
+    pub updates: Option<&'a [u8]>,
+    /// Of `[report]`: composes texts and charts.
+    pub composes: Option<&'a [u8]>,
+}
+
+impl<'a> Guests<'a> {
+    fn all(&self) -> [Option<&'a [u8]>; 3] {
+        [self.inner, self.updates, self.composes]
+    }
+}
+
 /// What a guest is held to before it is compiled.
 pub(crate) fn inspect_limits(memory_bytes: u64, rules: &RulePack) -> InspectLimits {
     InspectLimits { bytes_max: rules.limits.guest_bytes_max, memory_bytes }
 }
 
 /// Looks every name of the job file up in the authorised views' public schemas.
-fn resolve(views: &[GrantedView], file: &JobFile, guest: Option<Digest>) -> Result<Resolved, Refusal> {
+fn resolve(views: &[GrantedView], file: &JobFile, guests: [Option<Digest>; 3]) -> Result<Resolved, Refusal> {
     let (mut inputs, mut dimensions) = (BTreeMap::new(), BTreeMap::<String, Dimension>::new());
     for (name, input) in &file.inputs {
         let plan = sluice_view::plan_input(views, &input.sql).map_err(|r| place(r, &format!("inputs.{name}.sql")))?;
@@ -128,7 +166,7 @@ fn resolve(views: &[GrantedView], file: &JobFile, guest: Option<Digest>) -> Resu
             let columns = sluice_view::view_schema(view)?;
             dimensions.extend(columns.iter().filter_map(|c| c.dimension()).map(|d| (d.name.clone(), d.clone())));
         }
-        inputs.insert(name.clone(), ContractInput { sql: input.sql.clone(), columns: plan.columns });
+        inputs.insert(name.clone(), ContractInput { view: plan.view, sql: input.sql.clone(), columns: plan.columns });
     }
     let mut tabulations = BTreeMap::new();
     for table in &file.tables {
@@ -137,7 +175,25 @@ fn resolve(views: &[GrantedView], file: &JobFile, guest: Option<Digest>) -> Resu
             tabulations.insert(name.clone(), plan);
         }
     }
-    Ok(Resolved { inputs, dimensions, tabulations, guest })
+    let roster_size = roster_size(views, &inputs);
+    Ok(Resolved { inputs, dimensions, tabulations, guests, roster_size })
+}
+
+/// Units on the published rosters of the datasets that the inputs read: at least as
+/// many as there are calls of a route-A table.
+pub(crate) fn roster_size(views: &[GrantedView], inputs: &BTreeMap<String, ContractInput>) -> u64 {
+    let read = views.iter().filter(|v| inputs.values().any(|input| input.view == v.id));
+    let rosters: BTreeMap<_, u64> = read.map(|v| (v.view.dataset.clone(), v.roster_size)).collect();
+    rosters.values().sum()
+}
+
+/// The refusal with the line of the job file that its place stands in.
+fn pointed_at(refusal: Refusal, job_toml: &str) -> Refusal {
+    let line = refusal.place.as_deref().and_then(|field| Some((JobFile::line(job_toml, field)?, field.to_owned())));
+    match line {
+        Some((line, field)) => refusal.at(format!("{line}: {field}")),
+        None => refusal,
+    }
 }
 
 fn place(refusal: Refusal, field: &str) -> Refusal {

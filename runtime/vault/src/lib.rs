@@ -21,6 +21,7 @@
 //! run queries (`view`), or speak to a network.
 #![forbid(unsafe_code)]
 
+mod blocks;
 mod crypt;
 mod dataset_key;
 mod disk;
@@ -35,6 +36,7 @@ mod pseudonym;
 mod snapshot;
 mod vault;
 
+pub use blocks::BlockKey;
 pub use error::VaultError;
 pub use grant::ColumnGrant;
 pub use ingest::{Staged, arrow_type, plain_type};

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod barrier;
+mod calls;
 mod clauses;
 mod error;
 mod expression;
@@ -40,6 +41,7 @@ mod units;
 #[cfg(test)]
 mod tests;
 
+pub use calls::{Blocks, Call};
 pub use error::ViewError;
 pub use input::{InputPlan, plan_input};
 pub use reader::ViewReader;

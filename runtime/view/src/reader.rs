@@ -24,6 +24,7 @@ use sluice_vault::Vault;
 
 use crate::{
     InputPlan, ViewError, mask::Pseudonyms, provider::AuthorisedView, sealed::Sealed, session, tabulate, units,
+    units::Numbered,
 };
 
 /// The granted views of one authorisation, opened.
@@ -73,10 +74,28 @@ impl ViewReader {
     /// # Errors
     /// Any [`ViewError`], as an item of the stream.
     pub fn units(&self, plan: &InputPlan, rows_max: u32) -> impl Stream<Item = Result<RowBatch, ViewError>> + Send {
-        let outputs = plan.outputs.iter().zip(&plan.columns).map(|(e, (name, _))| e.clone().alias(name)).collect();
-        let asked = self.ask(&plan.view, outputs, plan.filter.clone());
+        self.numbered(plan, rows_max).map_ok(Numbered::into_rows)
+    }
+
+    /// As [`Self::units`], each with its hidden number.
+    pub(crate) fn numbered(
+        &self,
+        plan: &InputPlan,
+        rows_max: u32,
+    ) -> impl Stream<Item = Result<Numbered, ViewError>> + Send + use<> {
+        let asked = self.ask_input(plan);
         let rows_max = usize::try_from(rows_max).unwrap_or(usize::MAX);
         stream::once(async move { asked?.run().await }).map_ok(move |rows| units::units(rows, rows_max)).try_flatten()
+    }
+
+    /// The rows of an input as they come, the hidden unit column last.
+    pub(crate) async fn raw(&self, plan: &InputPlan) -> Result<SendableRecordBatchStream, ViewError> {
+        self.ask_input(plan)?.run().await
+    }
+
+    fn ask_input(&self, plan: &InputPlan) -> Result<Question, ViewError> {
+        let outputs = plan.outputs.iter().zip(&plan.columns).map(|(e, (name, _))| e.clone().alias(name)).collect();
+        self.ask(&plan.view, outputs, plan.filter.clone())
     }
 
     /// Tabulates a table of route C: every occupied cell and, unless `totals` is

@@ -25,12 +25,28 @@ use crate::ViewError;
 pub(crate) fn units(
     rows: SendableRecordBatchStream,
     rows_max: usize,
-) -> impl Stream<Item = Result<RowBatch, ViewError>> + Send {
+) -> impl Stream<Item = Result<Numbered, ViewError>> + Send {
     let cutter = Cutter { rows, rows_max, ready: VecDeque::new(), open: None, ended: false };
     stream::try_unfold(cutter, |mut cutter| async move {
         let unit = cutter.next().await?;
         Ok(unit.map(|unit| (unit, cutter)))
     })
+}
+
+/// One unit's rows and its hidden number, which orders units and is never shown.
+pub(crate) struct Numbered {
+    unit: u64,
+    rows: RowBatch,
+}
+
+impl Numbered {
+    pub(crate) fn unit(&self) -> u64 {
+        self.unit
+    }
+
+    pub(crate) fn into_rows(self) -> RowBatch {
+        self.rows
+    }
 }
 
 /// The runs of equal units in a batch: unit, first row, number of rows.
@@ -54,7 +70,7 @@ pub(crate) fn runs(batch: &RecordBatch, last: Option<u64>) -> Result<Vec<(u64, u
 struct Cutter {
     rows: SendableRecordBatchStream,
     rows_max: usize,
-    ready: VecDeque<RowBatch>,
+    ready: VecDeque<Numbered>,
     open: Option<Open>,
     ended: bool,
 }
@@ -67,7 +83,7 @@ struct Open {
 }
 
 impl Cutter {
-    async fn next(&mut self) -> Result<Option<RowBatch>, ViewError> {
+    async fn next(&mut self) -> Result<Option<Numbered>, ViewError> {
         loop {
             if let Some(unit) = self.ready.pop_front() {
                 return Ok(Some(unit));
@@ -106,7 +122,7 @@ impl Cutter {
     }
 
     fn close(&mut self) -> Result<(), ViewError> {
-        let Some(Open { parts, .. }) = self.open.take() else { return Ok(()) };
+        let Some(Open { unit, parts, .. }) = self.open.take() else { return Ok(()) };
         let whole = match <[RecordBatch; 1]>::try_from(parts) {
             Ok([only]) => only,
             Err(parts) => {
@@ -114,7 +130,7 @@ impl Cutter {
                 concat_batches(&schema.ok_or(ViewError::Read)?, &parts).map_err(|_| ViewError::Read)?
             }
         };
-        self.ready.push_back(RowBatch::new(whole));
+        self.ready.push_back(Numbered { unit, rows: RowBatch::new(whole) });
         Ok(())
     }
 }

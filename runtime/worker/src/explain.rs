@@ -142,6 +142,7 @@ pub fn explain(
         stack_bytes: limits.stack_bytes,
         cpu_seconds: u32::try_from(WALL_RUNNING.as_secs()).unwrap_or(u32::MAX),
         params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+        state: &[],
         code: &code,
     })?;
     let mut child = Child::start(programs, WALL_RUNNING)?;
@@ -155,7 +156,7 @@ pub fn explain(
             frame.clear();
             let rows = unit.rows();
             if rows.rows() <= limits.unit_rows_max as usize {
-                encode_unit(rows, &mut frame)?;
+                wire::encode_call(&[0], &mut frame, |_, frame| encode_unit(rows, frame))?;
             }
             if frame.is_empty() || frame.len() > limits.unit_bytes_max as usize {
                 return Ok(Told { end: End::TooMuchInput, fuel: 0, memory_bytes: 0, memory_refused: None });

@@ -1,6 +1,7 @@
 //! Reads a guest before anything compiles it, and refuses one that could ask
 //! for anything: a component that imports nothing and exports exactly the
-//! interface `inner-room` of `sdk/wit/sluice-job.wit`, in names and types.
+//! interfaces of `sdk/wit/sluice-job.wit`, in names and types: the one that it is
+//! wanted for, and perhaps the other, so that one file can serve both rooms.
 //!
 //! With no import at the top, nothing inside can reach a host function: the
 //! validator has made sure that every import of a nested module or component is
@@ -17,8 +18,10 @@ use wasmparser::{
     types::Types,
 };
 
-/// The one export, by its full name.
+/// The inner room's export, by its full name.
 pub(crate) const INNER_ROOM: &str = "sluice:job/inner-room@0.1.0";
+/// The outer room's.
+pub(crate) const OUTER_ROOM: &str = "sluice:job/outer-room@0.1.0";
 
 /// A batch, spelled out.
 macro_rules! batch {
@@ -27,13 +30,54 @@ macro_rules! batch {
     };
 }
 
-/// The interface's functions with their types spelled out.
+/// The inner room's functions with their types spelled out.
 pub const ABI: [(&str, &str); 3] = [
     ("start", "func(params: list<tuple<string, string>>, state: list<u8>) -> result<_, string>"),
     ("process", concat!("func(input: u32, rows: ", batch!(), ") -> result<_, string>")),
     ("finish", concat!("func() -> result<", batch!(), ", string>")),
 ];
-/// The interface's types.
+/// What a guest is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interface {
+    /// Sees rows.
+    Inner,
+    /// Sees cleared cells.
+    Outer,
+}
+
+impl Interface {
+    const ALL: [Self; 2] = [Self::Inner, Self::Outer];
+
+    fn export(self) -> &'static str {
+        match self {
+            Self::Inner => INNER_ROOM,
+            Self::Outer => OUTER_ROOM,
+        }
+    }
+
+    /// The functions with their types spelled out.
+    fn functions(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Inner => &ABI,
+            Self::Outer => &[
+                (
+                    "update",
+                    concat!("func(round: u32, state: list<u8>, cleared: ", batch!(), ") -> result<list<u8>, string>"),
+                ),
+                (
+                    "compose",
+                    concat!(
+                        "func(state: list<u8>, tables: list<tuple<string, ",
+                        batch!(),
+                        ">>) -> result<list<tuple<string, list<u8>>>, string>"
+                    ),
+                ),
+            ],
+        }
+    }
+}
+
+/// The interfaces' types.
 const TYPES: [&str; 2] = ["column", "batch"];
 
 /// Most core modules, core instances, memories and tables of a component: what
@@ -98,12 +142,20 @@ pub(crate) fn features() -> WasmFeatures {
         | WasmFeatures::CALL_INDIRECT_OVERLONG
 }
 
+/// Reads the component `bytes`, wanted for the inner room.
+///
+/// # Errors
+/// As [`inspect_for`].
+pub fn inspect(bytes: &[u8], limits: InspectLimits) -> Result<Inspected, Refusal> {
+    inspect_for(Interface::Inner, bytes, limits)
+}
+
 /// Reads the component `bytes`.
 ///
 /// # Errors
 /// `guest.too-large`, `guest.damaged`, `guest.import` (names the import),
 /// `guest.abi` (names the export).
-pub fn inspect(bytes: &[u8], limits: InspectLimits) -> Result<Inspected, Refusal> {
+pub fn inspect_for(wanted: Interface, bytes: &[u8], limits: InspectLimits) -> Result<Inspected, Refusal> {
     if bytes.len() as u64 > limits.bytes_max {
         return Err(too_large("component", "组件", limits.bytes_max, bytes.len() as u64));
     }
@@ -112,7 +164,7 @@ pub fn inspect(bytes: &[u8], limits: InspectLimits) -> Result<Inspected, Refusal
     }
     let types = Validator::new_with_features(features()).validate_all(bytes).map_err(|e| damaged(e.offset()))?;
     let memories = walk(bytes, &types, limits)?;
-    exports(bytes, &types)?;
+    exports(wanted, bytes, &types)?;
     Ok(Inspected { bytes: bytes.into(), digest: Digest::of(bytes), memories })
 }
 
@@ -169,8 +221,8 @@ fn walk(bytes: &[u8], types: &Types, limits: InspectLimits) -> Result<Vec<u64>, 
     Ok(memories)
 }
 
-/// Exactly the interface, in names and types.
-fn exports(bytes: &[u8], types: &Types) -> Result<(), Refusal> {
+/// The wanted interface and nothing unknown, in names and types.
+fn exports(wanted: Interface, bytes: &[u8], types: &Types) -> Result<(), Refusal> {
     let mut depth = 0u32;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|e| damaged(e.offset()))? {
@@ -179,7 +231,7 @@ fn exports(bytes: &[u8], types: &Types) -> Result<(), Refusal> {
             Payload::ComponentExportSection(section) if depth == 0 => {
                 for export in section {
                     let name = export.map_err(|e| damaged(e.offset()))?.name.name;
-                    if name != INNER_ROOM {
+                    if Interface::ALL.iter().all(|i| name != i.export()) {
                         return Err(abi(
                             &shown(name),
                             "导出了接口以外的东西",
@@ -191,27 +243,32 @@ fn exports(bytes: &[u8], types: &Types) -> Result<(), Refusal> {
             _ => {}
         }
     }
-    match types.as_ref().component_item_for_export(INNER_ROOM).map(|item| item.ty) {
-        Some(ComponentEntityType::Instance(id)) => interface(types, id),
-        _ => Err(abi(INNER_ROOM, "缺少该导出", "this export is missing")),
+    for interface in Interface::ALL {
+        match types.as_ref().component_item_for_export(interface.export()).map(|item| item.ty) {
+            Some(ComponentEntityType::Instance(id)) => functions(interface, types, id)?,
+            None if interface != wanted => {}
+            _ => return Err(abi(interface.export(), "缺少该导出", "this export is missing")),
+        }
     }
+    Ok(())
 }
 
-fn interface(types: &Types, id: ComponentInstanceTypeId) -> Result<(), Refusal> {
+fn functions(interface: Interface, types: &Types, id: ComponentInstanceTypeId) -> Result<(), Refusal> {
     let Some(instance) = types.as_ref().get(id) else { return Err(damaged(0)) };
-    for (name, wanted) in ABI {
-        let place = format!("{INNER_ROOM}#{name}");
-        match instance.exports.get(name).map(|item| item.ty) {
-            Some(ComponentEntityType::Func(id)) if spell_func(types, id) == wanted => {}
+    let export = interface.export();
+    for (name, wanted) in interface.functions() {
+        let place = format!("{export}#{name}");
+        match instance.exports.get(*name).map(|item| item.ty) {
+            Some(ComponentEntityType::Func(id)) if spell_func(types, id) == *wanted => {}
             Some(_) => return Err(abi(&place, "类型不符", "its type is another one")),
             None => return Err(abi(&place, "缺少该导出", "this export is missing")),
         }
     }
     for (name, item) in &instance.exports {
-        let known = ABI.iter().any(|(f, _)| f == name)
+        let known = interface.functions().iter().any(|(f, _)| f == name)
             || (TYPES.contains(&name.as_str()) && matches!(item.ty, ComponentEntityType::Type { .. }));
         if !known {
-            let place = format!("{INNER_ROOM}#{}", shown(name));
+            let place = format!("{export}#{}", shown(name));
             return Err(abi(&place, "接口中没有它", "the interface does not have it"));
         }
     }
@@ -330,10 +387,10 @@ fn import(name: &str) -> Refusal {
 fn abi(place: &str, zh: &str, en: &str) -> Refusal {
     Refusal::refused(
         "guest.abi",
-        text(format!("客件不符合内室接口：{zh}"), format!("the guest does not fit the inner room's interface: {en}")),
+        text(format!("客件不符合约定的接口：{zh}"), format!("the guest does not fit its room's interface: {en}")),
         text(
-            "用 sdk 中的世界 sluice:job/inner@0.1.0 重新构建（scripts/guests 是样例）",
-            "build it again for the world sluice:job/inner@0.1.0 of the sdk (scripts/guests is an example)",
+            "用 sdk 中的世界 inner 或 outer 重新构建（scripts/guests 是样例）",
+            "build it again for the world inner or outer of the sdk (scripts/guests is an example)",
         ),
     )
     .at(place)

@@ -4,7 +4,8 @@
 //! before it is compiled → [`compile()`] makes machine code of it in a child that
 //! sees no data → [`Room`] is a second child that runs it, one fresh instance per
 //! privacy unit, and answers with raw bytes or "failed" → the gate's intake
-//! decides what the bytes mean. Nothing here believes a guest, and nothing a
+//! decides what the bytes mean. [`OuterRoom`] is the same kind of child for a guest
+//! that sees cleared cells only. Nothing here believes a guest, and nothing a
 //! guest says in words leaves the child.
 //!
 //! Not here: which rows a unit has (`view`), what an output may be (`gate`).
@@ -26,6 +27,7 @@ pub mod jail;
 mod keeper;
 pub mod layer;
 pub mod limits;
+pub mod outer;
 mod places;
 pub mod programs;
 pub mod raw;
@@ -40,10 +42,11 @@ pub use doctor::{Child, Outcome, Report, doctor, layers};
 pub use encode::schema_param;
 pub use error::WorkerError;
 pub use explain::{End, Told, explain};
-pub use inspect::{InspectLimits, Inspected, inspect};
+pub use inspect::{InspectLimits, Inspected, Interface, inspect, inspect_for};
 pub use layer::{Layer, LayerName, LayerStatus};
 pub use limits::{Profile, RoomLimits};
+pub use outer::{OuterRoom, Table};
 pub use programs::Programs;
 pub use raw::{RawBatch, RawColumn, UnitOutcome};
-pub use room::Room;
+pub use room::{Invocation, Room};
 pub use rooms::Rooms;

@@ -3,35 +3,13 @@
 
 use std::time::Duration;
 
-use sluice_domain::contract::Limits;
-
-/// How floating point is compiled. Part of the compiled code's identity.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Profile {
-    /// The bits of a NaN may differ between machines.
-    #[default]
-    Standard,
-    /// NaNs are canonical: the same bits everywhere, at 2.5–3× on scalar float code.
-    Reproducible,
-}
-
-impl Profile {
-    /// Stable name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Reproducible => "reproducible",
-        }
-    }
-}
+pub use sluice_domain::contract::Profile;
+use sluice_domain::contract::{Contract, Limits};
 
 /// Most parameters and columns that cross into or out of a room.
 pub(crate) const COLUMNS_MAX: usize = 256;
 /// Most parameters handed to `start`.
 pub(crate) const PARAMS_MAX: usize = 1024;
-
-/// Stack of a guest where nothing else is said: what interpreters need.
-pub(crate) const STACK_BYTES: u32 = 1 << 20;
 
 /// Limits of one room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,19 +35,29 @@ pub struct RoomLimits {
 }
 
 impl RoomLimits {
-    /// The contract's reserved limits. `unit_rows_max` is the rule pack's.
-    pub fn of(limits: &Limits, unit_rows_max: u32) -> Self {
+    /// The contract's reserved limits, for the standard profile.
+    pub fn of(limits: &Limits) -> Self {
         Self {
             fuel: limits.fuel,
             memory_bytes: u64::from(limits.memory_mib) << 20,
-            stack_bytes: STACK_BYTES,
+            stack_bytes: limits.stack_kib.saturating_mul(1 << 10),
             rows_max: limits.rows_max,
-            // 256 bytes of columns a row, and room for short tables of long keys.
-            output_bytes_max: limits.rows_max.saturating_mul(256).clamp(64 << 10, 64 << 20),
-            unit_rows_max,
-            unit_bytes_max: unit_rows_max.saturating_mul(4096).clamp(1 << 20, 64 << 20),
+            output_bytes_max: limits.output_kib.saturating_mul(1 << 10),
+            unit_rows_max: limits.input_rows,
+            unit_bytes_max: limits.input_rows.saturating_mul(4096).clamp(1 << 20, 64 << 20),
             wall: Duration::from_secs(u64::from(limits.wall_seconds)),
             profile: Profile::Standard,
         }
+    }
+
+    /// The limits of the contract's inner rooms.
+    pub fn inner(contract: &Contract) -> Self {
+        let wall = Duration::from_secs(u64::from(contract.tick_seconds));
+        Self { profile: contract.profile, wall, ..Self::of(&contract.limits) }
+    }
+
+    /// The limits of the contract's outer rooms: fuel of their own, and no rows.
+    pub fn outer(contract: &Contract) -> Self {
+        Self { fuel: contract.limits.outer_fuel, ..Self::inner(contract) }
     }
 }

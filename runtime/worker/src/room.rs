@@ -25,6 +25,40 @@ use crate::{
 /// Buffer of each pipe's end.
 const BUFFER: usize = 256 << 10;
 
+/// What one call of a guest is given: the rows of one unit or block, per input.
+pub struct Invocation(Vec<(u32, RowBatch)>);
+
+impl Invocation {
+    /// Batches with their inputs' numbers, in the order in which they are handed in.
+    pub fn new(parts: Vec<(u32, RowBatch)>) -> Self {
+        Self(parts)
+    }
+
+    fn rows(&self) -> usize {
+        self.0.iter().map(|(_, rows)| rows.rows()).sum()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+        let inputs: Vec<u32> = self.0.iter().map(|(input, _)| *input).collect();
+        wire::encode_call(&inputs, out, |i, out| match self.0.get(i) {
+            Some((_, rows)) => encode_unit(rows, out),
+            None => Ok(()),
+        })
+    }
+}
+
+impl From<RowBatch> for Invocation {
+    fn from(rows: RowBatch) -> Self {
+        Self(vec![(0, rows)])
+    }
+}
+
+impl std::fmt::Debug for Invocation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Invocation(rows withheld)")
+    }
+}
+
 /// A running child for one guest.
 pub struct Room {
     to: BufWriter<ChildStdin>,
@@ -65,6 +99,32 @@ impl Room {
         limits: &RoomLimits,
         params: &[(String, String)],
     ) -> Result<Self, WorkerError> {
+        Self::open_in_round(programs, compiled, limits, params, &[])
+    }
+
+    /// As [`Room::open`], in a round whose state the outer room handed back.
+    ///
+    /// # Errors
+    /// As [`Room::open`].
+    pub fn open_in_round(
+        programs: &Programs,
+        compiled: &Compiled,
+        limits: &RoomLimits,
+        params: &[(String, String)],
+        state: &[u8],
+    ) -> Result<Self, WorkerError> {
+        Self::enter(programs, compiled, limits, Tag::Start, params, state)
+    }
+
+    /// Starts a child with `first` as its first message.
+    pub(crate) fn enter(
+        programs: &Programs,
+        compiled: &Compiled,
+        limits: &RoomLimits,
+        first: Tag,
+        params: &[(String, String)],
+        state: &[u8],
+    ) -> Result<Self, WorkerError> {
         let order = wire::encode_start(&wire::Start {
             profile: compiled.profile,
             fuel: limits.fuel,
@@ -74,13 +134,14 @@ impl Room {
             output_bytes_max: limits.output_bytes_max,
             cpu_seconds: u32::try_from(limits.wall.as_secs().saturating_add(1)).unwrap_or(u32::MAX),
             params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+            state,
             code: &compiled.code,
         })?;
         if order.len() as u64 > u64::from(GUEST_FRAME_MAX) {
             return Err(WorkerError::TooLarge);
         }
         let mut room = Self::start(programs, limits)?;
-        room.greet(Tag::Start, &order)?;
+        room.greet(first, &order)?;
         programs.accept(&room.layers)?;
         Ok(room)
     }
@@ -104,7 +165,7 @@ impl Room {
     /// part of a void run.
     pub fn map_all<U, S>(&mut self, units: U, sink: S) -> Result<u64, WorkerError>
     where
-        U: IntoIterator<Item = RowBatch>,
+        U: IntoIterator<Item: Into<Invocation>>,
         S: FnMut(UnitOutcome) + Send,
     {
         if self.state == State::Broken {
@@ -148,6 +209,25 @@ impl Room {
         }?;
         self.state = State::Open;
         Ok(count)
+    }
+
+    /// One question and its answer, for a room that is asked one at a time.
+    pub(crate) fn ask(&mut self, tag: Tag, body: &[u8]) -> Result<(Tag, Vec<u8>), WorkerError> {
+        if self.state == State::Broken {
+            return Err(WorkerError::Closed);
+        }
+        self.state = State::Broken;
+        let sent = wire::write_frame(&mut self.to, tag, body).and_then(|()| self.to.flush());
+        sent.map_err(|_| self.keeper.why())?;
+        let mut answer = Vec::new();
+        match wire::read_frame(&mut self.from, &mut answer, self.limits.output_bytes_max) {
+            Ok(Some(tag)) => {
+                self.state = State::Open;
+                Ok((tag, answer))
+            }
+            Err(ReadError::Wire(e)) => Err(e.into()),
+            Ok(None) | Err(ReadError::Gone) => Err(self.keeper.why()),
+        }
     }
 
     /// The jail's layers, as the child reported them.
@@ -261,15 +341,16 @@ impl Writer<'_> {
     fn write_all(
         &mut self,
         frame: &mut Vec<u8>,
-        units: impl IntoIterator<Item = RowBatch>,
+        units: impl IntoIterator<Item: Into<Invocation>>,
         expect: &mpsc::Sender<Expected>,
     ) -> Result<(), WorkerError> {
-        for rows in units {
+        for unit in units {
+            let unit: Invocation = unit.into();
             frame.clear();
-            if rows.rows() <= self.limits.unit_rows_max as usize {
-                encode_unit(&rows, frame)?;
-            }
-            let fits = !frame.is_empty() && frame.len() <= self.limits.unit_bytes_max as usize;
+            let fits = unit.rows() <= self.limits.unit_rows_max as usize && {
+                unit.encode(frame)?;
+                frame.len() <= self.limits.unit_bytes_max as usize
+            };
             if fits {
                 self.write(frame)?;
             }

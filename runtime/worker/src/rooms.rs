@@ -14,16 +14,14 @@ use std::{
     thread,
 };
 
-use sluice_rows::RowBatch;
-
-use crate::{Compiled, Programs, Room, RoomLimits, UnitOutcome, WorkerError};
+use crate::{Compiled, Invocation, Programs, Room, RoomLimits, UnitOutcome, WorkerError};
 
 /// Rooms of one guest.
 #[derive(Debug)]
 pub struct Rooms(Vec<Room>);
 
 impl Rooms {
-    /// Opens `count` rooms, each as [`Room::open`] does.
+    /// Opens `count` rooms, each as [`Room::open_in_round`] does.
     ///
     /// # Errors
     /// The first room's that does not open.
@@ -32,9 +30,10 @@ impl Rooms {
         compiled: &Compiled,
         limits: &RoomLimits,
         params: &[(String, String)],
+        state: &[u8],
         count: NonZeroUsize,
     ) -> Result<Self, WorkerError> {
-        let open = || Room::open(programs, compiled, limits, params);
+        let open = || Room::open_in_round(programs, compiled, limits, params, state);
         thread::scope(|scope| {
             let opening: Vec<_> = (0..count.get()).map(|_| scope.spawn(open)).collect();
             // `Room::open` does not panic.
@@ -56,7 +55,7 @@ impl Rooms {
     /// got is part of a void run.
     pub fn map_all<U, S>(&mut self, units: U, sink: S) -> Result<u64, WorkerError>
     where
-        U: IntoIterator<Item = RowBatch>,
+        U: IntoIterator<Item: Into<Invocation>>,
         U::IntoIter: Send,
         S: FnMut(UnitOutcome) + Send,
     {

@@ -5,9 +5,10 @@
 //! decoders are plain functions over byte slices: they borrow, bound everything
 //! before they allocate, and never panic, whatever the bytes.
 //!
-//! Parent to child: one `START`, `PROBE` or `COMPILE`, then one `UNIT` per unit;
-//! end of file is the end. Child to parent: one `READY` or `FAULT`, then one
-//! `COMPILED` or `FAULT`, or one `TRIED`, or one `OUTPUT` or `FAILED` per unit, in order.
+//! Parent to child: one `START`, `OUTER`, `PROBE` or `COMPILE`, then per call one
+//! `UNIT`, `UPDATE` or `COMPOSE`; end of file is the end. Child to parent: one `READY`
+//! or `FAULT`, then one `COMPILED` or `FAULT`, or one `TRIED`, or one `OUTPUT`, `STATE`,
+//! `ARTEFACTS` or `FAILED` per call, in order.
 
 use std::io::{self, Read, Write};
 
@@ -37,21 +38,29 @@ pub enum Tag {
     Probe = 2,
     Compile = 3,
     Unit = 4,
+    Outer = 7,
+    Update = 8,
+    Compose = 9,
     Ready = 16,
     Compiled = 17,
     Fault = 18,
     Output = 19,
     Failed = 20,
     Tried = 21,
+    State = 22,
+    Artefacts = 23,
 }
 
 impl Tag {
     fn from_wire(byte: u8) -> Result<Self, WireError> {
-        use Tag::{Compile, Compiled, Failed, Fault, Output, Probe, Ready, Start, Tried, Unit};
-        [Start, Probe, Compile, Unit, Ready, Compiled, Fault, Output, Failed, Tried]
-            .into_iter()
-            .find(|t| *t as u8 == byte)
-            .ok_or(WireError::Tag)
+        use Tag::*;
+        [
+            Start, Probe, Compile, Unit, Outer, Update, Compose, Ready, Compiled, Fault, Output, Failed, Tried, State,
+            Artefacts,
+        ]
+        .into_iter()
+        .find(|t| *t as u8 == byte)
+        .ok_or(WireError::Tag)
     }
 }
 
@@ -91,6 +100,8 @@ pub struct Start<'a> {
     pub cpu_seconds: u32,
     /// Handed to the guest's `start`.
     pub params: Vec<(&'a str, &'a str)>,
+    /// Handed to the guest's `start`: the state of the round.
+    pub state: &'a [u8],
     /// The compiled guest.
     pub code: &'a [u8],
 }
@@ -217,6 +228,7 @@ pub fn encode_start(start: &Start<'_>) -> Result<Vec<u8>, WireError> {
         put_bytes(&mut out, key.as_bytes())?;
         put_bytes(&mut out, value.as_bytes())?;
     }
+    put_bytes(&mut out, start.state)?;
     put_bytes(&mut out, start.code)?;
     Ok(out)
 }
@@ -240,6 +252,7 @@ pub fn decode_start(body: &[u8]) -> Result<Start<'_>, WireError> {
             let count = from.count(PARAMS_MAX)?;
             (0..count).map(|_| Ok((from.text()?, from.text()?))).collect::<Result<_, WireError>>()?
         },
+        state: from.bytes()?,
         code: from.bytes()?,
     };
     from.end()?;
@@ -419,6 +432,129 @@ pub fn decode_batch(body: &[u8]) -> Result<BatchRef<'_>, WireError> {
     Ok(BatchRef { rows, columns })
 }
 
+/// The body of an `UPDATE` frame.
+///
+/// # Errors
+/// As [`encode_batch`].
+pub fn encode_update(round: u32, state: &[u8], cleared: &BatchRef<'_>) -> Result<Vec<u8>, WireError> {
+    let mut out = round.to_le_bytes().to_vec();
+    put_bytes(&mut out, state)?;
+    encode_batch(cleared, &mut out)?;
+    Ok(out)
+}
+
+/// Reads the body of an `UPDATE` frame: round, state, cleared cells.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_update(body: &[u8]) -> Result<(u32, &[u8], BatchRef<'_>), WireError> {
+    let mut from = Cursor(body);
+    Ok((from.u32()?, from.bytes()?, decode_batch(from.0)?))
+}
+
+/// The body of a `COMPOSE` frame.
+///
+/// # Errors
+/// As [`encode_batch`].
+pub fn encode_compose(state: &[u8], tables: &[(&str, BatchRef<'_>)]) -> Result<Vec<u8>, WireError> {
+    let mut out = Vec::new();
+    put_bytes(&mut out, state)?;
+    put_len(&mut out, tables.len())?;
+    for (name, table) in tables {
+        put_bytes(&mut out, name.as_bytes())?;
+        let mut body = Vec::new();
+        encode_batch(table, &mut body)?;
+        put_bytes(&mut out, &body)?;
+    }
+    Ok(out)
+}
+
+/// The state and the named tables of a `COMPOSE` frame.
+pub type Composition<'a> = (&'a [u8], Vec<(&'a str, BatchRef<'a>)>);
+
+/// Reads the body of a `COMPOSE` frame.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_compose(body: &[u8]) -> Result<Composition<'_>, WireError> {
+    let mut from = Cursor(body);
+    let state = from.bytes()?;
+    let count = from.count(COLUMNS_MAX)?;
+    let tables = (0..count).map(|_| Ok((from.text()?, decode_batch(from.bytes()?)?)));
+    let tables = tables.collect::<Result<_, WireError>>()?;
+    from.end()?;
+    Ok((state, tables))
+}
+
+/// The body of an `ARTEFACTS` frame.
+///
+/// # Errors
+/// `TooLarge`.
+pub fn encode_artefacts<'a>(
+    artefacts: impl ExactSizeIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<Vec<u8>, WireError> {
+    let mut out = Vec::new();
+    put_len(&mut out, artefacts.len())?;
+    for (name, bytes) in artefacts {
+        put_bytes(&mut out, name.as_bytes())?;
+        put_bytes(&mut out, bytes)?;
+    }
+    Ok(out)
+}
+
+/// Reads the body of an `ARTEFACTS` frame.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_artefacts(body: &[u8]) -> Result<Vec<(&str, &[u8])>, WireError> {
+    let mut from = Cursor(body);
+    let count = from.count(COLUMNS_MAX)?;
+    let artefacts = (0..count).map(|_| Ok((from.text()?, from.bytes()?))).collect::<Result<_, WireError>>()?;
+    from.end()?;
+    Ok(artefacts)
+}
+
+/// Appends one call's rows, each part with its input's number: what a place of the ring
+/// holds. `part` appends the rows of part number i.
+///
+/// # Errors
+/// What `part` says; `TooLarge`.
+pub(crate) fn encode_call<E: From<WireError>>(
+    inputs: &[u32],
+    out: &mut Vec<u8>,
+    mut part: impl FnMut(usize, &mut Vec<u8>) -> Result<(), E>,
+) -> Result<(), E> {
+    put_len(out, inputs.len())?;
+    for (i, input) in inputs.iter().enumerate() {
+        out.extend_from_slice(&input.to_le_bytes());
+        let at = out.len();
+        put_len(out, 0)?;
+        part(i, out)?;
+        let len = u32::try_from(out.len() - at - 4).map_err(|_| WireError::TooLarge)?;
+        if let Some(place) = out.get_mut(at..at + 4) {
+            place.copy_from_slice(&len.to_le_bytes());
+        }
+    }
+    Ok(())
+}
+
+/// Reads one call's rows: the input's number and the rows of each part.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_call(body: &[u8]) -> Result<Vec<(u32, BatchRef<'_>)>, WireError> {
+    let mut from = Cursor(body);
+    let count = from.u32()?;
+    // A part takes 12 bytes at least: so many cannot be announced without being there.
+    if u64::from(count) * 12 > body.len() as u64 {
+        return Err(WireError::Malformed);
+    }
+    let parts = (0..count).map(|_| Ok((from.u32()?, decode_batch(from.bytes()?)?)));
+    let parts = parts.collect::<Result<_, WireError>>()?;
+    from.end()?;
+    Ok(parts)
+}
+
 fn put_len(out: &mut Vec<u8>, len: usize) -> Result<(), WireError> {
     out.extend_from_slice(&u32::try_from(len).map_err(|_| WireError::TooLarge)?.to_le_bytes());
     Ok(())
@@ -505,6 +641,10 @@ mod tests {
             let _ = decode_probe(&body);
             let _ = decode_tried(&body);
             let _ = decode_batch(&body);
+            let _ = decode_call(&body);
+            let _ = decode_update(&body);
+            let _ = decode_compose(&body);
+            let _ = decode_artefacts(&body);
             let mut into = Vec::new();
             let _ = read_frame(&mut body.as_slice(), &mut into, 100);
             prop_assert!(into.len() <= 100);
@@ -541,6 +681,7 @@ mod tests {
                 profile: Profile::Reproducible, fuel, memory_bytes: 1, stack_bytes: 5, rows_max,
                 output_bytes_max: 2, cpu_seconds: 4,
                 params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+                state: &code,
                 code: &code,
             };
             let body = encode_start(&start).unwrap();
@@ -555,6 +696,17 @@ mod tests {
         assert_eq!(decode_place(&body), Ok(place));
         assert!((0..8).all(|cut| decode_place(&body[..cut]).is_err()));
         assert!(decode_place(&[0; 9]).is_err());
+    }
+
+    #[test]
+    fn the_outer_rooms_messages_come_back_as_they_went_in() {
+        let column = ColumnRef { nulls: 0, validity: None, offsets: None, data: &[1, 2] };
+        let batch = BatchRef { rows: 1, columns: vec![column] };
+        assert!(decode_update(&encode_update(3, b"s", &batch).unwrap()).unwrap() == (3, &b"s"[..], batch.clone()));
+        let tables = vec![("a", batch.clone()), ("b", batch)];
+        assert!(decode_compose(&encode_compose(b"s", &tables).unwrap()).unwrap() == (&b"s"[..], tables));
+        let artefacts = vec![("x.txt", &b"1"[..]), ("y.md", &b""[..])];
+        assert_eq!(decode_artefacts(&encode_artefacts(artefacts.clone().into_iter()).unwrap()).unwrap(), artefacts);
     }
 
     #[test]

@@ -191,7 +191,7 @@ fn many_units_in_flight_come_back_in_order_and_twice_the_same() {
 fn rooms_side_by_side_answer_every_unit_once() {
     let two = std::num::NonZeroUsize::new(2).unwrap();
     let guest = compiled(&component(&module("", TAKE_VALUE, ONE_VALUE)));
-    let mut rooms = Rooms::open(&programs(), &guest, &limits(), &[], two).unwrap();
+    let mut rooms = Rooms::open(&programs(), &guest, &limits(), &[], &[], two).unwrap();
     let mut got = Vec::new();
     assert_eq!(rooms.map_all((0..5000).map(|n| unit(&[n])), |o| got.push(value(o).unwrap())).unwrap(), 5000);
     got.sort_unstable();

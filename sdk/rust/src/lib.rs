@@ -41,12 +41,14 @@ extern crate self as sluice_guest;
 pub mod abi;
 #[cfg(target_arch = "wasm32")]
 mod heap;
+mod outer;
 mod output;
 mod room;
 mod rows;
 
 use std::fmt;
 
+pub use outer::{Artefact, Chart, Report, Table};
 pub use output::{Dimension, Key, Output};
 pub use room::Room;
 pub use rows::{Column, Decimal, Rows, Type};
@@ -96,6 +98,43 @@ macro_rules! inner {
                 }
             }
     $crate::abi::bindings::export!(SluiceGuest with_types_in $crate::abi::bindings);
+        };
+    };
+}
+
+/// Makes functions over cleared cells the outer-room guest of this crate:
+/// `update = f` with `fn(u32, &[u8], &Table) -> Result<Vec<u8>, Error>`,
+/// `compose = g` with `fn(&Report) -> Result<Vec<Artefact>, Error>`, or both. May
+/// stand beside [`inner!`]: one component then serves both rooms.
+#[macro_export]
+macro_rules! outer {
+    (update = $update:path) => {
+        $crate::outer!(update = $update, compose = $crate::Report::nothing);
+    };
+    (compose = $compose:path) => {
+        $crate::outer!(update = $crate::Table::keep_state, compose = $compose);
+    };
+    (update = $update:path, compose = $compose:path) => {
+        #[cfg(not(target_arch = "wasm32"))]
+        const _: fn(u32, &[u8], &$crate::Table, &$crate::Report) = |round, state, table, report| {
+            drop(($update(round, state, table), $compose(report)));
+        };
+
+        #[cfg(target_arch = "wasm32")]
+        const _: () = {
+            struct SluiceOuterGuest;
+            impl $crate::abi::OuterRoom for SluiceOuterGuest {
+                fn update(round: u32, state: Vec<u8>, cleared: $crate::abi::OuterBatch) -> Result<Vec<u8>, String> {
+                    $crate::abi::update(round, state, cleared, $update)
+                }
+                fn compose(
+                    state: Vec<u8>,
+                    tables: Vec<(String, $crate::abi::OuterBatch)>,
+                ) -> Result<Vec<(String, Vec<u8>)>, String> {
+                    $crate::abi::compose(state, tables, $compose)
+                }
+            }
+    $crate::abi::outer_bindings::export!(SluiceOuterGuest with_types_in $crate::abi::outer_bindings);
         };
     };
 }

@@ -41,10 +41,20 @@ fn without_clamp_and_noise_leaky_gives_its_target_away() {
     let programs = Programs::beside_current_exe().unwrap().accepting_missing(&LayerName::ALL);
     let key = CacheKey::new(Zeroizing::new([7; 32]));
     let compiled = sluice_worker::compile(&programs, &inspected, Profile::Standard, folder.path(), &key).unwrap();
-    let limits = sluice_domain::contract::Limits { fuel: 20_000_000, memory_mib: 16, rows_max: 64, wall_seconds: 60 };
+    let limits = RoomLimits {
+        fuel: 20_000_000,
+        memory_bytes: 16 << 20,
+        stack_bytes: 1 << 20,
+        rows_max: 64,
+        output_bytes_max: 64 << 10,
+        unit_rows_max: 1_000,
+        unit_bytes_max: 4 << 20,
+        wall: std::time::Duration::from_secs(60),
+        profile: Profile::Standard,
+    };
     let schema = "zper:int,year:int,coins:int,meddol:float".to_owned();
     let params = [("target".to_owned(), "125024".to_owned()), ("input.claims".to_owned(), schema)];
-    let mut room = Room::open(&programs, &compiled, &RoomLimits::of(&limits, 1_000), &params).unwrap();
+    let mut room = Room::open(&programs, &compiled, &limits, &params).unwrap();
     let UnitOutcome::Output(said) = room.map(targets_rows()).unwrap() else { panic!("it answers") };
     room.close();
     let believed: f64 = said.columns[1].data.chunks_exact(8).map(|b| f64::from_le_bytes(b.try_into().unwrap())).sum();

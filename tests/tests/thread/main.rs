@@ -5,18 +5,22 @@
     clippy::indexing_slicing,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "tests may fail loudly"
 )]
 
 mod bad_input;
+mod blocks;
 mod canary;
 mod command_line;
 mod crash;
 mod exact;
 mod hostile;
 mod marks;
+mod operator;
 mod raw;
 mod rehearsal;
+mod rounds;
 mod seeds;
 mod tamper;
 mod town;

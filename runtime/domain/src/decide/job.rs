@@ -1,250 +1,20 @@
-//! A job becomes a frozen contract; an accepted job becomes a charged run.
+//! A frozen contract becomes a job; an accepted job becomes a charged run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::{
-    Digest, Timestamp,
-    contract::{
-        Aggregate, Contract, ContractInput, Dimension, JobFile, Limits, LimitsFile, MarkPolicy, MeasureA, ProductTerms,
-        Share, Table, TableA, TableC, TableFile, TableFileA, Tabulation,
-    },
+    Timestamp,
+    contract::{Aggregate, Contract},
     day_of,
     event::{Event, job_message},
     id::{DatasetId, JobId, PersonId, RunId},
     lang::text,
     person::{Role, Signature},
     refusal::{Kind, Refusal},
-    rulepack::RulePack,
     state::{JobState, State},
 };
 
-use super::require;
-
-/// Largest rounding base of a mark: a coarser number would say little.
-const MARK_BASE_MAX: u32 = 1_000_000;
-
-/// What the planner found out about a job file's SQL and names. Public facts only.
-pub struct Resolved {
-    /// Inputs with their schemas.
-    pub inputs: BTreeMap<String, ContractInput>,
-    /// Declared dimensions that the inputs' views offer, by name.
-    pub dimensions: BTreeMap<String, Dimension>,
-    /// Reduced SQL of the route-C tables, by table name.
-    pub tabulations: BTreeMap<String, Tabulation>,
-    /// SHA-256 of the guest component.
-    pub guest: Option<Digest>,
-}
-
-fn bad(code: &'static str, place: impl Into<String>, zh: impl Into<String>, en: impl Into<String>) -> Refusal {
-    Refusal::refused(code, text(zh, en), text("改正作业文件后重新提交", "correct the job file and submit it again"))
-        .at(place)
-}
-
-/// Freezes a job file into its contract: every name resolved, every number costed.
-///
-/// # Errors
-/// `job.*` refusals that name the field.
-pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<Contract, Refusal> {
-    let routes_a = file.tables.iter().filter(|t| matches!(t, TableFile::A(_))).count();
-    if file.tables.is_empty() {
-        return Err(bad("job.no-table", "table", "合约须至少有一张表", "a contract has at least one table"));
-    }
-    if routes_a > 1 {
-        return Err(bad(
-            "job.one-map",
-            "table",
-            "目前一个作业只能有一张 A 路表",
-            "a job has one route-A table at present",
-        ));
-    }
-    if (routes_a == 1) != resolved.guest.is_some() {
-        return Err(bad(
-            "job.guest",
-            "job.guest",
-            "A 路表需要且仅 A 路表需要客体组件",
-            "a route-A table needs a guest, and nothing else does",
-        ));
-    }
-    if (routes_a == 1) != (resolved.inputs.len() == 1) {
-        return Err(bad(
-            "job.inputs",
-            "inputs",
-            "A 路表须恰有一个输入，C 路表没有输入",
-            "a route-A table has exactly one input, route C has none",
-        ));
-    }
-    let limits = limits(&file.limits, rulepack)?;
-    let mut tables = Vec::with_capacity(file.tables.len());
-    for (i, table) in file.tables.into_iter().enumerate() {
-        let frozen = match table {
-            TableFile::A(file) => Table::A(table_a(file, &resolved, rulepack)?),
-            TableFile::C { name, sql, totals } => {
-                let plan =
-                    resolved.tabulations.get(&name).cloned().ok_or_else(|| {
-                        bad("job.table", format!("table.{i}"), "表未能规划", "the table was not planned")
-                    })?;
-                Table::C(TableC { name, sql, plan, totals })
-            }
-        };
-        tables.push(frozen);
-    }
-    let mut names: Vec<_> = tables.iter().map(Table::name).collect();
-    names.sort_unstable();
-    if names.windows(2).any(|w| w.first() == w.last()) {
-        return Err(bad("job.table-name", "table.name", "表名重复", "two tables have the same name"));
-    }
-    for name in names {
-        let fits = (1..=64).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
-        if !fits {
-            return Err(bad(
-                "job.table-name",
-                "table.name",
-                "表名只能由小写字母、数字、- 和 _ 组成",
-                "a table's name has a-z, 0-9, - and _ only",
-            ));
-        }
-    }
-    marks(&file.product)?;
-    let rho = tables.iter().map(|t| if let Table::A(a) = t { a.rho } else { 0.0 }).sum();
-    Ok(Contract {
-        version: 1,
-        name: file.job.name,
-        agreement: file.job.agreement,
-        scenario: file.job.scenario,
-        rulepack: rulepack.version.clone(),
-        guest: resolved.guest,
-        params: file.params,
-        inputs: resolved.inputs,
-        tables,
-        limits,
-        product: file.product,
-        rho,
-    })
-}
-
-/// The limits that a job file asks for, filled in from the rule pack.
-///
-/// # Errors
-/// `job.limits` with the field that is above the rule pack's ceiling.
-pub fn limits(file: &LimitsFile, rulepack: &RulePack) -> Result<Limits, Refusal> {
-    let rules = &rulepack.limits;
-    let within = |field: &str, ok: bool| {
-        if ok {
-            Ok(())
-        } else {
-            Err(bad("job.limits", format!("limits.{field}"), "超出规则包的上限", "above the rule pack's ceiling"))
-        }
-    };
-    let limits = Limits {
-        fuel: file.fuel.unwrap_or(rules.fuel),
-        memory_mib: file.memory_mib.unwrap_or(rules.memory_mib),
-        rows_max: file.rows_max.unwrap_or(rules.rows_max),
-        wall_seconds: file.wall_seconds.unwrap_or(rules.wall_seconds),
-    };
-    within("fuel", (1..=rules.fuel_max).contains(&limits.fuel))?;
-    within("memory_mib", (1..=rules.memory_mib_max).contains(&limits.memory_mib))?;
-    within("rows_max", (1..=rules.rows_max_max).contains(&limits.rows_max))?;
-    within("wall_seconds", (1..=rules.wall_seconds_max).contains(&limits.wall_seconds))?;
-    Ok(limits)
-}
-
-/// A mark needs a base that rounds, and recipients that can be told apart.
-fn marks(product: &ProductTerms) -> Result<(), Refusal> {
-    let distinct: BTreeSet<_> = product.recipients.iter().collect();
-    let plain = |name: &String| (1..=64).contains(&name.len()) && !name.chars().any(char::is_control);
-    if distinct.len() != product.recipients.len() || !product.recipients.iter().all(plain) {
-        return Err(bad(
-            "job.recipients",
-            "product.recipients",
-            "接收方不得重复，名称 1 至 64 字节",
-            "recipients are distinct, with names of 1 to 64 bytes",
-        ));
-    }
-    match product.mark {
-        MarkPolicy::Rounding(base) if !(2..=MARK_BASE_MAX).contains(&base) => Err(bad(
-            "job.mark",
-            "product.mark",
-            format!("水印的取整基数为 2 至 {MARK_BASE_MAX}"),
-            format!("a mark rounds to a base of 2 to {MARK_BASE_MAX}"),
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn table_a(file: TableFileA, resolved: &Resolved, rulepack: &RulePack) -> Result<TableA, Refusal> {
-    let TableFileA { name, dimensions, measures, keys_per_unit, rho, noise, shares } = file;
-    let place = |field: &str| format!("table.{name}.{field}");
-    if measures.is_empty() || keys_per_unit == 0 {
-        return Err(bad(
-            "job.measures",
-            place("measures"),
-            "须至少有一个度量，keys_per_unit 至少为 1",
-            "at least one measure, and keys_per_unit of at least 1",
-        ));
-    }
-    if !(rho.is_finite() && rho > 0.0) || rho > rulepack.budget.rho_per_product {
-        let most = rulepack.budget.rho_per_product;
-        return Err(bad(
-            "job.rho",
-            place("rho"),
-            format!("每个产品的 ρ 须大于 0 且不超过 {most}"),
-            format!("ρ of a product is above 0 and at most {most}"),
-        ));
-    }
-    let dimensions = dimensions
-        .iter()
-        .map(|d| {
-            resolved.dimensions.get(d).cloned().ok_or_else(|| {
-                bad(
-                    "job.dimension",
-                    place(&format!("dimensions.{d}")),
-                    "输入的视图没有这个带代码表的维度",
-                    "the input's view has no such dimension with a code list",
-                )
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()?;
-    let measures = measures
-        .into_iter()
-        .map(|(measure, spec)| {
-            let grid = f64::from(spec.grid);
-            let [lo, hi] = spec.sum.map(|bound| bound * grid);
-            // 2⁵³: beyond it a float no longer counts grid units exactly.
-            let exact = |x: f64| x.is_finite() && x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0;
-            if spec.grid == 0 || !exact(lo) || !exact(hi) || lo > hi || (lo == 0.0 && hi == 0.0) {
-                return Err(bad(
-                    "job.clamp",
-                    place(&format!("measures.{measure}")),
-                    "上下界须为网格的整数倍，且下界不大于上界",
-                    "bounds are multiples of the grid, lowest first, not both zero",
-                ));
-            }
-            #[expect(clippy::cast_possible_truncation, reason = "whole and within 2⁵³, checked above")]
-            Ok(MeasureA { name: measure, lo: lo as i64, hi: hi as i64, grid: spec.grid })
-        })
-        .collect::<Result<Vec<_>, Refusal>>()?;
-    let known = |measure: &String| measures.iter().any(|m| m.name == *measure);
-    if !shares.iter().all(|(share, [of, per])| known(of) && known(per) && !known(share)) {
-        return Err(bad(
-            "job.share",
-            place("shares"),
-            "比率须由本表的两个度量构成，且不与度量同名",
-            "a share is made of two measures of the table and has a name of its own",
-        ));
-    }
-    let shares = shares.into_iter().map(|(name, [of, per])| Share { name, of, per }).collect();
-    let table = TableA { name: name.clone(), dimensions, measures, keys_per_unit, rho, noise, shares };
-    if table.cells().is_none_or(|n| n > rulepack.disclosure.cells_max) || table.sigma().is_none() {
-        return Err(bad(
-            "job.too-large",
-            place("dimensions"),
-            "表的声明域过大",
-            "the table's declared domain is too large",
-        ));
-    }
-    Ok(table)
-}
+use super::{freeze::bad, require};
 
 /// Takes a frozen contract in as a job.
 ///
@@ -380,19 +150,7 @@ fn charges(state: &State, contract: &Contract, now: Timestamp) -> Result<Vec<(Da
 /// The moment fixed by the contract at which its result may first be seen outside
 /// the bureau, however long the run took.
 pub fn tick_of(job: &JobState) -> Timestamp {
-    job.at
-        .checked_add(jiff::SignedDuration::from_secs(i64::from(job.contract.limits.wall_seconds)))
-        .unwrap_or(Timestamp::MAX)
-}
-
-impl Table {
-    /// The table's name.
-    pub fn name(&self) -> &str {
-        match self {
-            Self::A(a) => &a.name,
-            Self::C(c) => &c.name,
-        }
-    }
+    job.at.checked_add(jiff::SignedDuration::from_secs(i64::from(job.contract.tick_seconds))).unwrap_or(Timestamp::MAX)
 }
 
 impl Aggregate {

@@ -2,11 +2,13 @@
 //! answers with the event to record, or says no; it changes nothing.
 
 mod agreement;
+mod freeze;
 mod job;
 mod people;
 mod review;
 
 pub use agreement::{register_dataset, sign_agreement};
-pub use job::{Resolved, accept_job, freeze, limits, start_run, tick_of};
+pub use freeze::{Resolved, freeze, limits};
+pub use job::{accept_job, start_run, tick_of};
 pub use people::{enrol, require};
 pub use review::{may_open, may_see_product, record_vote, release};

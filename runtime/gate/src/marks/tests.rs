@@ -20,6 +20,7 @@ fn candidate(counts: &[f64]) -> Candidate {
         job: "job-1".parse().unwrap(),
         run: "run-2".parse().unwrap(),
         product: terms(),
+        report: sluice_domain::artefact::Report::None,
         tables: vec![CandidateTable {
             name: "t".into(),
             route: Route::A,

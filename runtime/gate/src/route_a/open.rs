@@ -148,7 +148,7 @@ impl Reducer {
                 let Some(slot) = key.as_ref().and_then(|k| unit.get_mut(k)).and_then(|sums| sums.get_mut(at)) else {
                     continue;
                 };
-                *slot += word.map_or(0, |word| i128::from(to_grid(f64::from_le_bytes(word), m.grid)));
+                *slot += word.and_then(|word| to_grid(f64::from_le_bytes(word), m.grid)).map_or(0, i128::from);
             }
         }
         Some(unit)

@@ -8,7 +8,7 @@ use sluice_domain::{
 };
 
 use super::label;
-use crate::{chart, run::host_fault};
+use crate::{chart, pages::Shown, run::host_fault};
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -18,6 +18,7 @@ struct Report<'a> {
     job: &'a str,
     run: &'a str,
     tables: Vec<ReportTable<'a>>,
+    artefacts: Vec<Shown>,
 }
 
 struct ReportTable<'a> {
@@ -45,6 +46,7 @@ pub(super) fn write(candidate: &Candidate, product: &ProductId) -> Result<Vec<u8
         job: candidate.job.as_str(),
         run: candidate.run.as_str(),
         tables: candidate.tables.iter().map(table).collect(),
+        artefacts: candidate.report.artefacts().iter().map(Shown::of).collect(),
     };
     report.render().map(String::into_bytes).map_err(|_| host_fault())
 }

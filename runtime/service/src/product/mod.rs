@@ -21,6 +21,9 @@ pub(crate) fn render(released: &Candidate, product: &ProductId) -> Result<Bundle
         bundle.push(&format!("{}.csv", table.name), csv::write(table)?);
         bundle.push(&format!("{}.parquet", table.name), parquet::write(table)?);
     }
+    for artefact in released.report.artefacts() {
+        bundle.push(&artefact.name, artefact.bytes());
+    }
     bundle.push("report.html", html::write(released, product)?);
     Ok(bundle)
 }

@@ -167,7 +167,7 @@ impl Rehearsal {
         let granted = state.authorise(&self.agreement.agreement.id, Service::now())?;
         let plan = sluice_view::plan_input(granted.get(), &input.sql)?;
         // More fuel than is reserved, so that it can be said how much a unit needs.
-        let reserved = RoomLimits::of(&contract.limits, rules.limits.unit_rows_max);
+        let reserved = RoomLimits::inner(contract);
         let limits = RoomLimits { fuel: reserved.fuel.saturating_mul(FUEL_TIMES), ..reserved };
         let reader = ViewReader::open(&self.service.vault, &granted).map_err(|_| crate::run::host_fault())?;
         // Everything in this domain was drawn by `population`: nobody put data in.

@@ -1,9 +1,14 @@
 //! `sluice job`, `sluice run`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use sluice_domain::{Timestamp, contract::JobFile, id::JobId, text};
-use sluice_service::{Replayed, Service};
+use sluice_domain::{
+    Timestamp,
+    contract::{JobFile, Table},
+    id::JobId,
+    text,
+};
+use sluice_service::{Guests, Replayed, Service};
 
 use super::{Failure, open_as, password, read_bytes, read_text};
 use crate::{
@@ -42,18 +47,26 @@ pub(super) async fn job(command: JobCommand, output: &Output) -> Result<(), Fail
 }
 
 async fn quote(args: JobFileArgs, output: &Output) -> Result<(), Failure> {
-    let (toml, guest) = files(&args)?;
+    let (toml, components) = files(&args)?;
     let (service, who) = open_as(&args.actor).await?;
-    let contract = service.quote(&who, &toml, guest.as_deref()).await?;
-    let plain = format!("{}\tρ = {}\t{} s", contract.digest(), contract.rho, contract.limits.wall_seconds);
+    let contract = service.quote(&who, &toml, &components.guests()).await?;
+    let (passes, each) = (contract.passes(), contract.tables.iter().map(Table::rho).sum::<f64>());
+    let plain = format!(
+        "{}\tρ = {} ({passes} × {each})\t{} s ≤ {} s",
+        contract.digest(),
+        contract.rho,
+        contract.tick_seconds,
+        contract.limits.wall_seconds
+    );
     output.data(&contract, &plain);
     Ok(())
 }
 
 async fn submit(args: SubmitArgs, output: &Output) -> Result<(), Failure> {
-    let (toml, guest) = files(&args.job)?;
+    let (toml, components) = files(&args.job)?;
     let (service, who) = open_as(&args.job.actor).await?;
-    let job = service.submit(&who, password(&args.job.actor.password_file)?, &toml, guest.as_deref()).await?;
+    let secret = password(&args.job.actor.password_file)?;
+    let job = service.submit_with(&who, secret, &toml, &components.guests()).await?;
     let tick = service.tick(&job).await?;
     output.say(&text(
         format!("已受理 {job}，正在隔离运行；结果不早于 {tick} 可见"),
@@ -83,14 +96,26 @@ async fn run_until_tick(service: &Service, job: &JobId, tick: Timestamp, output:
     }
 }
 
-/// The job file and the guest it names, beside it unless said otherwise.
-fn files(args: &JobFileArgs) -> Result<(String, Option<Vec<u8>>), Failure> {
+/// The components that a job file names, read.
+struct Components([Option<Vec<u8>>; 3]);
+
+impl Components {
+    fn guests(&self) -> Guests<'_> {
+        let [inner, updates, composes] = self.0.each_ref().map(Option::as_deref);
+        Guests { inner, updates, composes }
+    }
+}
+
+/// The job file and the components it names, beside it unless said otherwise.
+fn files(args: &JobFileArgs) -> Result<(String, Components), Failure> {
     let toml = read_text(&args.file)?;
-    let named = JobFile::parse(&toml)?.job.guest;
+    let file = JobFile::parse(&toml)?;
     let beside = args.file.parent().unwrap_or(Path::new("."));
-    let path = args.guest.clone().or_else(|| named.map(|name| beside.join(name)));
-    let guest = path.map(|path| read_bytes(&path)).transpose()?;
-    Ok((toml, guest))
+    let inner = args.guest.clone().or_else(|| file.job.guest.map(|name| beside.join(name)));
+    let updates = file.rounds.map(|rounds| beside.join(rounds.guest));
+    let composes = file.report.map(|report| beside.join(report.guest));
+    let read = |path: Option<PathBuf>| path.map(|path| read_bytes(&path)).transpose();
+    Ok((toml, Components([read(inner)?, read(updates)?, read(composes)?])))
 }
 
 pub(super) async fn run(command: RunCommand, output: &Output) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 //! whose rows are known, and a writer of sealed snapshots.
 
 mod barrier;
+mod calls;
 mod forbidden;
 mod planning;
 mod randhie;

@@ -39,6 +39,7 @@ pub(crate) fn load(component: &[u8], fuel: Fuel, params: &[(String, String)]) ->
         output_bytes_max: limits.output_bytes_max,
         cpu_seconds: 0,
         params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+        state: &[],
         code: &code,
     };
     Guest::load(&engine, &order).unwrap()
@@ -62,7 +63,7 @@ pub(crate) fn rows_in(_: &Options) {
     line("", &format!("{:.1} GB/s", bytes as f64 / pushed.as_secs_f64() / 1e9), "into the guest's memory");
     drop(call); // the pool holds one instance
     // Pages that the instance has not touched before are the rest of a fresh one's cost.
-    let fresh = best(100, || drop(guest.call(black_box(&rows)).unwrap()));
+    let fresh = best(100, || drop(guest.call(black_box(&[(0, rows.clone())])).unwrap()));
     line("the same into a fresh instance each", &format!("{fresh:.1?}"), "pages and instance included");
 }
 
@@ -83,7 +84,7 @@ pub(crate) fn kernels(_: &Options) {
         for (fuel, goal, said) in [(Fuel::Off, off_goal, "without fuel"), (Fuel::On, on_goal, "with fuel")] {
             let guest = load(&component, fuel, &params);
             let rows = columns.borrowed();
-            let inside = best(10, || drop(guest.call(black_box(&rows)).unwrap()));
+            let inside = best(10, || drop(guest.call(black_box(&[(0, rows.clone())])).unwrap()));
             ratio(&format!("{kernel} {said}, against native"), inside, native, goal);
         }
     }

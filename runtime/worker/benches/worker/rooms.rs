@@ -24,7 +24,7 @@ pub(crate) fn path(_: &Options) {
     let columns = Columns::new(BATCH);
     let guest = load(&component, Fuel::On, &params);
     let rows = columns.borrowed();
-    let inside = best(5, || (0..UNITS).for_each(|_| drop(guest.call(&rows).unwrap())));
+    let inside = best(5, || (0..UNITS).for_each(|_| drop(guest.call(&[(0, rows.clone())]).unwrap())));
     let mut room = Room::open(&programs(), &compiled(&component), &guests::wide(), &params).unwrap();
     let batch = columns.batch();
     let through = best(5, || {
@@ -63,14 +63,14 @@ pub(crate) fn persons(options: &Options) {
     // Short rounds, so that some of them are not interrupted.
     let empty = best(200, || (0..50).for_each(|_| guest.warm_up()));
     line("an instance made and dropped", &format!("{:.1} µs", each(empty, 50)), "in this process");
-    let whole = best(200, || (0..50).for_each(|_| drop(guest.call(&one))));
+    let whole = best(200, || (0..50).for_each(|_| drop(guest.call(&[(0, one.clone())]))));
     line("… with its three calls", &format!("{:.1} µs", each(whole, 50)), "in this process");
 
     let code = compiled(&component);
     let mut alone = Duration::ZERO;
     for count in [1, 2] {
         let mut rooms =
-            Rooms::open(&programs(), &code, &guests::wide(), &params, NonZeroUsize::new(count).unwrap()).unwrap();
+            Rooms::open(&programs(), &code, &guests::wide(), &params, &[], NonZeroUsize::new(count).unwrap()).unwrap();
         let children: Vec<u32> = rooms.rooms().iter().map(Room::pid).collect();
         let cpu = || children.iter().map(|pid| cpu_time(&pid.to_string())).sum::<Duration>() + cpu_time("self");
         let before = cpu();

@@ -14,16 +14,19 @@ use std::{
 
 use wasmtime::{
     AsContextMut as _, Engine, Error, ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, Trap, WasmBacktrace,
-    component::{Component, ComponentExportIndex, ComponentType, Instance, InstancePre, Lift, Linker, Lower, WasmStr},
+    component::{ComponentExportIndex, Instance, InstancePre, Linker, Lower, WasmStr},
 };
 
-use super::{answer, compile, engine};
+use super::{
+    answer, compile, engine,
+    guest::{BatchIn, BatchOut, columns_in, load},
+};
 use crate::{
     error::ChildFault,
     explain::{Call, End, Frame, Told},
     inspect::{CORE_ITEMS_MAX, INNER_ROOM, MEMORIES_MAX},
     jail,
-    wire::{BatchRef, GUEST_FRAME_MAX, Start, Tag, decode_batch, decode_start, encode_ready, read_frame, write_frame},
+    wire::{BatchRef, GUEST_FRAME_MAX, Start, Tag, decode_call, decode_start, encode_ready, read_frame, write_frame},
 };
 
 /// Bytes beyond the output itself that a call may hand to the host: an error's text.
@@ -71,42 +74,10 @@ fn run(mut layers: Vec<crate::Layer>, body: Vec<u8>) -> Result<(), ChildFault> {
             Ok(None) => return Ok(()),
             _ => return Err(ChildFault::Message),
         }
-        let rows = decode_batch(&unit).map_err(|_| ChildFault::Message)?;
+        let rows = decode_call(&unit).map_err(|_| ChildFault::Message)?;
         let told = serde_json::to_vec(&guest.call(&rows)).map_err(|_| ChildFault::Message)?;
         say(Tag::Output, &told)?;
     }
-}
-
-#[derive(ComponentType, Lower)]
-#[component(record)]
-struct ColumnIn<'a> {
-    nulls: u32,
-    validity: Option<&'a [u8]>,
-    offsets: Option<&'a [u8]>,
-    data: &'a [u8],
-}
-
-#[derive(ComponentType, Lower)]
-#[component(record)]
-struct BatchIn<'a> {
-    rows: u32,
-    columns: &'a [ColumnIn<'a>],
-}
-
-#[derive(ComponentType, Lift)]
-#[component(record)]
-struct ColumnOut {
-    nulls: u32,
-    validity: Option<Vec<u8>>,
-    offsets: Option<Vec<u8>>,
-    data: Vec<u8>,
-}
-
-#[derive(ComponentType, Lift)]
-#[component(record)]
-struct BatchOut {
-    rows: u32,
-    columns: Vec<ColumnOut>,
 }
 
 /// The limits of a store, and how much memory was taken.
@@ -182,7 +153,7 @@ impl Guest {
     }
 
     /// One unit, in a fresh instance.
-    fn call(&self, rows: &BatchRef<'_>) -> Told {
+    fn call(&self, rows: &[(u32, BatchRef<'_>)]) -> Told {
         let mut store = self.store(self.fuel);
         let end = self.unit(&mut store, rows).unwrap_or_else(|end| end);
         let left = store.get_fuel().unwrap_or(0);
@@ -195,17 +166,15 @@ impl Guest {
         }
     }
 
-    fn unit(&self, store: &mut Store<Meter>, rows: &BatchRef<'_>) -> Result<End, End> {
+    fn unit(&self, store: &mut Store<Meter>, rows: &[(u32, BatchRef<'_>)]) -> Result<End, End> {
         let instance = self.pre.instantiate(&mut *store).map_err(|e| broke(Call::Instantiate, &e))?;
         let params: Vec<(&str, &str)> = self.params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         self.step::<(&[(&str, &str)], &[u8])>(store, &instance, &self.start, Call::Start, (&params, &[]))?;
-        let columns: Vec<ColumnIn<'_>> = rows
-            .columns
-            .iter()
-            .map(|c| ColumnIn { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data })
-            .collect();
-        let batch = BatchIn { rows: rows.rows, columns: &columns };
-        self.step::<(u32, BatchIn<'_>)>(store, &instance, &self.process, Call::Process, (0, batch))?;
+        for (input, rows) in rows {
+            let columns = columns_in(rows);
+            let batch = BatchIn { rows: rows.rows, columns: &columns };
+            self.step::<(u32, BatchIn<'_>)>(store, &instance, &self.process, Call::Process, (*input, batch))?;
+        }
 
         let broke = |e: Error| broke(Call::Finish, &e);
         let finish =
@@ -275,12 +244,4 @@ fn broke(call: Call, error: &Error) -> End {
         place: None,
     });
     End::Trap { call, reason: error.root_cause().to_string(), frames: frames.collect() }
-}
-
-#[expect(unsafe_code, reason = "loading machine code is what this program is for")]
-fn load(engine: &Engine, code: &[u8]) -> Result<Component, ChildFault> {
-    // SAFETY: the bytes must come from `precompile_component`. The parent sends only
-    // what this same program answered a moment ago for an inspected guest, and keeps
-    // none of it. A parent that is not ours gains nothing that it could not do itself.
-    unsafe { Component::deserialize(engine, code) }.map_err(|_| ChildFault::Load)
 }

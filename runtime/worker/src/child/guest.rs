@@ -23,6 +23,7 @@ pub struct Guest {
     process: ComponentExportIndex,
     finish: ComponentExportIndex,
     params: Vec<(String, String)>,
+    state: Vec<u8>,
     fuel: u64,
     memory_bytes: usize,
     rows_max: u32,
@@ -31,40 +32,34 @@ pub struct Guest {
 
 #[derive(ComponentType, Lower)]
 #[component(record)]
-struct ColumnIn<'a> {
+pub(super) struct ColumnIn<'a> {
     nulls: u32,
     validity: Option<&'a [u8]>,
     offsets: Option<&'a [u8]>,
     data: &'a [u8],
 }
 
-impl<'a> ColumnIn<'a> {
-    fn of(c: &ColumnRef<'a>) -> Self {
-        Self { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data }
-    }
-}
-
 #[derive(ComponentType, Lower)]
 #[component(record)]
-struct BatchIn<'a> {
-    rows: u32,
-    columns: &'a [ColumnIn<'a>],
+pub(super) struct BatchIn<'a> {
+    pub(super) rows: u32,
+    pub(super) columns: &'a [ColumnIn<'a>],
 }
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
-struct ColumnOut {
-    nulls: u32,
-    validity: Option<Vec<u8>>,
-    offsets: Option<Vec<u8>>,
-    data: Vec<u8>,
+pub(super) struct ColumnOut {
+    pub(super) nulls: u32,
+    pub(super) validity: Option<Vec<u8>>,
+    pub(super) offsets: Option<Vec<u8>>,
+    pub(super) data: Vec<u8>,
 }
 
 #[derive(ComponentType, Lift)]
 #[component(record)]
-struct BatchOut {
-    rows: u32,
-    columns: Vec<ColumnOut>,
+pub(super) struct BatchOut {
+    pub(super) rows: u32,
+    pub(super) columns: Vec<ColumnOut>,
 }
 
 /// What a unit's guest wrote, within the limits.
@@ -103,7 +98,7 @@ pub struct Call<'a> {
 impl Call<'_> {
     /// Hands in a batch of input number `input`.
     pub fn process(&mut self, input: u32, rows: &BatchRef<'_>) -> Option<()> {
-        let columns: Vec<ColumnIn<'_>> = rows.columns.iter().map(ColumnIn::of).collect();
+        let columns = columns_in(rows);
         let batch = BatchIn { rows: rows.rows, columns: &columns };
         let process =
             self.instance.get_typed_func::<(u32, BatchIn<'_>), Done>(&mut self.store, &self.guest.process).ok()?;
@@ -136,6 +131,7 @@ impl Guest {
             process: function("process")?,
             finish: function("finish")?,
             params: order.params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+            state: order.state.to_vec(),
             fuel: order.fuel,
             memory_bytes: usize::try_from(order.memory_bytes).map_err(|_| ChildFault::Engine)?,
             rows_max: order.rows_max,
@@ -151,10 +147,13 @@ impl Guest {
         let _ = self.pre.instantiate(&mut store);
     }
 
-    /// One unit. `None` is failure of any kind: the engine's error is dropped here.
-    pub fn call(&self, rows: &BatchRef<'_>) -> Option<Answer> {
+    /// One unit or block: its batches with their inputs' numbers, in order. `None` is
+    /// failure of any kind: the engine's error is dropped here.
+    pub fn call(&self, rows: &[(u32, BatchRef<'_>)]) -> Option<Answer> {
         let mut call = self.start()?;
-        call.process(0, rows)?;
+        for (input, rows) in rows {
+            call.process(*input, rows)?;
+        }
         call.finish()
     }
 
@@ -164,32 +163,48 @@ impl Guest {
         let instance = self.pre.instantiate(&mut store).ok()?;
         let params: Vec<(&str, &str)> = self.params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let start = instance.get_typed_func::<(&[(&str, &str)], &[u8]), Done>(&mut store, &self.start).ok()?;
-        start.call(&mut store, (&params, &[])).ok()?.0.ok()?;
+        start.call(&mut store, (&params, &self.state)).ok()?.0.ok()?;
         Some(Call { guest: self, store, instance })
     }
 
     fn store(&self, fuel: u64) -> Store<StoreLimits> {
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(self.memory_bytes)
-            .instances(CORE_ITEMS_MAX as usize)
-            .tables(CORE_ITEMS_MAX as usize)
-            .memories(MEMORIES_MAX as usize)
-            .build();
-        let mut store = Store::new(&self.engine, limits);
-        store.limiter(|limits| limits);
-        // What the guest may make the host allocate in one call.
-        store.as_context_mut().set_hostcall_fuel(self.output_bytes_max + SLACK);
-        // Fuel is on in this engine: setting it has no way to fail.
-        let _ = store.set_fuel(fuel);
-        store
+        store(&self.engine, fuel, self.memory_bytes, self.output_bytes_max)
     }
 }
 
+/// A batch in the ABI's form; the buffers stay where they are.
+pub(super) fn columns_in<'a>(rows: &BatchRef<'a>) -> Vec<ColumnIn<'a>> {
+    let column =
+        |c: &ColumnRef<'a>| ColumnIn { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data };
+    rows.columns.iter().map(column).collect()
+}
+
+/// Fresh memory and fuel for one call.
+pub(super) fn store(engine: &Engine, fuel: u64, memory_bytes: usize, output_bytes_max: usize) -> Store<StoreLimits> {
+    let limits = StoreLimitsBuilder::new()
+        .memory_size(memory_bytes)
+        .instances(CORE_ITEMS_MAX as usize)
+        .tables(CORE_ITEMS_MAX as usize)
+        .memories(MEMORIES_MAX as usize)
+        .build();
+    let mut store = Store::new(engine, limits);
+    store.limiter(|limits| limits);
+    // What the guest may make the host allocate in one call.
+    store.as_context_mut().set_hostcall_fuel(output_bytes_max + SLACK);
+    // Fuel is on in this engine: setting it has no way to fail.
+    let _ = store.set_fuel(fuel);
+    store
+}
+
 #[expect(unsafe_code, reason = "loading machine code is what this program is for")]
-fn load(engine: &Engine, code: &[u8]) -> Result<Component, ChildFault> {
+pub(super) fn load(engine: &Engine, code: &[u8]) -> Result<Component, ChildFault> {
     // SAFETY: the bytes must come from `precompile_component`. The parent sends
     // only what `sluice-compile` answered for an inspected guest, or what it finds
     // in its cache under a MAC that it made for such an answer. A parent that is
     // not ours gains nothing that it could not do itself.
-    unsafe { Component::deserialize(engine, code) }.map_err(|_| ChildFault::Load)
+    let component = unsafe { Component::deserialize(engine, code) }.map_err(|_| ChildFault::Load)?;
+    // Otherwise made at the first instance, which a guest with a start function does
+    // not reach before the jail closes.
+    component.initialize_copy_on_write_image().map_err(|_| ChildFault::Load)?;
+    Ok(component)
 }

@@ -7,14 +7,14 @@ use std::{
     process::ExitCode,
 };
 
-use super::{answer, engine, guest::Guest, probe};
+use super::{answer, engine, guest::Guest, outer, probe};
 use crate::{
     error::ChildFault,
     jail,
     layer::Layer,
     ring::RingReader,
     wire::{
-        GUEST_FRAME_MAX, HEADER, STATUS_FRAME_MAX, Start, Tag, WireError, decode_batch, decode_place, decode_start,
+        GUEST_FRAME_MAX, HEADER, STATUS_FRAME_MAX, Start, Tag, WireError, decode_call, decode_place, decode_start,
         encode_batch, encode_ready, read_frame, write_frame,
     },
 };
@@ -37,6 +37,7 @@ fn run() -> Result<(), ChildFault> {
     let mut body = Vec::new();
     match read_frame(&mut from, &mut body, GUEST_FRAME_MAX) {
         Ok(Some(Tag::Start)) => {}
+        Ok(Some(Tag::Outer)) => return outer::serve(&body, layers, &mut from, &mut to),
         Ok(Some(Tag::Probe)) => return probe::probe(&body, layers, &mut from, &mut to),
         Ok(None) => return Ok(()),
         _ => return Err(ChildFault::Message),
@@ -64,7 +65,7 @@ fn run() -> Result<(), ChildFault> {
             _ => return Err(ChildFault::Message),
         }
         let unit = decode_place(&body).ok().and_then(|place| ring.get(place)).ok_or(ChildFault::Message)?;
-        let rows = decode_batch(unit).map_err(|_| ChildFault::Message)?;
+        let rows = decode_call(unit).map_err(|_| ChildFault::Message)?;
         out.clear();
         let answered = guest.call(&rows).is_some_and(|answer| {
             let fits: Result<(), WireError> = encode_batch(&answer.as_batch(), &mut out);
@@ -73,10 +74,11 @@ fn run() -> Result<(), ChildFault> {
         let written =
             if answered { write_frame(&mut to, Tag::Output, &out) } else { write_frame(&mut to, Tag::Failed, &[]) };
         written.map_err(|_| ChildFault::Message)?;
+        drop(rows);
     }
 }
 
-fn ready(to: &mut impl io::Write, layers: &[Layer]) -> Result<(), ChildFault> {
+pub(super) fn ready(to: &mut impl io::Write, layers: &[Layer]) -> Result<(), ChildFault> {
     write_frame(to, Tag::Ready, &encode_ready(layers)).and_then(|()| to.flush()).map_err(|_| ChildFault::Message)
 }
 
@@ -88,6 +90,6 @@ fn next_len(buffer: &[u8]) -> usize {
 
 /// Writable memory of the whole child: the guest's, one answer with two copies,
 /// the code and its image, and the host's own. The ring is not writable.
-fn memory(order: &Start<'_>) -> u64 {
+pub(super) fn memory(order: &Start<'_>) -> u64 {
     order.memory_bytes + 3 * u64::from(order.output_bytes_max) + 4 * order.code.len() as u64 + HOST_BYTES
 }

@@ -1,0 +1,459 @@
+//! A job file becomes its contract: every name resolved, every number judged and
+//! costed, the release tick fixed. Depends on public facts alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    Digest, Refusal,
+    contract::{
+        Contract, ContractInput, DeclaredDimension, Dimension, DimensionFile, JobFile, Limits, LimitsFile, MarkPolicy,
+        MeasureA, Report, Rounds, Share, Table, TableA, TableB, TableC, TableFile, TableFileA, TableFileB, Tabulation,
+    },
+    lang::text,
+    rulepack::{RulePack, TickRules},
+};
+
+/// Form of the contract.
+const VERSION: u32 = 2;
+/// Largest rounding base of a mark: a coarser number would say little.
+const MARK_BASE_MAX: u32 = 1_000_000;
+/// Name of the table that tells an outer room its parameters.
+const RESERVED: &str = "params";
+/// 2⁵³: beyond it a float no longer counts grid units exactly.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// What the planner found out about a job file's SQL and names. Public facts only.
+pub struct Resolved {
+    /// Inputs with their schemas.
+    pub inputs: BTreeMap<String, ContractInput>,
+    /// Declared dimensions that the inputs' views offer, by name.
+    pub dimensions: BTreeMap<String, Dimension>,
+    /// Reduced SQL of the route-C tables, by table name.
+    pub tabulations: BTreeMap<String, Tabulation>,
+    /// SHA-256 of the guest components: of `[job]`, `[rounds]` and `[report]`.
+    pub guests: [Option<Digest>; 3],
+    /// Units on the published rosters of the datasets that the inputs read.
+    pub roster_size: u64,
+}
+
+pub(super) fn bad(
+    code: &'static str,
+    place: impl Into<String>,
+    zh: impl Into<String>,
+    en: impl Into<String>,
+) -> Refusal {
+    Refusal::refused(code, text(zh, en), text("改正作业文件后重新提交", "correct the job file and submit it again"))
+        .at(place)
+}
+
+/// Freezes a job file into its contract.
+///
+/// # Errors
+/// `job.*` refusals that name the field.
+pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<Contract, Refusal> {
+    let noised = file.tables.iter().filter(|t| !matches!(t, TableFile::C { .. })).count();
+    has_what_it_needs(&file, &resolved, noised)?;
+    let limits = limits(&file.limits, rulepack)?;
+    marks(&file)?;
+    let tables = file
+        .tables
+        .into_iter()
+        .map(|table| match table {
+            TableFile::A(a) => table_a(a, &resolved, rulepack).map(Table::A),
+            TableFile::B(b) => table_b(b, &resolved, rulepack).map(Table::B),
+            TableFile::C { name, sql, totals } => {
+                let plan = resolved.tabulations.get(&name).cloned();
+                let plan = plan.ok_or_else(|| {
+                    bad("job.table", format!("table.{name}"), "表未能规划", "the table was not planned")
+                })?;
+                Ok(Table::C(TableC { name, sql, plan, totals }))
+            }
+        })
+        .collect::<Result<Vec<_>, Refusal>>()?;
+    names(&tables)?;
+    let [guest, updates, composes] = resolved.guests;
+    let rounds = match (file.rounds, updates) {
+        (Some(rounds), Some(guest)) => {
+            if !(2..=rulepack.limits.rounds_max).contains(&rounds.count) {
+                let most = rulepack.limits.rounds_max;
+                return Err(bad(
+                    "job.rounds",
+                    "rounds.count",
+                    format!("轮数须为 2 至 {most}"),
+                    format!("2 to {most} rounds"),
+                ));
+            }
+            Some(Rounds { count: rounds.count, guest })
+        }
+        _ => None,
+    };
+    let report = file.report.zip(composes).map(|(report, guest)| Report { guest, params: report.params });
+    let passes = rounds.as_ref().map_or(1, |r| r.count);
+    let rho = f64::from(passes) * tables.iter().map(Table::rho).sum::<f64>();
+    let most = rulepack.budget.rho_per_product;
+    if rho > most {
+        return Err(bad(
+            "job.rho",
+            if rounds.is_some() { "rounds.count" } else { "table" },
+            format!("整个产品的 ρ（轮数 × 各表之和）为 {rho}，不得超过 {most}"),
+            format!("rho of the whole product (rounds × the tables' sum) is {rho}, at most {most}"),
+        ));
+    }
+    let updates = rounds.as_ref().map_or(0, |r| r.count);
+    let outer_calls = updates + u32::from(report.is_some());
+    let tick_seconds = tick(&tables, passes, outer_calls, &limits, resolved.roster_size, &rulepack.tick)?;
+    Ok(Contract {
+        version: VERSION,
+        name: file.job.name,
+        agreement: file.job.agreement,
+        scenario: file.job.scenario,
+        rulepack: rulepack.version.clone(),
+        guest,
+        profile: file.job.profile,
+        params: file.params,
+        inputs: resolved.inputs,
+        tables,
+        rounds,
+        report,
+        limits,
+        tick_seconds,
+        product: file.product,
+        rho,
+    })
+}
+
+/// Guests and inputs are there where they are needed, and nowhere else.
+fn has_what_it_needs(file: &JobFile, resolved: &Resolved, noised: usize) -> Result<(), Refusal> {
+    let [guest, updates, composes] = &resolved.guests;
+    if file.tables.is_empty() {
+        return Err(bad("job.no-table", "table", "合约须至少有一张表", "a contract has at least one table"));
+    }
+    if (noised > 0) != guest.is_some() {
+        return Err(bad(
+            "job.guest",
+            "job.guest",
+            "A 路与 B 路的表需要客体组件，C 路不需要",
+            "tables of routes A and B need a guest, and nothing else does",
+        ));
+    }
+    if (noised > 0) != (!file.inputs.is_empty()) {
+        return Err(bad(
+            "job.inputs",
+            "inputs",
+            "A 路与 B 路的表须有输入，C 路没有输入",
+            "tables of routes A and B need an input, route C has none",
+        ));
+    }
+    for (wanted, there, place) in [
+        (file.rounds.is_some(), updates.is_some(), "rounds.guest"),
+        (file.report.is_some(), composes.is_some(), "report.guest"),
+    ] {
+        if wanted != there {
+            return Err(bad("job.guest", place, "缺少外室组件", "the outer room's component is missing"));
+        }
+    }
+    if file.rounds.is_some() && noised == 0 {
+        return Err(bad(
+            "job.rounds",
+            "rounds",
+            "只有 C 路表的作业没有轮次",
+            "a job of route-C tables alone has no rounds",
+        ));
+    }
+    Ok(())
+}
+
+fn names(tables: &[Table]) -> Result<(), Refusal> {
+    let mut seen = BTreeSet::new();
+    for name in tables.iter().map(Table::name) {
+        let place = format!("table.{name}.name");
+        if !seen.insert(name) || name == RESERVED {
+            return Err(bad("job.table-name", place, "表名重复或为保留字", "the name is taken or reserved"));
+        }
+        let fits = (1..=64).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_');
+        if !fits {
+            return Err(bad(
+                "job.table-name",
+                place,
+                "表名只能由小写字母、数字、- 和 _ 组成",
+                "a table's name has a-z, 0-9, - and _ only",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The limits that a job file asks for, filled in from the rule pack.
+///
+/// # Errors
+/// `job.limits` with the field that is above the rule pack's ceiling.
+pub fn limits(file: &LimitsFile, rulepack: &RulePack) -> Result<Limits, Refusal> {
+    let rules = &rulepack.limits;
+    let limits = Limits {
+        fuel: file.fuel.unwrap_or(rules.fuel),
+        outer_fuel: file.outer_fuel.unwrap_or(rules.outer_fuel),
+        memory_mib: file.memory_mib.unwrap_or(rules.memory_mib),
+        stack_kib: file.stack_kib.unwrap_or(rules.stack_kib),
+        input_rows: file.input_rows.unwrap_or(rules.input_rows),
+        rows_max: file.rows_max.unwrap_or(rules.rows_max),
+        output_kib: file.output_kib.unwrap_or(rules.output_kib),
+        instances: file.instances.unwrap_or(rules.instances),
+        wall_seconds: file.wall_seconds.unwrap_or(rules.wall_seconds),
+    };
+    for (field, is, most) in [
+        ("fuel", limits.fuel, rules.fuel_max),
+        ("outer_fuel", limits.outer_fuel, rules.outer_fuel_max),
+        ("memory_mib", limits.memory_mib.into(), rules.memory_mib_max.into()),
+        ("stack_kib", limits.stack_kib.into(), rules.stack_kib_max.into()),
+        ("input_rows", limits.input_rows.into(), rules.input_rows_max.into()),
+        ("rows_max", limits.rows_max.into(), rules.rows_max_max.into()),
+        ("output_kib", limits.output_kib.into(), rules.output_kib_max.into()),
+        ("instances", limits.instances.into(), rules.instances_max.into()),
+        ("wall_seconds", limits.wall_seconds.into(), rules.wall_seconds_max.into()),
+    ] {
+        if !(1..=most).contains(&is) {
+            return Err(bad(
+                "job.limits",
+                format!("limits.{field}"),
+                format!("须为 1 至 {most}（规则包的上限）"),
+                format!("1 to {most}, the rule pack's ceiling"),
+            ));
+        }
+    }
+    Ok(limits)
+}
+
+/// The release tick: what the run may take at worst if every invocation uses all of
+/// its fuel. It rests on the contract and the published roster, so that no guest can
+/// move it by what it sees.
+fn tick(
+    tables: &[Table],
+    passes: u32,
+    outer_calls: u32,
+    limits: &Limits,
+    roster_size: u64,
+    rules: &TickRules,
+) -> Result<u32, Refusal> {
+    let cap = limits.wall_seconds;
+    if !tables.iter().any(Table::is_noised) {
+        return Ok(cap);
+    }
+    let call = u128::from(rules.invocation_micros) + u128::from(limits.fuel.div_ceil(rules.fuel_per_micro.max(1)));
+    let pass = |table: &Table| {
+        let calls = match table {
+            Table::A(_) => u128::from(roster_size),
+            Table::B(b) => u128::from(b.blocks),
+            Table::C(_) => return 0,
+        };
+        u128::from(roster_size) * u128::from(rules.unit_micros) + calls * call / u128::from(limits.instances.max(1))
+    };
+    let outer = u128::from(limits.outer_fuel.div_ceil(rules.fuel_per_micro.max(1)));
+    let micros = u128::from(passes) * tables.iter().map(pass).sum::<u128>() + u128::from(outer_calls) * outer;
+    let seconds = u128::from(rules.host_seconds) + micros.div_ceil(1_000_000);
+    u32::try_from(seconds).ok().filter(|s| *s <= cap).ok_or_else(|| {
+        Refusal::refused(
+            "job.tick",
+            text(
+                format!("名册 × 燃料所需的最长时间为 {seconds} 秒，超过 wall_seconds = {cap}"),
+                format!("the roster × fuel may take {seconds} s at worst, beyond wall_seconds = {cap}"),
+            ),
+            text(
+                "降低 limits.fuel 或轮数，提高 limits.wall_seconds，或改走 B 路",
+                "lower limits.fuel or the rounds, raise limits.wall_seconds, or take route B",
+            ),
+        )
+        .at("limits.wall_seconds")
+    })
+}
+
+/// A mark needs a base that rounds, and recipients that can be told apart.
+fn marks(file: &JobFile) -> Result<(), Refusal> {
+    let product = &file.product;
+    let distinct: BTreeSet<_> = product.recipients.iter().collect();
+    let plain = |name: &String| (1..=64).contains(&name.len()) && !name.chars().any(char::is_control);
+    if distinct.len() != product.recipients.len() || !product.recipients.iter().all(plain) {
+        return Err(bad(
+            "job.recipients",
+            "product.recipients",
+            "接收方不得重复，名称 1 至 64 字节",
+            "recipients are distinct, with names of 1 to 64 bytes",
+        ));
+    }
+    match product.mark {
+        MarkPolicy::Rounding(base) if !(2..=MARK_BASE_MAX).contains(&base) => Err(bad(
+            "job.mark",
+            "product.mark",
+            format!("水印的取整基数为 2 至 {MARK_BASE_MAX}"),
+            format!("a mark rounds to a base of 2 to {MARK_BASE_MAX}"),
+        )),
+        MarkPolicy::Rounding(_) if file.report.is_some() => Err(bad(
+            "job.mark",
+            "product.mark",
+            "报告由外室按未加水印的数字写成，不能与水印同用",
+            "a report is written from unmarked numbers: it cannot go with a mark",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn table_a(file: TableFileA, resolved: &Resolved, rulepack: &RulePack) -> Result<TableA, Refusal> {
+    let TableFileA { name, dimensions, measures, keys_per_unit, rho, noise, shares } = file;
+    let place = |field: &str| format!("table.{name}.{field}");
+    if measures.is_empty() || keys_per_unit == 0 {
+        return Err(bad(
+            "job.measures",
+            place("measures"),
+            "须至少有一个度量，keys_per_unit 至少为 1",
+            "at least one measure, and keys_per_unit of at least 1",
+        ));
+    }
+    check_rho(rho, rulepack).map_err(|r| r.at(place("rho")))?;
+    let dimensions = dimensions_of(dimensions, resolved, &name)?;
+    let measures = measures
+        .into_iter()
+        .map(|(measure, spec)| {
+            clamp(&name, &measure, spec.sum, spec.grid).map(|(lo, hi)| MeasureA {
+                name: measure,
+                lo,
+                hi,
+                grid: spec.grid,
+            })
+        })
+        .collect::<Result<Vec<_>, Refusal>>()?;
+    let known = |measure: &String| measures.iter().any(|m| m.name == *measure);
+    if !shares.iter().all(|(share, [of, per])| known(of) && known(per) && !known(share)) {
+        return Err(bad(
+            "job.share",
+            place("shares"),
+            "比率须由本表的两个度量构成，且不与度量同名",
+            "a share is made of two measures of the table and has a name of its own",
+        ));
+    }
+    let shares = shares.into_iter().map(|(name, [of, per])| Share { name, of, per }).collect();
+    let table = TableA { name: name.clone(), dimensions, measures, keys_per_unit, rho, noise, shares };
+    fits(&table, rulepack)?;
+    Ok(table)
+}
+
+fn table_b(file: TableFileB, resolved: &Resolved, rulepack: &RulePack) -> Result<TableB, Refusal> {
+    let TableFileB { name, dimensions, measures, blocks, combine, rho } = file;
+    let place = |field: &str| format!("table.{name}.{field}");
+    if measures.is_empty() {
+        return Err(bad("job.measures", place("measures"), "须至少有一个度量", "at least one measure"));
+    }
+    let most = rulepack.limits.blocks_max;
+    if !(2..=most).contains(&blocks) {
+        return Err(bad("job.blocks", place("blocks"), format!("块数须为 2 至 {most}"), format!("2 to {most} blocks")));
+    }
+    check_rho(rho, rulepack).map_err(|r| r.at(place("rho")))?;
+    let dimensions = dimensions_of(dimensions, resolved, &name)?;
+    let measures = measures
+        .into_iter()
+        .map(|(measure, spec)| {
+            let (lo, hi) = clamp(&name, &measure, spec.range, spec.grid)?;
+            if lo == hi {
+                return Err(bad(
+                    "job.clamp",
+                    place(&format!("measures.{measure}")),
+                    "范围的上下界相等",
+                    "the range has one value only",
+                ));
+            }
+            Ok(MeasureA { name: measure, lo, hi, grid: spec.grid })
+        })
+        .collect::<Result<Vec<_>, Refusal>>()?;
+    let table = TableB { name: name.clone(), dimensions, measures, blocks, combine, rho };
+    match table.as_sums() {
+        Some(sums) => fits(&sums, rulepack)?,
+        None => return Err(too_large(&name)),
+    }
+    Ok(table)
+}
+
+fn check_rho(rho: f64, rulepack: &RulePack) -> Result<(), Refusal> {
+    let most = rulepack.budget.rho_per_product;
+    if rho.is_finite() && rho > 0.0 && rho <= most {
+        return Ok(());
+    }
+    Err(bad(
+        "job.rho",
+        "rho",
+        format!("每个产品的 ρ 须大于 0 且不超过 {most}"),
+        format!("ρ of a product is above 0 and at most {most}"),
+    ))
+}
+
+fn dimensions_of(dimensions: Vec<DimensionFile>, resolved: &Resolved, table: &str) -> Result<Vec<Dimension>, Refusal> {
+    let place = format!("table.{table}.dimensions");
+    let found = dimensions
+        .into_iter()
+        .map(|dimension| match dimension {
+            DimensionFile::Column(name) => resolved.dimensions.get(&name).cloned().ok_or_else(|| {
+                bad(
+                    "job.dimension",
+                    place.clone(),
+                    format!("输入的视图没有名为 {name} 的维度列"),
+                    format!("no dimension `{name}` in the inputs' views"),
+                )
+            }),
+            DimensionFile::Declared(DeclaredDimension { name, title, codes }) => Ok(Dimension {
+                title: title.unwrap_or_else(|| name.clone()),
+                domain: codes.into_iter().map(|code| (code.clone(), code.to_string())).collect(),
+                name,
+            }),
+        })
+        .collect::<Result<Vec<_>, Refusal>>()?;
+    let mut names = BTreeSet::new();
+    for dimension in &found {
+        let keys: BTreeSet<_> = dimension.domain.iter().map(|(key, _)| key).collect();
+        let word = (1..=64).contains(&dimension.name.len())
+            && dimension.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let numbers = keys.iter().filter(|k| matches!(k, crate::catalogue::Key::Int(_))).count();
+        let one_type = numbers == 0 || numbers == keys.len();
+        if !names.insert(&dimension.name)
+            || !word
+            || keys.is_empty()
+            || keys.len() != dimension.domain.len()
+            || !one_type
+        {
+            return Err(bad(
+                "job.dimension",
+                place,
+                format!("维度 {} 的名称或代码表有误：为空、重复或类型不一", dimension.name),
+                format!("dimension `{}`: its name or code list is empty, repeated or of mixed types", dimension.name),
+            ));
+        }
+    }
+    Ok(found)
+}
+
+/// The clamp in grid units.
+fn clamp(table: &str, measure: &str, [lo, hi]: [f64; 2], grid: u32) -> Result<(i64, i64), Refusal> {
+    let (lo, hi) = (lo * f64::from(grid), hi * f64::from(grid));
+    let exact = |x: f64| x.is_finite() && x.fract() == 0.0 && x.abs() <= EXACT;
+    if grid == 0 || !exact(lo) || !exact(hi) || lo > hi || (lo == 0.0 && hi == 0.0) {
+        return Err(bad(
+            "job.clamp",
+            format!("table.{table}.measures.{measure}"),
+            "上下界须为网格的整数倍，且下界不大于上界",
+            "bounds are multiples of the grid, lowest first, not both zero",
+        ));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within 2⁵³, checked above")]
+    Ok((lo as i64, hi as i64))
+}
+
+fn fits(table: &TableA, rulepack: &RulePack) -> Result<(), Refusal> {
+    let few = table.cells().is_some_and(|n| n <= rulepack.disclosure.cells_max);
+    if few && table.sigma().is_some() { Ok(()) } else { Err(too_large(&table.name)) }
+}
+
+fn too_large(table: &str) -> Refusal {
+    bad(
+        "job.too-large",
+        format!("table.{table}.dimensions"),
+        "表的声明域过大",
+        "the table's declared domain is too large",
+    )
+}

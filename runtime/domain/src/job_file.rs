@@ -1,0 +1,295 @@
+//! 作业文件: the TOML that an operator writes, and where in it something stands.
+//!
+//! Names are not resolved here and no number is judged: [`crate::decide::freeze`]
+//! does, and what it refuses is pointed at with [`JobFile::line`].
+
+use std::{collections::BTreeMap, ops::Range};
+
+use serde::{Deserialize, Serialize};
+use toml::de::{DeTable, DeValue};
+
+use crate::{
+    catalogue::Key,
+    contract::{Combine, Law, ProductTerms, Profile, Totals},
+    id::{AgreementId, ScenarioId},
+    lang::text,
+    refusal::{Kind, Refusal},
+};
+
+/// A job file as written by the operator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobFile {
+    /// Name, agreement, scenario, guest.
+    pub job: JobHead,
+    /// What the inner room is given, by name: unit-preserving SQL over views.
+    /// Inputs are numbered in the order of their names.
+    #[serde(default)]
+    pub inputs: BTreeMap<String, Input>,
+    /// Free parameters handed to the guest.
+    #[serde(default)]
+    pub params: BTreeMap<String, String>,
+    /// What comes out.
+    #[serde(rename = "table")]
+    pub tables: Vec<TableFile>,
+    /// Inner room, outer room, inner room …; absent for one pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<RoundsFile>,
+    /// Texts and charts that an outer room composes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<ReportFile>,
+    /// How it is delivered.
+    pub product: ProductTerms,
+    /// Reserved limits; the rule pack's defaults where absent.
+    #[serde(default)]
+    pub limits: LimitsFile,
+}
+
+/// The `[job]` part.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobHead {
+    /// Name for people.
+    pub name: String,
+    /// The agreement it runs under.
+    pub agreement: AgreementId,
+    /// Must be the agreement's scenario (R25).
+    pub scenario: ScenarioId,
+    /// Path of the guest component, beside the job file; none for pure route C.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guest: Option<String>,
+    /// How floating point is compiled.
+    #[serde(default)]
+    pub profile: Profile,
+}
+
+/// One input of the inner room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Input {
+    /// Unit-preserving SQL over one authorised view.
+    pub sql: String,
+}
+
+/// One `[[table]]`, by its route.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "route", deny_unknown_fields)]
+pub enum TableFile {
+    /// Per-unit map, clamped sums, noise.
+    A(TableFileA),
+    /// Sample and aggregate: an answer per block of units, combined with noise.
+    B(TableFileB),
+    /// Host tabulation with disclosure control.
+    C {
+        /// Name of the table.
+        name: String,
+        /// `SELECT dims, aggregates FROM view WHERE … GROUP BY dims`.
+        sql: String,
+        /// What happens to the margins.
+        #[serde(default)]
+        totals: Totals,
+    },
+}
+
+/// A `[[table]]` of route A.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableFileA {
+    /// Name of the table.
+    pub name: String,
+    /// The table's keys.
+    pub dimensions: Vec<DimensionFile>,
+    /// Measures, by name.
+    pub measures: BTreeMap<String, SumSpec>,
+    /// L0: how many keys one unit may touch.
+    #[serde(default = "one")]
+    pub keys_per_unit: u32,
+    /// zCDP cost of one pass.
+    pub rho: f64,
+    /// Which noise.
+    #[serde(default)]
+    pub noise: Law,
+    /// Ratios of two measures, computed from the noised sums: they cost nothing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub shares: BTreeMap<String, [String; 2]>,
+}
+
+/// A `[[table]]` of route B.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableFileB {
+    /// Name of the table.
+    pub name: String,
+    /// The table's keys; none for one number per measure.
+    #[serde(default)]
+    pub dimensions: Vec<DimensionFile>,
+    /// Measures, by name.
+    pub measures: BTreeMap<String, RangeSpec>,
+    /// How many blocks the units are dealt into.
+    pub blocks: u32,
+    /// How the blocks' answers become one.
+    #[serde(default)]
+    pub combine: Combine,
+    /// zCDP cost of one pass.
+    pub rho: f64,
+}
+
+/// A dimension: a column of the catalogue, or a code list of the job's own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum DimensionFile {
+    /// A column whose code list the catalogue declares.
+    Column(String),
+    /// Keys that the guest makes up, such as a model's terms: public, because they
+    /// stand in the contract.
+    Declared(DeclaredDimension),
+}
+
+/// A dimension declared in the job file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclaredDimension {
+    /// Column name in the product.
+    pub name: String,
+    /// Name for people; the column name where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// All keys, in order.
+    pub codes: Vec<Key>,
+}
+
+/// A clamped sum of route A.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SumSpec {
+    /// `[lowest, highest]` that one unit may add to one key.
+    pub sum: [f64; 2],
+    /// Grid units per 1: values are rounded to multiples of 1/grid.
+    #[serde(default = "one")]
+    pub grid: u32,
+}
+
+/// A clamped answer of route B.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RangeSpec {
+    /// `[lowest, highest]` that one block may answer.
+    pub range: [f64; 2],
+    /// Grid units per 1: answers are rounded to multiples of 1/grid.
+    #[serde(default = "one")]
+    pub grid: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+/// The `[rounds]` part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoundsFile {
+    /// How often every table of A and B is computed, and charged.
+    pub count: u32,
+    /// Path of the component that updates the state between two rounds.
+    pub guest: String,
+}
+
+/// The `[report]` part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportFile {
+    /// Path of the component that composes.
+    pub guest: String,
+    /// Handed to it.
+    #[serde(default)]
+    pub params: BTreeMap<String, String>,
+}
+
+/// The `[limits]` part: what the job reserves, and what its tick follows from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "named after the fields of `Limits`")]
+pub struct LimitsFile {
+    pub fuel: Option<u64>,
+    pub outer_fuel: Option<u64>,
+    pub memory_mib: Option<u32>,
+    pub stack_kib: Option<u32>,
+    pub input_rows: Option<u32>,
+    pub rows_max: Option<u32>,
+    pub output_kib: Option<u32>,
+    pub instances: Option<u32>,
+    pub wall_seconds: Option<u32>,
+}
+
+impl JobFile {
+    /// Reads a job file. Names are resolved later, against the agreement.
+    ///
+    /// # Errors
+    /// `job.form` with the line.
+    pub fn parse(toml: &str) -> Result<Self, Refusal> {
+        toml::from_str(toml).map_err(|e| {
+            Refusal::new(
+                Kind::Usage,
+                "job.form",
+                text(
+                    format!("作业文件格式有误：{}", e.message()),
+                    format!("the job file is not well formed: {}", e.message()),
+                ),
+                text("按 docs/job.md 的样例改正", "correct it after the example in docs/job.md"),
+            )
+            .at(line_of(toml, e.span()))
+        })
+    }
+
+    /// Where `field` stands: a path such as `table.rose.measures.rise` or
+    /// `limits.fuel`; a table goes by its name. The deepest part that is written
+    /// down counts, so that a missing field points at what it is missing from.
+    pub fn line(toml: &str, field: &str) -> Option<String> {
+        let root = DeTable::parse(toml).ok()?;
+        let mut table: Option<&DeTable<'_>> = Some(root.get_ref());
+        let mut found = None;
+        let mut words = field.split(['.', ':', ' ']);
+        while let (Some(here), Some(word)) = (table, words.next()) {
+            let Some((key, value)) = here.iter().find(|(key, _)| key.get_ref() == word) else { break };
+            found = Some(key.span());
+            table = match value.get_ref() {
+                DeValue::Table(inner) => Some(inner),
+                DeValue::Array(items) => {
+                    let name = words.next();
+                    let named = items.iter().find_map(|item| {
+                        let inner = item.get_ref().as_table()?;
+                        let is = inner.iter().any(|(k, v)| k.get_ref() == "name" && v.get_ref().as_str() == name);
+                        is.then_some((item.span(), inner))
+                    });
+                    found = named.as_ref().map_or(found, |(span, _)| Some(span.clone()));
+                    named.map(|(_, inner)| inner)
+                }
+                _ => None,
+            };
+        }
+        found.map(|span| line_of(toml, Some(span)))
+    }
+}
+
+/// `line 3, column 5` of a byte range in `text`.
+pub fn line_of(text: &str, span: Option<Range<usize>>) -> String {
+    let before = text.get(..span.map_or(0, |s| s.start)).unwrap_or_default();
+    let line = before.bytes().filter(|b| *b == b'\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("line {line}, column {column}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::JobFile;
+
+    const JOB: &str = "[job]\nname = \"x\"\n\n[[table]]\nname = \"a\"\nrho = 1\n\n[[table]]\nname = \"b\"\nmeasures = { n = { sum = [0, 1] } }\nrho = 9\n";
+
+    #[test]
+    fn a_field_is_pointed_at_by_its_line() {
+        assert_eq!(JobFile::line(JOB, "table.b.rho").unwrap(), "line 11, column 1");
+        assert_eq!(JobFile::line(JOB, "table.b.measures.n").unwrap(), "line 10, column 14");
+        assert_eq!(JobFile::line(JOB, "table.b.shares").unwrap(), "line 8, column 1");
+        assert_eq!(JobFile::line(JOB, "limits.fuel"), None);
+    }
+}
