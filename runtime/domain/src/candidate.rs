@@ -97,6 +97,14 @@ pub enum Reason {
     AllSame,
     /// Negative contributions: a person must look.
     Negative,
+    /// Values are missing: a person must look.
+    Missing,
+    /// With what was released before, it would show a few units.
+    Differencing,
+    /// It differs from an earlier release by a few units: a person must look.
+    Overlap,
+    /// Nearly all of its line is in this cell, or one unit is all that is elsewhere.
+    Class,
     /// Protects another withheld cell.
     Secondary,
     /// The margins are redacted by contract.

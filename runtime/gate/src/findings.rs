@@ -243,7 +243,8 @@ fn whole(candidate: &Candidate, contract: &Contract, rulepack: &RulePack) -> Res
     Ok(found)
 }
 
-fn reason_name(reason: Reason) -> Text {
+/// Why a cell is withheld, in words, for reviewers.
+pub fn reason_name(reason: Reason) -> Text {
     match reason {
         Reason::Threshold => text("单位数不足 ", "too few units"),
         Reason::Zero => text("空格 ", "empty"),
@@ -252,6 +253,10 @@ fn reason_name(reason: Reason) -> Text {
         Reason::LargestShare => text("单一占比过大 ", "largest share"),
         Reason::AllSame => text("取值全同 ", "all the same"),
         Reason::Negative => text("含负值 ", "negative"),
+        Reason::Missing => text("含缺失值 ", "missing values"),
+        Reason::Differencing => text("与此前发布相减 ", "differencing"),
+        Reason::Overlap => text("与此前发布近乎重合 ", "close to an earlier release"),
+        Reason::Class => text("类别集中 ", "class disclosure"),
         Reason::Secondary => text("互补隐去 ", "complementary"),
         Reason::Redacted => text("合计按合约隐去 ", "margins redacted by contract"),
     }

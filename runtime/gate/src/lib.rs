@@ -13,11 +13,13 @@
 //! route D, route B, recipient marks.
 #![forbid(unsafe_code)]
 
+pub mod check;
 mod clear;
 mod findings;
 #[cfg(test)]
 mod fixtures;
 pub mod intake;
+pub mod lineage;
 pub mod noise;
 mod quarantine;
 mod refusals;
@@ -26,6 +28,6 @@ pub mod route_c;
 mod shares;
 
 pub use clear::{Cleared, GateInput, clear};
-pub use findings::{Finding, Risk, findings};
+pub use findings::{Finding, Risk, findings, reason_name};
 pub use quarantine::{Quarantined, Released, quarantine};
 pub use route_c::Sensitivity;

@@ -10,12 +10,12 @@
 
 mod audit;
 mod differencing;
-mod frame;
+pub(crate) mod frame;
 pub mod primary;
 mod programme;
 pub mod rules;
 pub mod secondary;
-mod span;
+pub(crate) mod span;
 
 pub use primary::{JudgedTable, primary};
 pub use rules::{Rules, Sensitivity, Switch};

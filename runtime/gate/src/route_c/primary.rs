@@ -107,7 +107,7 @@ fn judge(table: &TableC, key: CellKey, cell: &CellStats, rules: &Rules) -> Judge
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-fn number(aggregate: Aggregate, cell: &CellStats, stats: &MeasureStats) -> Number {
+pub(crate) fn number(aggregate: Aggregate, cell: &CellStats, stats: &MeasureStats) -> Number {
     let (value, additive) = match aggregate {
         Aggregate::Rows => (Some(cell.rows as f64), cell.rows as f64),
         Aggregate::Units => (Some(cell.units as f64), cell.units as f64),
