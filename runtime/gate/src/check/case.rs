@@ -180,6 +180,7 @@ impl CaseFile {
             all_same: on(file.all_same == Some(true)),
             zeros: on(file.zeros == Some(Zeros::Unsafe)),
             negatives: Switch::On,
+            class: None,
         };
         let dominance_n = file.dominance.as_ref().map_or(2, |d| d.n);
         Ok(CaseRules { rules, dominance_n, missing: file.missing.unwrap_or(Missing::Ignore) })

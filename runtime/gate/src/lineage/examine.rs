@@ -1,6 +1,6 @@
 //! New cells against history: who must be withheld, who must be looked at.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use roaring::RoaringBitmap;
 use sluice_domain::{Refusal, candidate::Reason, contract::Aggregate};
@@ -40,7 +40,7 @@ pub struct Work {
 
 impl Default for Work {
     fn default() -> Self {
-        Self { rows_max: 50_000_000, sets_max: 4_000, unions_max: 1_500 }
+        Self { rows_max: 50_000_000, sets_max: 2_500, unions_max: 1_500 }
     }
 }
 
@@ -194,8 +194,8 @@ fn linear(
     let unsafe_pairs = pairs(quantity, old, &fresh, people, examined);
 
     let (out, secret): (Vec<&Entry>, Vec<&Entry>) = old.iter().copied().partition(|e| published(e));
-    let (out, _) = distinct(out);
-    let (secret, _) = distinct(secret.into_iter().chain(new.iter().map(|n| &n.1).filter(|e| !published(e))).collect());
+    let out = distinct(out.into_iter());
+    let secret = distinct(secret.into_iter().chain(new.iter().map(|n| &n.1).filter(|e| !published(e))));
     let mut fresh = fresh;
     // Most valuable first; the last to complete a combination is the one to go.
     fresh.sort_by_key(|(cell, entry)| (std::cmp::Reverse(entry.units), *cell));
@@ -204,15 +204,17 @@ fn linear(
         .map(|e| &e.rows)
         .chain(fresh.iter().map(|n| &n.1.rows))
         .chain(secret.iter().map(|e| &e.rows))
-        .chain(&unsafe_pairs)
+        .chain(unsafe_pairs.iter().map(|(_, rest)| rest))
         .collect();
     let size: u64 = sets.iter().map(|s| s.len()).sum();
     if size > work.rows_max || out.len() + fresh.len() > work.sets_max {
-        return give_up(unsafe_pairs.is_empty(), &fresh, examined);
+        give_up(&unsafe_pairs, &fresh, examined);
+        return Ok(());
     }
     let refined = Refinement::of(&sets);
     if refined.atoms.len() > work.sets_max {
-        return give_up(unsafe_pairs.is_empty(), &fresh, examined);
+        give_up(&unsafe_pairs, &fresh, examined);
+        return Ok(());
     }
     let (of_out, rest) = refined.of_set.split_at(out.len());
     let (of_fresh, targets) = rest.split_at(fresh.len());
@@ -248,27 +250,20 @@ fn linear(
     Ok(())
 }
 
-/// The work limit: what is known to be unsafe is withheld whole, the rest is for a person.
-fn give_up(nothing_found: bool, fresh: &[&(usize, Entry)], examined: &mut Examined) -> Result<(), Refusal> {
+/// The work limit: what is known to be unsafe is withheld, the rest is for a person.
+fn give_up(known: &[(usize, RoaringBitmap)], fresh: &[&(usize, Entry)], examined: &mut Examined) {
     examined.limit_reached = true;
-    let cells = fresh.iter().map(|(cell, _)| *cell);
-    if nothing_found {
-        examined.review.extend(cells)
-    } else {
-        examined.withhold.extend(cells)
-    }
-    Ok(())
+    examined.withhold.extend(known.iter().map(|(cell, _)| *cell));
+    examined.review.extend(fresh.iter().map(|(cell, _)| *cell));
 }
 
-fn distinct(entries: Vec<&Entry>) -> (Vec<&Entry>, usize) {
-    let mut seen = BTreeSet::new();
-    let all = entries.len();
-    let kept: Vec<&Entry> = entries.into_iter().filter(|e| !e.rows.is_empty() && seen.insert(e.hash)).collect();
-    let dropped = all - kept.len();
-    (kept, dropped)
+/// The entries that hold rows, each set of rows once.
+fn distinct<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<&'a Entry> {
+    let mut seen = HashSet::new();
+    entries.filter(|e| !e.rows.is_empty() && seen.insert(e.hash)).collect()
 }
 
-/// The unsafe differences of nested pairs; overlaps and negative differences are
+/// The unsafe differences of nested pairs, with the new cell of each; overlaps and negative differences are
 /// marked for a person.
 fn pairs(
     quantity: &Quantity,
@@ -276,7 +271,7 @@ fn pairs(
     fresh: &[&(usize, Entry)],
     people: &People<'_>,
     examined: &mut Examined,
-) -> Vec<RoaringBitmap> {
+) -> Vec<(usize, RoaringBitmap)> {
     let mut found = Vec::new();
     let mut look = |entry: &Entry, cell: usize, rows: &RoaringBitmap, examined: &mut Examined| {
         let (inner, outer) = if entry.rows.len() < rows.len() { (&entry.rows, rows) } else { (rows, &entry.rows) };
@@ -285,7 +280,7 @@ fn pairs(
         }
         let rest = outer - inner;
         match people.judge(quantity, &rest) {
-            Verdict::Unsafe => found.push(rest),
+            Verdict::Unsafe => found.push((cell, rest)),
             Verdict::Review => {
                 examined.review.insert(cell);
             }

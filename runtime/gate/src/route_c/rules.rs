@@ -44,6 +44,17 @@ pub struct Rules {
     pub zeros: Switch,
     /// Withheld when a contribution is negative, unless a threshold already does.
     pub negatives: Switch,
+    /// Unsafe when a count is nearly all of its line ([`super::class`]).
+    pub class: Option<Class>,
+}
+
+/// Class disclosure (G5): what a count says about everybody on its line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Class {
+    /// Unsafe above this share of the line.
+    pub share: f64,
+    /// Unsafe when this many units of the line or fewer are elsewhere.
+    pub minority_units: u64,
 }
 
 impl Rules {
@@ -61,6 +72,7 @@ impl Rules {
             all_same: Switch::On,
             zeros: Switch::On,
             negatives: Switch::On,
+            class: Some(Class { share: pack.class_share, minority_units: pack.class_minority_units }),
         }
     }
 
@@ -74,6 +86,7 @@ impl Rules {
             all_same: Switch::Off,
             zeros: Switch::Off,
             negatives: Switch::Off,
+            class: None,
         }
     }
 
