@@ -13,7 +13,7 @@ use sluice_gate::check::check_case;
 /// meant, and whether they were there in the first snapshot.
 fn people() -> Vec<[String; 5]> {
     let row = |i: usize| {
-        let (region, sex) = (["A", "B", "C"][i / 20], if i % 2 == 0 { "m" } else { "f" });
+        let (region, sex) = (["A", "B", "C"][i / 20], if i.is_multiple_of(2) { "m" } else { "f" });
         [format!("p{i:02}"), region.into(), sex.into(), u8::from(i != 0).to_string(), u8::from(i != 59).to_string()]
     };
     (0..60).map(row).collect()

@@ -101,8 +101,6 @@ pub enum Reason {
     Missing,
     /// With what was released before, it would show a few units.
     Differencing,
-    /// It differs from an earlier release by a few units: a person must look.
-    Overlap,
     /// Nearly all of its line is in this cell, or one unit is all that is elsewhere.
     Class,
     /// Protects another withheld cell.

@@ -255,7 +255,6 @@ pub fn reason_name(reason: Reason) -> Text {
         Reason::Negative => text("含负值 ", "negative"),
         Reason::Missing => text("含缺失值 ", "missing values"),
         Reason::Differencing => text("与此前发布相减 ", "differencing"),
-        Reason::Overlap => text("与此前发布近乎重合 ", "close to an earlier release"),
         Reason::Class => text("类别集中 ", "class disclosure"),
         Reason::Secondary => text("互补隐去 ", "complementary"),
         Reason::Redacted => text("合计按合约隐去 ", "margins redacted by contract"),

@@ -9,7 +9,8 @@
 //! Pure, but for [`noise`]: no clock, no files, no network; keys come in as
 //! functions. Nothing here is `Serialize`, no error or `Debug` carries a value.
 //!
-//! What this version does not do: lineage over earlier releases, the evidence of
+//! [`check`] runs the same rules, suppression and [`lineage`] on a microdata file, for
+//! anybody. What this version does not do: lineage over the runs of a domain, the evidence of
 //! route D, route B, recipient marks.
 #![forbid(unsafe_code)]
 

@@ -199,3 +199,28 @@ fn a_bad_case_is_told_where_it_is_bad() {
     assert_eq!(at(r#"{"measures":[]}"#), "/jobs/0/measures");
     assert_eq!(at(r#"{"measures":[{"agg":"quantile","column":"u","q":2,"grid":1}]}"#), "/jobs/0/measures/0");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 400, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever the files hold, the checker answers: a verdict or a refusal.
+    #[test]
+    fn broken_files_are_refused_and_never_panic(
+        cut in 0usize..600, put in proptest::collection::vec(proptest::arbitrary::any::<u8>(), 0..4), of_data: bool,
+    ) {
+        let json = r#"{"schema":"sluice-gate-case/1","data":{"file":"f","unit":"u"},"rules":{"threshold":1,"dominance":{"n":2,"k":0.9},"zeros":"unsafe","missing":"review"},"jobs":[{"name":"a","dimensions":["g"],"measures":[{"agg":"sum","column":"x"},{"agg":"quantile","column":"x","q":0.5,"grid":5}],"domain":{"g":["a","b"]},"totals":"true"},{"name":"b","dimensions":["g"],"measures":[{"agg":"count"}],"filter":{"u":["1",2]}}]}"#;
+        let csv = "g,u,x\na,1,5\nb,2,7\na,3,-1\nb,2,\n";
+        let spoil = |text: &str| {
+            let mut bytes = text.as_bytes().to_vec();
+            let at = cut % bytes.len();
+            bytes.splice(at..at + 1, put.iter().copied());
+            bytes
+        };
+        let (json, csv) = if of_data {
+            (json.to_owned(), spoil(csv))
+        } else {
+            (String::from_utf8_lossy(&spoil(json)).into_owned(), csv.as_bytes().to_vec())
+        };
+        let _ = check_case(&json, |_| Ok(csv));
+    }
+}

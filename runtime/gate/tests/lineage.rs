@@ -67,7 +67,8 @@ fn vectors(people: &[Person], jobs: &[Job], report: &Value, sum: bool) -> (Vec<V
         for cell in report["cells"].as_array().unwrap() {
             let inside = |person: &Person| {
                 let kept = job.filter.iter().all(|(d, codes)| codes.contains(&person[*d]));
-                let keyed = |d: usize| cell["key"].get(format!("c{d}")).is_none_or(|v| *v == person[d].to_string());
+                let keyed =
+                    |d: usize| cell["key"].get(format!("c{d}")).is_none_or(|v| *v == json!(person[d].to_string()));
                 kept && (0..3).all(keyed)
             };
             let vector: Vec<u64> = people.iter().map(|p| u64::from(inside(p))).collect();

@@ -137,19 +137,14 @@ pub fn examine(
 /// fewer units than they have blocks agree on a block, so equal blocks find them all.
 fn near<'a>(old: &[&'a Entry], new: &[&(usize, Entry)], people: &People<'_>) -> Vec<(u64, &'a Entry, usize)> {
     let k = people.k();
-    let mut holders: HashMap<(usize, u32), Vec<&(usize, Entry)>> = HashMap::new();
-    for number in new.iter().filter(|n| n.1.standing == Standing::Published) {
-        for block in number.1.blocks.iter().copied().enumerate() {
-            holders.entry(block).or_default().push(number);
-        }
-    }
+    let blocks = Blocks::of(new);
     let exhaustive = k > super::BLOCKS_MAX as u64;
     let mut found = Vec::new();
     for entry in old.iter().filter(|e| e.standing == Standing::Published) {
         let mut looked: Vec<usize> = Vec::new();
-        let agreeing = entry.blocks.iter().copied().enumerate().filter_map(|block| holders.get(&block)).flatten();
+        let agreeing = entry.blocks.iter().enumerate().flat_map(|(block, print)| blocks.holders(block, *print));
         let all = new.iter().filter(|n| exhaustive && n.1.standing == Standing::Published).copied();
-        for (cell, other) in agreeing.copied().chain(all) {
+        for (cell, other) in agreeing.chain(all) {
             // |A△B| ≥ ||A|−|B||, so the sizes rule most pairs out.
             if entry.units.abs_diff(other.units) >= k || looked.contains(cell) {
                 continue;
@@ -164,6 +159,42 @@ fn near<'a>(old: &[&'a Entry], new: &[&(usize, Entry)], people: &People<'_>) -> 
     found
 }
 
+/// The new sets by the fingerprints of their blocks.
+struct Blocks<'a> {
+    /// For each block, which low 16 bits occur: most old sets stop here.
+    occurring: Vec<Vec<u64>>,
+    holders: HashMap<(usize, u32), Vec<&'a (usize, Entry)>>,
+}
+
+impl<'a> Blocks<'a> {
+    fn of(new: &[&'a (usize, Entry)]) -> Self {
+        let (mut occurring, mut holders): (Vec<Vec<u64>>, HashMap<_, Vec<_>>) = (Vec::new(), HashMap::new());
+        for number in new.iter().copied().filter(|n| n.1.standing == Standing::Published) {
+            for (block, print) in number.1.blocks.iter().enumerate() {
+                if occurring.len() <= block {
+                    occurring.resize(block + 1, vec![0; 1 << 10]);
+                }
+                if let Some(word) = occurring.get_mut(block).and_then(|words| words.get_mut(Self::word(*print))) {
+                    *word |= 1 << (print & 63);
+                }
+                holders.entry((block, *print)).or_default().push(number);
+            }
+        }
+        Self { occurring, holders }
+    }
+
+    fn word(print: u32) -> usize {
+        (print >> 6 & 0x3FF) as usize
+    }
+
+    fn holders(&self, block: usize, print: u32) -> impl Iterator<Item = &'a (usize, Entry)> {
+        let word = self.occurring.get(block).and_then(|words| words.get(Self::word(print)));
+        let occurs = word.is_some_and(|word| word >> (print & 63) & 1 == 1);
+        let found = if occurs { self.holders.get(&(block, print)) } else { None };
+        found.into_iter().flatten().copied()
+    }
+}
+
 /// Everything that adds up.
 fn linear(
     quantity: &Quantity,
@@ -174,7 +205,9 @@ fn linear(
     examined: &mut Examined,
 ) -> Result<(), Refusal> {
     let published = |e: &Entry| e.standing == Standing::Published;
-    let known: HashMap<_, f64> = old.iter().filter(|e| published(e)).map(|e| (e.hash, e.value)).collect();
+    let asked: HashSet<_> = new.iter().map(|n| n.1.hash).collect();
+    let again = old.iter().filter(|e| published(e) && asked.contains(&e.hash));
+    let known: HashMap<_, f64> = again.map(|e| (e.hash, e.value)).collect();
     for (_, entry) in new.iter().filter(|n| published(&n.1)) {
         let before = known.get(&entry.hash);
         if before.is_some_and(|before| (before - entry.value).abs() > 1e-9 * before.abs().max(1.0)) {
@@ -193,9 +226,14 @@ fn linear(
     }
     let unsafe_pairs = pairs(quantity, old, &fresh, people, examined);
 
-    let (out, secret): (Vec<&Entry>, Vec<&Entry>) = old.iter().copied().partition(|e| published(e));
-    let out = distinct(out.into_iter());
-    let secret = distinct(secret.into_iter().chain(new.iter().map(|n| &n.1).filter(|e| !published(e))));
+    let (out, secret): (Vec<&Entry>, Vec<&Entry>) =
+        old.iter().copied().filter(|e| !e.rows.is_empty()).partition(|e| published(e));
+    if out.len() + fresh.len() > work.sets_max {
+        give_up(out.len(), &unsafe_pairs, &fresh, examined);
+        return Ok(());
+    }
+    let secret = secret.into_iter().chain(new.iter().map(|n| &n.1).filter(|e| !published(e) && !e.rows.is_empty()));
+    let secret: Vec<&Entry> = secret.collect();
     let mut fresh = fresh;
     // Most valuable first; the last to complete a combination is the one to go.
     fresh.sort_by_key(|(cell, entry)| (std::cmp::Reverse(entry.units), *cell));
@@ -207,13 +245,13 @@ fn linear(
         .chain(unsafe_pairs.iter().map(|(_, rest)| rest))
         .collect();
     let size: u64 = sets.iter().map(|s| s.len()).sum();
-    if size > work.rows_max || out.len() + fresh.len() > work.sets_max {
-        give_up(&unsafe_pairs, &fresh, examined);
+    if size > work.rows_max {
+        give_up(out.len(), &unsafe_pairs, &fresh, examined);
         return Ok(());
     }
     let refined = Refinement::of(&sets);
     if refined.atoms.len() > work.sets_max {
-        give_up(&unsafe_pairs, &fresh, examined);
+        give_up(out.len(), &unsafe_pairs, &fresh, examined);
         return Ok(());
     }
     let (of_out, rest) = refined.of_set.split_at(out.len());
@@ -251,16 +289,14 @@ fn linear(
 }
 
 /// The work limit: what is known to be unsafe is withheld, the rest is for a person.
-fn give_up(known: &[(usize, RoaringBitmap)], fresh: &[&(usize, Entry)], examined: &mut Examined) {
+/// Where nothing was released before, suppression within the table has said it all.
+fn give_up(out: usize, known: &[(usize, RoaringBitmap)], fresh: &[&(usize, Entry)], examined: &mut Examined) {
+    if out == 0 {
+        return;
+    }
     examined.limit_reached = true;
     examined.withhold.extend(known.iter().map(|(cell, _)| *cell));
     examined.review.extend(fresh.iter().map(|(cell, _)| *cell));
-}
-
-/// The entries that hold rows, each set of rows once.
-fn distinct<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<&'a Entry> {
-    let mut seen = HashSet::new();
-    entries.filter(|e| !e.rows.is_empty() && seen.insert(e.hash)).collect()
 }
 
 /// The unsafe differences of nested pairs, with the new cell of each; overlaps and negative differences are

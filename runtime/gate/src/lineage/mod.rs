@@ -18,7 +18,7 @@ mod examine;
 mod microdata;
 mod refine;
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use roaring::RoaringBitmap;
 use sluice_domain::contract::{Aggregate, MeasureC};
@@ -27,7 +27,7 @@ pub use examine::{Examined, People, Work, examine};
 pub use microdata::{Microdata, SetHash};
 
 /// What adds up over disjoint sets of rows, or does not.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Quantity {
     /// Counts of rows or of units.
     Count,
@@ -59,7 +59,7 @@ impl Quantity {
 }
 
 /// Whether a number is out, or must stay in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Standing {
     /// Cleared: counts as published.
     Published,
@@ -107,12 +107,17 @@ const BLOCKS_MAX: usize = 64;
 #[derive(Default)]
 pub struct History {
     entries: Vec<Entry>,
+    seen: HashSet<(Quantity, SetHash, Standing)>,
 }
 
 impl History {
-    /// Enters cleared numbers.
+    /// Enters cleared numbers; one that is there already adds nothing.
     pub fn enter(&mut self, entries: impl IntoIterator<Item = Entry>) {
-        self.entries.extend(entries);
+        for entry in entries {
+            if self.seen.insert((entry.quantity.clone(), entry.hash, entry.standing)) {
+                self.entries.push(entry);
+            }
+        }
     }
 
     /// How many numbers it holds.

@@ -145,7 +145,8 @@ mod tests {
         assert!(world.tells([0, 1, 2]));
         assert!(world.tells([0, 1, 3, 4]));
         assert!(!world.tells([0]));
-        assert!(!world.tells([1, 4, 2]));
+        assert!(world.tells([1, 2, 4]));
+        assert!(!world.tells([1, 2]));
         assert!(!world.tells([0, 1, 3]));
     }
 }
