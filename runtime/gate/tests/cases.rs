@@ -80,6 +80,8 @@ fn check(name: &str, case: &Value) {
     if expected["refused"] == true {
         assert!(report["jobs"].as_array().unwrap().iter().any(|job| job["refused"].is_string()), "{name}");
     }
+    let first = report["jobs"].as_array().unwrap().iter().take(1).flat_map(|job| job["cells"].as_array().unwrap());
+    assert!(first.into_iter().all(|cell| cell["status"] != "differencing"), "{name}: no history, no difference");
     let cells = report["jobs"].as_array().unwrap().iter().flat_map(|job| job["cells"].as_array().unwrap());
     if let Some(most) = expected["secondary_at_most"].as_u64() {
         let added = cells.filter(|cell| cell["status"] == "secondary").count() as u64;

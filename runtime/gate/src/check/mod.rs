@@ -121,6 +121,8 @@ fn clear(
     case: &CaseRules,
     history: &mut History,
 ) -> Result<JobReport, Refusal> {
+    // Without history nothing is a difference: what goes then protects its own table.
+    let taken = if history.is_empty() { CellStatus::Secondary } else { CellStatus::Differencing };
     let frame = Frame::of_one(&table.judged);
     let people = People { data: &source.data, rules: &case.rules, dominance_n: case.dominance_n };
     let mut differencing = BTreeSet::new();
@@ -155,7 +157,7 @@ fn clear(
             let status = if !reasons.is_empty() {
                 CellStatus::Primary
             } else if differencing.contains(&i) {
-                CellStatus::Differencing
+                taken
             } else if cell.reasons.iter().any(|r| for_a_person(*r)) {
                 CellStatus::Review
             } else if secondary.contains(&i) {
@@ -177,7 +179,7 @@ fn clear(
     } else {
         Status::Pass
     };
-    let nothing_left = !differencing.is_empty() && !any(&|s| !withheld(s));
+    let nothing_left = any(&|s| s == CellStatus::Differencing) && !any(&|s| !withheld(s));
     let refused = nothing_left.then(|| "differencing leaves nothing of it".to_owned());
     Ok(JobReport { name, status, cells, refused })
 }

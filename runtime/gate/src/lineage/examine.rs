@@ -243,6 +243,7 @@ fn linear(
         .chain(fresh.iter().map(|n| &n.1.rows))
         .chain(secret.iter().map(|e| &e.rows))
         .chain(unsafe_pairs.iter().map(|(_, rest)| rest))
+        .chain(new.iter().map(|n| &n.1).filter(|e| published(e)).map(|e| &e.rows))
         .collect();
     let size: u64 = sets.iter().map(|s| s.len()).sum();
     if size > work.rows_max {
@@ -255,23 +256,27 @@ fn linear(
         return Ok(());
     }
     let (of_out, rest) = refined.of_set.split_at(out.len());
-    let (of_fresh, targets) = rest.split_at(fresh.len());
+    let (of_fresh, rest) = rest.split_at(fresh.len());
+    let (targets, of_new) = rest.split_at(secret.len() + unsafe_pairs.len());
     let mut elimination = Published::default();
     of_out.iter().for_each(|set| elimination.add(set));
     let before = elimination.world(refined.atoms.len());
     of_fresh.iter().for_each(|set| elimination.add(set));
     let after = elimination.world(refined.atoms.len());
+    let mut by_themselves = Published::default();
+    of_new.iter().for_each(|set| by_themselves.add(set));
+    let alone = by_themselves.world(refined.atoms.len());
 
     let told = |set: &[u32]| after.tells(set.iter().copied()) && !before.tells(set.iter().copied());
     let mut hits: BTreeSet<Vec<u32>> = targets.iter().filter(|set| told(set)).cloned().collect();
     let (unions, complete) = unions(&refined, &before, &after, people, work);
     for union in unions {
         let rows = union.iter().filter_map(|i| refined.atoms.get(*i as usize)).fold(RoaringBitmap::new(), |a, b| a | b);
-        match people.judge(quantity, &rows) {
-            Verdict::Unsafe => {
-                hits.insert(union);
-            }
-            Verdict::Safe | Verdict::Review => {}
+        // What the new table tells by itself was for its own suppression to weigh; only
+        // too few units are never let through.
+        let weighed = alone.tells(union.iter().copied()) && people.data.units(&rows) >= people.k();
+        if !weighed && people.judge(quantity, &rows) == Verdict::Unsafe {
+            hits.insert(union);
         }
     }
     if !complete {
