@@ -83,6 +83,9 @@ pub(crate) fn reason(reason: Reason, lang: Lang) -> &'static str {
         Reason::LargestShare => ("单一占比过大", "largest share"),
         Reason::AllSame => ("取值全同", "all the same"),
         Reason::Negative => ("含负值", "negative values"),
+        Reason::Missing => ("含缺失值", "missing values"),
+        Reason::Differencing => ("与此前发布相减", "differencing"),
+        Reason::Class => ("类别集中", "class disclosure"),
         Reason::Secondary => ("互补隐去", "complementary"),
         Reason::Redacted => ("合计按合约隐去", "redacted by contract"),
     };

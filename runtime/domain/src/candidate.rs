@@ -102,6 +102,12 @@ pub enum Reason {
     AllSame,
     /// Negative contributions: a person must look.
     Negative,
+    /// Values are missing: a person must look.
+    Missing,
+    /// With what was released before, it would show a few units.
+    Differencing,
+    /// Nearly all of its line is in this cell, or one unit is all that is elsewhere.
+    Class,
     /// Protects another withheld cell.
     Secondary,
     /// The margins are redacted by contract.

@@ -38,6 +38,11 @@ pub struct Disclosure {
     pub dominance_share: f64,
     /// Largest share one unit may have.
     pub largest_share: f64,
+    /// Class disclosure: a count above this share of its line is unsafe.
+    pub class_share: f64,
+    /// Class disclosure: a count is unsafe when this many units or fewer of its line
+    /// are elsewhere.
+    pub class_minority_units: u64,
     /// Most atoms (cells of the common refinement) of one job's linked tables.
     pub cells_max: usize,
 }

@@ -288,7 +288,8 @@ fn mark(bits: f64) -> (Risk, Text) {
     (Risk::Note, text)
 }
 
-fn reason_name(reason: Reason) -> Text {
+/// Why a cell is withheld, in words, for reviewers.
+pub fn reason_name(reason: Reason) -> Text {
     match reason {
         Reason::Threshold => text("单位数不足 ", "too few units"),
         Reason::Zero => text("空格 ", "empty"),
@@ -297,6 +298,9 @@ fn reason_name(reason: Reason) -> Text {
         Reason::LargestShare => text("单一占比过大 ", "largest share"),
         Reason::AllSame => text("取值全同 ", "all the same"),
         Reason::Negative => text("含负值 ", "negative"),
+        Reason::Missing => text("含缺失值 ", "missing values"),
+        Reason::Differencing => text("与此前发布相减 ", "differencing"),
+        Reason::Class => text("类别集中 ", "class disclosure"),
         Reason::Secondary => text("互补隐去 ", "complementary"),
         Reason::Redacted => text("合计按合约隐去 ", "margins redacted by contract"),
     }

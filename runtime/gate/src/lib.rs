@@ -9,16 +9,19 @@
 //! Pure, but for [`noise`]: no clock, no files, no network; keys come in as
 //! functions. Nothing here is `Serialize`, no error or `Debug` carries a value.
 //!
-//! What this version does not do: lineage over earlier releases, the evidence of
-//! route D.
+//! [`check`] runs the same rules, suppression and [`lineage`] on a microdata file, for
+//! anybody. What this version does not do: lineage over the runs of a domain, the evidence
+//! of route D.
 #![forbid(unsafe_code)]
 
+pub mod check;
 mod clear;
 pub mod consistent;
 mod findings;
 #[cfg(test)]
 mod fixtures;
 pub mod intake;
+pub mod lineage;
 pub mod marks;
 pub mod noise;
 mod quarantine;
@@ -29,6 +32,6 @@ pub mod route_c;
 mod shares;
 
 pub use clear::{Cleared, GateInput, clear, clear_round};
-pub use findings::{Finding, Risk, findings};
+pub use findings::{Finding, Risk, findings, reason_name};
 pub use quarantine::{Quarantined, Released, quarantine};
 pub use route_c::Sensitivity;

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cells;
+pub mod sum;
 pub mod synthetic;
 
 use std::fmt;

@@ -83,6 +83,9 @@ pub(crate) enum Command {
     /// 客体组件 · guests
     #[command(subcommand)]
     Guest(GuestCommand),
+    /// 输出闸门 · the output gate
+    #[command(subcommand)]
+    Gate(GateCommand),
     /// 作业 · jobs
     #[command(subcommand)]
     Job(JobCommand),
@@ -252,6 +255,15 @@ pub(crate) enum GuestLanguage {
     Python,
     Js,
     C,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum GateCommand {
+    /// 检查用例：规则、隐去与差分，不需要域；未通过时退出码为 3 · check a case without a domain; exit 3 unless it passes
+    Check {
+        /// 用例文件（tests/cases/README.md）· case file
+        case: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

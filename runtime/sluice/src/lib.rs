@@ -30,7 +30,7 @@ pub fn run() -> ExitCode {
         Err(error) => return output.broken(&error.into()),
     };
     match runtime.block_on(commands::dispatch(cli, &output)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(Failure::Refusal(refusal)) => output.refusal(&refusal),
         Err(Failure::Other(error)) => output.broken(&error),
     }

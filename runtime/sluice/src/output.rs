@@ -10,6 +10,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use sluice_domain::{Kind, Lang, Refusal, Text};
 
+/// Exit code of a command that ran and whose verdict is not a plain yes.
+pub(crate) const VERDICT: u8 = 3;
+
 /// How this invocation speaks.
 pub struct Output {
     json: bool,

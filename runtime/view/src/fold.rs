@@ -5,7 +5,10 @@
 //! is folded in as one contribution. So a unit counts once however many rows it has,
 //! and dominance is judged on people, not on rows.
 
-use sluice_rows::cells::{CellStats, MeasureStats};
+use sluice_rows::{
+    cells::{CellStats, MeasureStats},
+    sum::Sum,
+};
 
 /// Accumulates one cell: inner or margin alike.
 pub(crate) struct CellFold {
@@ -114,25 +117,5 @@ impl MeasureFold {
             any_negative: self.any_negative,
             all_same: self.units > 0 && self.all_same,
         }
-    }
-}
-
-/// A compensated sum: A. Neumaier, "Rundungsfehleranalyse einiger Verfahren zur
-/// Summation endlicher Summen", ZAMM 54 (1974).
-#[derive(Default, Clone, Copy)]
-pub(crate) struct Sum {
-    sum: f64,
-    lost: f64,
-}
-
-impl Sum {
-    pub(crate) fn add(&mut self, x: f64) {
-        let next = self.sum + x;
-        self.lost += if self.sum.abs() >= x.abs() { (self.sum - next) + x } else { (x - next) + self.sum };
-        self.sum = next;
-    }
-
-    pub(crate) fn value(self) -> f64 {
-        self.sum + self.lost
     }
 }

@@ -4,7 +4,8 @@
 //! a linear programme finds how low and how high the cell can be, given everything
 //! that is published and that nothing is negative. The interval must not be a
 //! point; for a count below k it must contain 0 and k; for an unsafe magnitude it
-//! must reach p·x₁ to either side of the true value (gate.md §3).
+//! must reach p·x₁ to either side of the true value; for a count unsafe by its class
+//! alone it must be k wide (gate.md §3).
 //!
 //! A quantity that is negative somewhere is not bounded by anything, so for it
 //! [`super::span`] alone decides. Distinct units do not always add up over cells;
@@ -161,6 +162,8 @@ enum Need {
     TwoCounts,
     /// More than one value.
     Width,
+    /// At least this far from end to end.
+    Wide(f64),
     /// Both of these.
     Reach { low: f64, high: f64 },
 }
@@ -171,6 +174,12 @@ fn need(quantity: Quantity<'_>, cell: &JudgedCell, number: &Number, rules: &Rule
         #[expect(clippy::cast_precision_loss, reason = "k is small")]
         (Quantity::Rows | Quantity::Units | Quantity::Values(_), Some(k), _) if small => {
             Need::Reach { low: 0.0, high: k as f64 }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "k is small")]
+        (Quantity::Rows | Quantity::Units | Quantity::Values(_), Some(k), _)
+            if cell.reasons.contains(&Reason::Class) =>
+        {
+            Need::Wide(k as f64)
         }
         (Quantity::Rows | Quantity::Units | Quantity::Values(_), ..) => Need::TwoCounts,
         (Quantity::Total(_), _, Some(p)) if !cell.reasons.is_empty() && number.largest > 0.0 => {
@@ -188,6 +197,7 @@ impl Need {
         match self {
             Self::TwoCounts => (high + slack).floor() - (low - slack).ceil() >= 1.0,
             Self::Width => high - low > 4.0 * slack,
+            Self::Wide(least) => high - low >= least - slack,
             Self::Reach { low: at_most, high: at_least } => {
                 let wide = high - low >= 0.5 * (at_least - at_most);
                 wide && low <= at_most + slack && high >= at_least - slack

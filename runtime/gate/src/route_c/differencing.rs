@@ -5,7 +5,8 @@
 //! 5. The difference was never tabulated, so only bounds are known of it: at least
 //! |A| − |B| units, exactly X_A − X_B, no contribution above A's largest. When these
 //! bounds cannot show it safe, the smaller cell is withheld. Differences that need
-//! three or more published cells, and earlier releases, are not looked at here.
+//! three or more published cells are not looked at here, nor are earlier releases
+//! ([`crate::lineage`]).
 
 use std::collections::BTreeSet;
 

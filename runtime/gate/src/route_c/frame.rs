@@ -15,11 +15,13 @@ use sluice_domain::{
     contract::{TableC, Totals},
 };
 
+use sluice_rows::cells::CellKey;
+
 use super::primary::JudgedTable;
 use crate::refusals;
 
 /// The cells of one view's tables over common variables.
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// Number of variables.
     pub(super) variables: usize,
     /// Every cell that could be published (all but redacted margins).
@@ -60,6 +62,28 @@ pub(super) fn frames(tables: &[(&TableC, &JudgedTable)], cells_max: usize) -> Re
 pub(super) struct Axes<'a> {
     names: Vec<&'a str>,
     domains: Vec<&'a [(Key, String)]>,
+}
+
+impl Frame {
+    /// The frame of one table whose cells are exactly the judged ones: every inner
+    /// cell is a variable, so keys that are not there are known to be empty.
+    pub(crate) fn of_one(judged: &JudgedTable) -> Self {
+        let inner: Vec<&CellKey> =
+            judged.cells.iter().map(|c| &c.key).filter(|key| key.iter().all(Option::is_some)).collect();
+        let mut cells_of = vec![Vec::new(); inner.len()];
+        let mut cells = Vec::new();
+        for (cell, judged) in judged.cells.iter().enumerate() {
+            let inside = |key: &CellKey| judged.key.iter().zip(key).all(|(of, part)| of.is_none() || of == part);
+            let variables: Vec<u32> = (0u32..).zip(&inner).filter(|(_, key)| inside(key)).map(|(i, _)| i).collect();
+            for variable in &variables {
+                if let Some(holders) = cells_of.get_mut(*variable as usize) {
+                    holders.push(cell);
+                }
+            }
+            cells.push(FrameCell { table: 0, cell, variables });
+        }
+        Self { variables: inner.len(), cells, cells_of }
+    }
 }
 
 impl<'a> Axes<'a> {

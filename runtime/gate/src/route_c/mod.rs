@@ -6,17 +6,18 @@
 //! cell follows from what is published). None of them makes anything `Cleared`.
 //!
 //! Route C claims no differential privacy. It does not look at earlier releases
-//! (lineage, §6) and does not compare tables over different views.
+//! (that is [`crate::lineage`]) and does not compare tables over different views.
 
 mod audit;
+mod class;
 mod differencing;
-mod frame;
+pub(crate) mod frame;
 pub mod primary;
 mod programme;
 pub mod rules;
 pub mod secondary;
-mod span;
+pub(crate) mod span;
 
 pub use primary::{JudgedTable, primary};
-pub use rules::{Rules, Sensitivity, Switch};
+pub use rules::{Class, Rules, Sensitivity, Switch};
 pub use secondary::secondary;

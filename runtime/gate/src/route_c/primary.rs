@@ -3,7 +3,7 @@
 //! An empty cell is judged too (it would say that nobody is there). A cell takes the
 //! union of its measures' reasons and is withheld as a whole. The order of cells is
 //! canonical: inner cells row-major by code list, then margins, fewest summed
-//! dimensions first. Nothing here looks at a neighbouring cell.
+//! dimensions first. Only class disclosure ([`class`]) looks at a neighbouring cell.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -14,7 +14,7 @@ use sluice_domain::{
 };
 use sluice_rows::cells::{CellKey, CellStats, Cells, MeasureStats};
 
-use super::rules::Rules;
+use super::{class, rules::Rules};
 use crate::refusals;
 
 /// A table of route C with its true values and verdicts: inside the domain only.
@@ -82,12 +82,15 @@ pub fn primary(table: &TableC, tabulated: &Cells, rules: &Rules) -> Result<Judge
         }
     }
     let empty = CellStats::default();
-    let cells = keys(&sizes, table.totals)
+    let mut cells: Vec<JudgedCell> = keys(&sizes, table.totals)
         .map(|key| {
             let stats = found.get(key.as_slice()).copied().unwrap_or(&empty);
             judge(table, key, stats, rules)
         })
         .collect();
+    if let Some(class) = &rules.class {
+        class::judge(table, &mut cells, class);
+    }
     Ok(JudgedTable { cells })
 }
 
@@ -107,7 +110,7 @@ fn judge(table: &TableC, key: CellKey, cell: &CellStats, rules: &Rules) -> Judge
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-fn number(aggregate: Aggregate, cell: &CellStats, stats: &MeasureStats) -> Number {
+pub(crate) fn number(aggregate: Aggregate, cell: &CellStats, stats: &MeasureStats) -> Number {
     let (value, additive) = match aggregate {
         Aggregate::Rows => (Some(cell.rows as f64), cell.rows as f64),
         Aggregate::Units => (Some(cell.units as f64), cell.units as f64),

@@ -44,6 +44,17 @@ pub struct Rules {
     pub zeros: Switch,
     /// Withheld when a contribution is negative, unless a threshold already does.
     pub negatives: Switch,
+    /// Unsafe when a count is nearly all of its line ([`super::class`]).
+    pub class: Option<Class>,
+}
+
+/// Class disclosure (G5): what a count says about everybody on its line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Class {
+    /// Unsafe above this share of the line.
+    pub share: f64,
+    /// Unsafe when this many units of the line or fewer are elsewhere.
+    pub minority_units: u64,
 }
 
 impl Rules {
@@ -61,6 +72,7 @@ impl Rules {
             all_same: Switch::On,
             zeros: Switch::On,
             negatives: Switch::On,
+            class: Some(Class { share: pack.class_share, minority_units: pack.class_minority_units }),
         }
     }
 
@@ -74,21 +86,41 @@ impl Rules {
             all_same: Switch::Off,
             zeros: Switch::Off,
             negatives: Switch::Off,
+            class: None,
         }
     }
 
     /// Whether an empty cell is unsafe.
-    pub(super) fn judge_empty(&self) -> BTreeSet<Reason> {
+    pub(crate) fn judge_empty(&self) -> BTreeSet<Reason> {
         if self.zeros == Switch::On { BTreeSet::from([Reason::Zero]) } else { BTreeSet::new() }
     }
 
     /// The verdict on one measure of a cell that holds rows.
-    pub(super) fn judge(&self, aggregate: Aggregate, cell: &CellStats, stats: &MeasureStats) -> BTreeSet<Reason> {
+    pub(crate) fn judge(&self, aggregate: Aggregate, cell: &CellStats, stats: &MeasureStats) -> BTreeSet<Reason> {
         match aggregate {
             Aggregate::Rows | Aggregate::Units => self.below_threshold(cell.units).collect(),
             Aggregate::Count => self.below_threshold(stats.units).collect(),
             Aggregate::Sum | Aggregate::Mean => self.judge_magnitude(stats),
         }
+    }
+
+    /// The verdict on the `q`-quantile of units' contributions: k units to either side.
+    pub(crate) fn judge_quantile(&self, q: f64, stats: &MeasureStats) -> BTreeSet<Reason> {
+        #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+        let units = stats.units as f64;
+        let sides = (q * units).min(units - q * units);
+        // A whole number of units up to rounding: 0.1 · 100 is ten of them.
+        let few = |k: u64| stats.units < k || u64_floor(sides + 1e-9) < k;
+        let mut reasons = BTreeSet::new();
+        if self.threshold.is_some_and(few) {
+            reasons.insert(Reason::Threshold);
+        } else if stats.any_negative && self.negatives == Switch::On {
+            return BTreeSet::from([Reason::Negative]);
+        }
+        if self.all_same == Switch::On && stats.all_same {
+            reasons.insert(Reason::AllSame);
+        }
+        reasons
     }
 
     fn below_threshold(&self, units: u64) -> impl Iterator<Item = Reason> {
@@ -130,6 +162,11 @@ impl Rules {
             && self.dominance_share.is_none_or(|share| total > 0.0 && top_two / total < share)
             && self.largest_share.is_none_or(|share| total > 0.0 && most / total <= share)
     }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of units, never negative")]
+fn u64_floor(x: f64) -> u64 {
+    x.max(0.0).floor() as u64
 }
 
 #[cfg(test)]

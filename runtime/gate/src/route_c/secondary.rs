@@ -61,7 +61,7 @@ pub fn secondary(
 }
 
 /// The cells of one frame to withhold besides the primary ones.
-fn suppress(frame: &Frame, tables: &[(&TableC, &JudgedTable)], rules: &Rules) -> BTreeSet<usize> {
+pub(crate) fn suppress(frame: &Frame, tables: &[(&TableC, &JudgedTable)], rules: &Rules) -> BTreeSet<usize> {
     let judged = |i: usize| -> Option<&JudgedCell> {
         let cell = frame.cells.get(i)?;
         tables.get(cell.table)?.1.cells.get(cell.cell)

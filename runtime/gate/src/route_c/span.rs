@@ -9,19 +9,19 @@
 //! tables do not produce; no rounding can hide one, as it could with floats.
 
 /// 2⁶¹ − 1, a Mersenne prime.
-const P: u64 = (1 << 61) - 1;
+pub(crate) const P: u64 = (1 << 61) - 1;
 
 /// Ascending positions with coefficients in 1..P.
-pub(super) type Sparse = Vec<(u32, u64)>;
+pub(crate) type Sparse = Vec<(u32, u64)>;
 
 /// A 0/1 vector over ascending `positions`.
-pub(super) fn indicator(positions: &[u32]) -> Sparse {
+pub(crate) fn indicator(positions: &[u32]) -> Sparse {
     positions.iter().map(|i| (*i, 1)).collect()
 }
 
 /// What becomes of a candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(crate) enum Fate {
     /// Published, and it says something new.
     Published,
     /// Published; it follows from the ones before.
@@ -33,6 +33,11 @@ pub(super) enum Fate {
 /// The fate of each of `candidates` in order, so that none of `protected` is in the
 /// span of the published ones. `rows` is the vectors' length.
 pub(super) fn sweep(candidates: &[Sparse], protected: &[Sparse], rows: usize) -> Vec<Fate> {
+    sweep_beyond(0, candidates, protected, rows)
+}
+
+/// As [`sweep`], but the first `given` candidates are out already, whatever they give away.
+pub(crate) fn sweep_beyond(given: usize, candidates: &[Sparse], protected: &[Sparse], rows: usize) -> Vec<Fate> {
     let mut vectors: Vec<Sparse> = candidates.iter().chain(protected).cloned().collect();
     // Which vectors may hold a row: entries go stale and are checked when used.
     let mut holders: Vec<Vec<usize>> = vec![Vec::new(); rows];
@@ -49,7 +54,7 @@ pub(super) fn sweep(candidates: &[Sparse], protected: &[Sparse], rows: usize) ->
             // The row that the fewest vectors hold fills in the least.
             let fewest = |(row, _): &&(u32, u64)| holders.get(*row as usize).map_or(0, Vec::len);
             let Some((pivot, scale)) = vector.iter().min_by_key(fewest).copied() else { return Fate::Redundant };
-            if vectors.iter().skip(candidates.len()).any(|p| proportional(p, &vector)) {
+            if candidate >= given && vectors.iter().skip(candidates.len()).any(|p| proportional(p, &vector)) {
                 return Fate::Suppressed;
             }
             let touched = holders.get_mut(pivot as usize).map(std::mem::take).unwrap_or_default();
@@ -78,7 +83,7 @@ fn proportional(a: &Sparse, b: &Sparse) -> bool {
 }
 
 /// `a + factor·b`; tells `filled` about every row that `a` did not hold.
-fn plus(a: &Sparse, b: &Sparse, factor: u64, mut filled: impl FnMut(u32)) -> Sparse {
+pub(crate) fn plus(a: &Sparse, b: &Sparse, factor: u64, mut filled: impl FnMut(u32)) -> Sparse {
     let mut sum = Sparse::with_capacity(a.len() + b.len());
     let (mut a, mut b) = (a.iter().copied().peekable(), b.iter().copied().peekable());
     loop {
@@ -107,13 +112,15 @@ fn plus(a: &Sparse, b: &Sparse, factor: u64, mut filled: impl FnMut(u32)) -> Spa
     }
 }
 
-fn times(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b) % u128::from(P);
-    u64::try_from(product).unwrap_or(0)
+#[expect(clippy::cast_possible_truncation, reason = "both parts are below 2^61 by masking and shifting")]
+pub(crate) fn times(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    let folded = (product as u64 & P) + (product >> 61) as u64;
+    if folded >= P { folded - P } else { folded }
 }
 
 /// a⁻¹ = a^(P−2), for a ≠ 0.
-fn inverse(a: u64) -> u64 {
+pub(crate) fn inverse(a: u64) -> u64 {
     let (mut result, mut base, mut exponent) = (1, a, P - 2);
     while exponent > 0 {
         if exponent & 1 == 1 {

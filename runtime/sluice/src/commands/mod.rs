@@ -3,6 +3,7 @@
 mod audit;
 mod data;
 mod doctor;
+mod gate;
 mod guest;
 mod guest_check;
 mod guest_project;
@@ -15,7 +16,7 @@ mod product;
 mod review;
 pub(crate) mod serve;
 
-use std::path::Path;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Context;
 use serde::Deserialize;
@@ -51,8 +52,9 @@ impl From<anyhow::Error> for Failure {
 }
 
 /// Carries the command out.
-pub(crate) async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
-    match cli.command {
+pub(crate) async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Failure> {
+    let done = match cli.command {
+        Command::Gate(command) => return gate::gate(&command, output),
         Command::Init(args) => init::init(args, output).await,
         Command::Person(command) => init::person(command, output).await,
         Command::Data(command) => data::data(command, output).await,
@@ -68,7 +70,8 @@ pub(crate) async fn dispatch(cli: Cli, output: &Output) -> Result<(), Failure> {
         Command::Serve(args) => serve::serve(args, output).await,
         Command::Doctor => doctor::doctor(output),
         Command::Demo(args) => crate::demo::demo(args, output).await,
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 /// What a domain's `sluice.toml` may say.

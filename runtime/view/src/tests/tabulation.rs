@@ -161,7 +161,7 @@ async fn an_undeclared_value_is_an_error_without_the_value() {
 
 #[test]
 fn sums_are_compensated() {
-    let mut sum = crate::fold::Sum::default();
+    let mut sum = sluice_rows::sum::Sum::default();
     for x in [1.0, 1e100, 1.0, -1e100] {
         sum.add(x);
     }

@@ -1,0 +1,334 @@
+//! One job of a case as a judged table: its keys, the rows behind each, and the
+//! primary verdicts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use roaring::RoaringBitmap;
+use sluice_domain::{
+    Refusal,
+    candidate::Reason,
+    contract::{Aggregate, MeasureC, TableC, Tabulation, Totals},
+    id::ViewId,
+};
+use sluice_rows::cells::{CellKey, CellStats, MeasureStats};
+
+use super::{
+    case::{CaseRules, JobFile, MeasureFile, Missing, TotalsFile, bad, word},
+    source::Source,
+};
+use crate::{
+    lineage::{Entry, Quantity, Standing},
+    refusals,
+    route_c::{
+        JudgedTable,
+        primary::{JudgedCell, number},
+    },
+};
+
+/// Most cells of one job, margins included.
+const CELLS_MAX: usize = 20_000;
+const DIMENSIONS_MAX: usize = 12;
+
+/// A job that is not computed at all: it fails, and this is why.
+pub(super) struct JobRefused(pub(super) String);
+
+/// A job, tabulated and judged cell by cell.
+pub(super) struct JobTable {
+    pub(super) plan: TableC,
+    pub(super) judged: JudgedTable,
+    /// Of every dimension, its codes in order.
+    pub(super) domains: Vec<Vec<String>>,
+    rows: Vec<RoaringBitmap>,
+    measures: Vec<Measure>,
+    /// Per cell and measure: whether that measure's own rules withhold it.
+    unsafe_by: Vec<Vec<bool>>,
+}
+
+/// A measure with its column's number.
+struct Measure {
+    kind: MeasureKind,
+    column: Option<usize>,
+}
+
+enum MeasureKind {
+    Linear(Aggregate),
+    Quantile { q: f64 },
+}
+
+impl JobTable {
+    /// Tabulates and judges; a refusal of the job is an `Ok(Err(…))`.
+    ///
+    /// # Errors
+    /// `case.form` for what the case file says wrongly.
+    pub(super) fn of(
+        job: &JobFile,
+        place: &str,
+        source: &Source,
+        case: &CaseRules,
+    ) -> Result<Result<Self, JobRefused>, Refusal> {
+        let measures = match measures(job, place, source)? {
+            Ok(measures) => measures,
+            Err(refused) => return Ok(Err(refused)),
+        };
+        let Some(groups) = groups(job, place, source)? else {
+            return Ok(Err(JobRefused("outside the declared domain".to_owned())));
+        };
+        let plan = plan(job, &measures)?;
+        let mut table = Self {
+            plan,
+            judged: JudgedTable { cells: Vec::new() },
+            domains: groups.domains,
+            rows: Vec::new(),
+            measures,
+            unsafe_by: Vec::new(),
+        };
+        for (key, rows) in groups.cells {
+            let (cell, unsafe_by) = table.judge(key, &rows, source, case);
+            table.judged.cells.push(cell);
+            table.rows.push(rows);
+            table.unsafe_by.push(unsafe_by);
+        }
+        Ok(Ok(table))
+    }
+
+    fn judge(&self, key: CellKey, rows: &RoaringBitmap, source: &Source, case: &CaseRules) -> (JudgedCell, Vec<bool>) {
+        let columns: Vec<Option<usize>> = self.measures.iter().map(|m| m.column).collect();
+        let stats = source.data.stats(rows, &columns, case.dominance_n);
+        let mut reasons = BTreeSet::new();
+        let (mut numbers, mut unsafe_by) = (Vec::new(), Vec::new());
+        for (measure, of_measure) in self.measures.iter().zip(&stats.measures) {
+            let own = if rows.is_empty() { case.rules.judge_empty() } else { measure.judge(&stats, of_measure, case) };
+            unsafe_by.push(own.iter().any(|r| !for_a_person(*r)));
+            reasons.extend(own);
+            if let MeasureKind::Linear(aggregate) = measure.kind {
+                numbers.push(number(aggregate, &stats, of_measure));
+            }
+        }
+        (JudgedCell { key, units: stats.units, reasons, numbers }, unsafe_by)
+    }
+
+    /// What enters the release ledger when `withheld` cells are not published, each
+    /// with the number of its cell.
+    pub(super) fn entries(
+        &self,
+        withheld: &BTreeSet<usize>,
+        source: &Source,
+        threshold: Option<u64>,
+    ) -> Vec<(usize, Entry)> {
+        let mut entries = Vec::new();
+        for (i, rows) in self.rows.iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
+            let mut seen = BTreeSet::new();
+            let unsafe_by = self.unsafe_by.get(i).map_or(&[][..], Vec::as_slice);
+            for (measure, own) in self.measures.iter().zip(unsafe_by) {
+                let standing = match (withheld.contains(&i), own) {
+                    (false, _) => Standing::Published,
+                    (true, true) => Standing::Withheld,
+                    (true, false) => continue,
+                };
+                let quantity = measure.quantity();
+                if seen.insert(quantity.clone()) {
+                    let column = measure.column;
+                    let stats = source.data.stats(rows, &[column], 2);
+                    let of_measure = stats.measures.first().copied().unwrap_or_default();
+                    let value = match measure.kind {
+                        MeasureKind::Linear(aggregate) => number(aggregate, &stats, &of_measure).additive,
+                        MeasureKind::Quantile { .. } => 0.0,
+                    };
+                    entries.push((i, Entry::new(quantity, rows.clone(), value, standing, &source.data, threshold)));
+                }
+            }
+        }
+        entries
+    }
+}
+
+/// Whether a reason only asks for a person.
+pub(super) fn for_a_person(reason: Reason) -> bool {
+    matches!(reason, Reason::Negative | Reason::Missing)
+}
+
+impl Measure {
+    fn judge(&self, cell: &CellStats, stats: &MeasureStats, case: &CaseRules) -> BTreeSet<Reason> {
+        let rules = &case.rules;
+        let mut reasons = match self.kind {
+            MeasureKind::Linear(aggregate) => rules.judge(aggregate, cell, stats),
+            MeasureKind::Quantile { q } => rules.judge_quantile(q, stats),
+        };
+        let added_up = !matches!(self.kind, MeasureKind::Linear(Aggregate::Rows | Aggregate::Count));
+        if added_up && case.missing == Missing::Review && stats.count < cell.rows {
+            reasons.insert(Reason::Missing);
+        }
+        reasons
+    }
+
+    fn quantity(&self) -> Quantity {
+        match (&self.kind, self.column) {
+            (MeasureKind::Linear(Aggregate::Count), Some(column)) => Quantity::Values(column),
+            (MeasureKind::Linear(_), Some(column)) => Quantity::Total(column),
+            (MeasureKind::Quantile { .. }, Some(column)) => Quantity::Quantile(column),
+            (_, None) => Quantity::Count,
+        }
+    }
+}
+
+fn measures(job: &JobFile, place: &str, source: &Source) -> Result<Result<Vec<Measure>, JobRefused>, Refusal> {
+    let mut measures = Vec::new();
+    for (i, file) in job.measures.iter().enumerate() {
+        let MeasureFile { agg, column, q, grid } = file;
+        let place = format!("{place}/measures/{i}");
+        let number = column.as_deref().and_then(|name| source.column(name));
+        let kind = match (agg.as_str(), number) {
+            ("count", None) => MeasureKind::Linear(Aggregate::Rows),
+            ("count", Some(_)) => MeasureKind::Linear(Aggregate::Count),
+            ("sum", Some(_)) => MeasureKind::Linear(Aggregate::Sum),
+            ("mean", Some(_)) => MeasureKind::Linear(Aggregate::Mean),
+            ("quantile", Some(_)) => match (q, grid) {
+                (Some(q), Some(grid)) if *q > 0.0 && *q < 1.0 && *grid > 0.0 && grid.is_finite() => {
+                    MeasureKind::Quantile { q: *q }
+                }
+                (Some(q), None) if *q > 0.0 && *q < 1.0 => {
+                    return Ok(Err(JobRefused("quantile without a grid to round to".to_owned())));
+                }
+                _ => return Err(bad(&place, "a quantile has `q` between 0 and 1 and a positive `grid`")),
+            },
+            ("sum" | "mean" | "quantile", None) => return Err(bad(&place, &format!("`{agg}` needs a `column`"))),
+            ("min" | "max", _) => return Ok(Err(JobRefused(format!("{agg} is the value of one unit")))),
+            _ => return Ok(Err(JobRefused(format!("{agg} is not an aggregate that may be tabulated")))),
+        };
+        measures.push(Measure { kind, column: number });
+    }
+    Ok(Ok(measures))
+}
+
+fn plan(job: &JobFile, measures: &[Measure]) -> Result<TableC, Refusal> {
+    let view: ViewId = "case".parse().map_err(|_| refusals::host_fault("case", "内部名称有误", "a name is wrong"))?;
+    let linear = measures.iter().zip(&job.measures).filter_map(|(measure, file)| match measure.kind {
+        MeasureKind::Linear(aggregate) => {
+            Some(MeasureC { name: file.agg.clone(), aggregate, column: file.column.clone() })
+        }
+        MeasureKind::Quantile { .. } => None,
+    });
+    let plan = Tabulation { view, dimensions: Vec::new(), measures: linear.collect(), filter: Vec::new() };
+    let totals = match job.totals {
+        TotalsFile::True => Totals::True,
+        // Redacted margins are never computed: there is nothing to judge or to subtract.
+        TotalsFile::None | TotalsFile::Redacted => Totals::None,
+    };
+    Ok(TableC { name: String::new(), sql: String::new(), plan, totals })
+}
+
+/// The keys of a job in canonical order, and the rows behind each.
+struct Groups {
+    domains: Vec<Vec<String>>,
+    cells: Vec<(CellKey, RoaringBitmap)>,
+}
+
+/// `None` when a row lies outside a declared domain.
+fn groups(job: &JobFile, place: &str, source: &Source) -> Result<Option<Groups>, Refusal> {
+    let names = &job.dimensions;
+    if names.len() > DIMENSIONS_MAX || names.iter().collect::<BTreeSet<_>>().len() < names.len() {
+        return Err(bad(&format!("{place}/dimensions"), "at most 12 different dimensions"));
+    }
+    let declared = declared(job, place)?;
+    let rows = filtered(job, place, source)?;
+    let mut domains = Vec::new();
+    for name in names {
+        let codes = source.codes(name);
+        // A blank is missing: such a row is in no cell.
+        let code = |row: &u32| codes.get(*row as usize).filter(|code| !code.is_empty());
+        domains.push(match declared.get(name.as_str()) {
+            Some(domain) => {
+                if rows.iter().any(|row| code(&row).is_some_and(|c| !domain.contains(c))) {
+                    return Ok(None);
+                }
+                domain.clone()
+            }
+            None => {
+                let observed: BTreeSet<&String> = rows.iter().filter_map(|row| code(&row)).collect();
+                observed.into_iter().cloned().collect::<Vec<_>>()
+            }
+        });
+    }
+    let numbers: Vec<BTreeMap<&str, u32>> =
+        domains.iter().map(|d| d.iter().map(String::as_str).zip(0u32..).collect()).collect();
+    let mut cells: BTreeMap<CellKey, RoaringBitmap> = BTreeMap::new();
+    for row in &rows {
+        let part = |(name, numbers): (&String, &BTreeMap<&str, u32>)| {
+            numbers.get(source.codes(name).get(row as usize)?.as_str()).copied().map(Some)
+        };
+        if let Some(key) = names.iter().zip(&numbers).map(part).collect::<Option<CellKey>>() {
+            cells.entry(key).or_default().insert(row);
+        }
+    }
+    // Every declared code stands beside every observed key of the other dimensions.
+    let mut keys: BTreeSet<CellKey> = cells.keys().cloned().collect();
+    if names.iter().all(|name| declared.contains_key(name.as_str())) {
+        keys.insert(vec![Some(0); names.len()]);
+    }
+    for (axis, (name, domain)) in names.iter().zip(&domains).enumerate() {
+        if declared.contains_key(name.as_str()) {
+            keys = keys.iter().flat_map(|key| (0u32..).take(domain.len()).map(move |i| with(key, axis, i))).collect();
+        }
+        if keys.len() > CELLS_MAX {
+            return Err(refusals::too_many_cells(place, CELLS_MAX));
+        }
+    }
+    let inner: Vec<(CellKey, RoaringBitmap)> = keys
+        .into_iter()
+        .map(|key| {
+            let rows = cells.remove(&key).unwrap_or_default();
+            (key, rows)
+        })
+        .collect();
+    let mut all = inner.clone();
+    if job.totals == TotalsFile::True {
+        let mut patterns: Vec<u32> = (1..1u32 << names.len()).collect();
+        patterns.sort_by_key(|pattern| pattern.count_ones());
+        for pattern in patterns {
+            let mut margins: BTreeMap<CellKey, RoaringBitmap> = BTreeMap::new();
+            for (key, rows) in &inner {
+                let margin = key.iter().enumerate().map(|(i, part)| part.filter(|_| pattern >> i & 1 == 0)).collect();
+                *margins.entry(margin).or_default() |= rows;
+            }
+            all.extend(margins);
+            if all.len() > CELLS_MAX {
+                return Err(refusals::too_many_cells(place, CELLS_MAX));
+            }
+        }
+    }
+    Ok(Some(Groups { domains, cells: all }))
+}
+
+fn with(key: &CellKey, axis: usize, code: u32) -> CellKey {
+    key.iter().enumerate().map(|(i, part)| if i == axis { Some(code) } else { *part }).collect()
+}
+
+fn declared<'a>(job: &'a JobFile, place: &str) -> Result<BTreeMap<&'a str, Vec<String>>, Refusal> {
+    let mut declared = BTreeMap::new();
+    for (name, values) in job.domain.iter().flatten() {
+        let place = format!("{place}/domain/{name}");
+        if !job.dimensions.contains(name) {
+            return Err(bad(&place, "a domain is declared for something that is no dimension"));
+        }
+        let values = values.iter().map(|v| word(v, &place)).collect::<Result<Vec<_>, _>>()?;
+        if values.is_empty() || values.iter().collect::<BTreeSet<_>>().len() < values.len() {
+            return Err(bad(&place, "a domain lists different values, at least one"));
+        }
+        declared.insert(name.as_str(), values);
+    }
+    Ok(declared)
+}
+
+fn filtered(job: &JobFile, place: &str, source: &Source) -> Result<RoaringBitmap, Refusal> {
+    let mut rows: RoaringBitmap = (0u32..).take(source.data.rows()).collect();
+    for (name, value) in job.filter.iter().flatten() {
+        let place = format!("{place}/filter/{name}");
+        let wanted = match value {
+            serde_json::Value::Array(values) => values.iter().map(|v| word(v, &place)).collect::<Result<_, _>>()?,
+            one => BTreeSet::from([word(one, &place)?]),
+        };
+        let codes = source.codes(name);
+        rows = rows.iter().filter(|row| codes.get(*row as usize).is_some_and(|c| wanted.contains(c))).collect();
+    }
+    Ok(rows)
+}

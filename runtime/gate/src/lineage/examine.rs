@@ -1,0 +1,400 @@
+//! New cells against history: who must be withheld, who must be looked at.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use roaring::RoaringBitmap;
+use sluice_domain::{Refusal, candidate::Reason, contract::Aggregate};
+
+use super::{
+    Entry, History, Microdata, Quantity, Standing,
+    refine::{Published, Refinement, World},
+};
+use crate::{
+    refusals,
+    route_c::{
+        Rules, Switch,
+        span::{Fate, P, Sparse, indicator, sweep_beyond},
+    },
+};
+
+/// The rules, and the rows that they judge.
+pub struct People<'a> {
+    /// The rows.
+    pub data: &'a Microdata,
+    /// The rules that are on.
+    pub rules: &'a Rules,
+    /// n of the dominance rule.
+    pub dominance_n: usize,
+}
+
+/// Limits of one examination; beyond them the answer is a person's.
+#[derive(Debug, Clone, Copy)]
+pub struct Work {
+    /// Most rows over all sets that the refinement reads.
+    pub rows_max: u64,
+    /// Most published sets in the span, and most atoms.
+    pub sets_max: usize,
+    /// Most atoms over which unions of three are looked at.
+    pub unions_max: usize,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self { rows_max: 50_000_000, sets_max: 2_500, unions_max: 1_500 }
+    }
+}
+
+/// The answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Examined {
+    /// Cells to withhold as *differencing*.
+    pub withhold: BTreeSet<usize>,
+    /// Cells that a person must look at.
+    pub review: BTreeSet<usize>,
+    /// Whether a work limit kept something from being looked at.
+    pub limit_reached: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Safe,
+    Review,
+    Unsafe,
+}
+
+impl People<'_> {
+    /// `rows` judged as if they were a cell of this quantity.
+    fn judge(&self, quantity: &Quantity, rows: &RoaringBitmap) -> Verdict {
+        let aggregate = match quantity {
+            Quantity::Count => Aggregate::Rows,
+            Quantity::Values(_) => Aggregate::Count,
+            Quantity::Total(_) | Quantity::Quantile(_) => Aggregate::Sum,
+        };
+        let stats = self.data.stats(rows, &[quantity.column()], self.dominance_n);
+        let measure = stats.measures.first().copied().unwrap_or_default();
+        let mut reasons = self.rules.judge(aggregate, &stats, &measure);
+        let negative = reasons.remove(&Reason::Negative);
+        match (reasons.is_empty(), negative) {
+            (false, _) => Verdict::Unsafe,
+            (true, true) => Verdict::Review,
+            (true, false) => Verdict::Safe,
+        }
+    }
+
+    fn k(&self) -> u64 {
+        self.rules.threshold.unwrap_or(0)
+    }
+
+    /// Whether a difference of many units can still be unsafe.
+    fn judges_magnitudes(&self, quantity: &Quantity) -> bool {
+        let rules = self.rules;
+        let on = rules.p_percent.is_some() || rules.dominance_share.is_some() || rules.largest_share.is_some();
+        matches!(quantity, Quantity::Total(_)) && (on || rules.all_same == Switch::On || rules.negatives == Switch::On)
+    }
+}
+
+/// Examines new numbers, each with the number of its cell, against history.
+///
+/// # Errors
+/// `gate.host-fault` when the same rows give another number than before.
+pub fn examine(
+    history: &History,
+    new: &[(usize, Entry)],
+    people: &People<'_>,
+    work: &Work,
+) -> Result<Examined, Refusal> {
+    let mut examined = Examined::default();
+    let mut by_quantity: BTreeMap<&Quantity, Vec<&(usize, Entry)>> = BTreeMap::new();
+    for number in new {
+        by_quantity.entry(&number.1.quantity).or_default().push(number);
+    }
+    for (quantity, new) in by_quantity {
+        let of = |test: &dyn Fn(&Quantity) -> bool| -> Vec<&Entry> {
+            history.entries.iter().filter(|e| test(&e.quantity)).collect()
+        };
+        // A quantile is compared with everything on its column, and everything with it.
+        let curved = |q: &Quantity| {
+            let both = matches!(q, Quantity::Quantile(_)) || matches!(quantity, Quantity::Quantile(_));
+            both && q.column() == quantity.column()
+        };
+        let curved = of(&curved);
+        for (small, _, cell) in near(&curved, &new, people) {
+            if small > 0 {
+                examined.withhold.insert(cell);
+            }
+        }
+        if !matches!(quantity, Quantity::Quantile(_)) {
+            linear(quantity, &of(&|q| q == quantity), &new, people, work, &mut examined)?;
+        }
+    }
+    let withhold = examined.withhold.clone();
+    examined.review.retain(|cell| !withhold.contains(cell));
+    Ok(examined)
+}
+
+/// Pairs of a published old and a published new set that differ in fewer than k units:
+/// (units of the difference, the old one, the new one's cell). Sets that differ in
+/// fewer units than they have blocks agree on a block, so equal blocks find them all.
+fn near<'a>(old: &[&'a Entry], new: &[&(usize, Entry)], people: &People<'_>) -> Vec<(u64, &'a Entry, usize)> {
+    let k = people.k();
+    let blocks = Blocks::of(new);
+    let exhaustive = k > super::BLOCKS_MAX as u64;
+    let mut found = Vec::new();
+    for entry in old.iter().filter(|e| e.standing == Standing::Published) {
+        let mut looked: Vec<usize> = Vec::new();
+        let agreeing = entry.blocks.iter().enumerate().flat_map(|(block, print)| blocks.holders(block, *print));
+        let all = new.iter().filter(|n| exhaustive && n.1.standing == Standing::Published).copied();
+        for (cell, other) in agreeing.chain(all) {
+            // |A△B| ≥ ||A|−|B||, so the sizes rule most pairs out.
+            if entry.units.abs_diff(other.units) >= k || looked.contains(cell) {
+                continue;
+            }
+            looked.push(*cell);
+            let apart = people.data.units(&(&entry.rows ^ &other.rows));
+            if apart < k {
+                found.push((apart, *entry, *cell));
+            }
+        }
+    }
+    found
+}
+
+/// The new sets by the fingerprints of their blocks.
+struct Blocks<'a> {
+    /// For each block, which low 16 bits occur: most old sets stop here.
+    occurring: Vec<Vec<u64>>,
+    holders: HashMap<(usize, u32), Vec<&'a (usize, Entry)>>,
+}
+
+impl<'a> Blocks<'a> {
+    fn of(new: &[&'a (usize, Entry)]) -> Self {
+        let (mut occurring, mut holders): (Vec<Vec<u64>>, HashMap<_, Vec<_>>) = (Vec::new(), HashMap::new());
+        for number in new.iter().copied().filter(|n| n.1.standing == Standing::Published) {
+            for (block, print) in number.1.blocks.iter().enumerate() {
+                if occurring.len() <= block {
+                    occurring.resize(block + 1, vec![0; 1 << 10]);
+                }
+                if let Some(word) = occurring.get_mut(block).and_then(|words| words.get_mut(Self::word(*print))) {
+                    *word |= 1 << (print & 63);
+                }
+                holders.entry((block, *print)).or_default().push(number);
+            }
+        }
+        Self { occurring, holders }
+    }
+
+    fn word(print: u32) -> usize {
+        (print >> 6 & 0x3FF) as usize
+    }
+
+    fn holders(&self, block: usize, print: u32) -> impl Iterator<Item = &'a (usize, Entry)> {
+        let word = self.occurring.get(block).and_then(|words| words.get(Self::word(print)));
+        let occurs = word.is_some_and(|word| word >> (print & 63) & 1 == 1);
+        let found = if occurs { self.holders.get(&(block, print)) } else { None };
+        found.into_iter().flatten().copied()
+    }
+}
+
+/// Everything that adds up.
+fn linear(
+    quantity: &Quantity,
+    old: &[&Entry],
+    new: &[&(usize, Entry)],
+    people: &People<'_>,
+    work: &Work,
+    examined: &mut Examined,
+) -> Result<(), Refusal> {
+    let published = |e: &Entry| e.standing == Standing::Published;
+    let asked: HashSet<_> = new.iter().map(|n| n.1.hash).collect();
+    let again = old.iter().filter(|e| published(e) && asked.contains(&e.hash));
+    let known: HashMap<_, f64> = again.map(|e| (e.hash, e.value)).collect();
+    for (_, entry) in new.iter().filter(|n| published(&n.1)) {
+        let before = known.get(&entry.hash);
+        if before.is_some_and(|before| (before - entry.value).abs() > 1e-9 * before.abs().max(1.0)) {
+            return Err(refusals::host_fault(
+                "lineage",
+                "同一批数据前后给出了不同的数",
+                "the same rows gave another number than before",
+            ));
+        }
+    }
+    // Rows that were published already add nothing, and an empty set has nobody.
+    let adds = |n: &&&(usize, Entry)| published(&n.1) && !known.contains_key(&n.1.hash) && !n.1.rows.is_empty();
+    let fresh: Vec<&(usize, Entry)> = new.iter().filter(adds).copied().collect();
+    if fresh.is_empty() {
+        return Ok(());
+    }
+    let unsafe_pairs = pairs(quantity, old, &fresh, people, examined);
+
+    let (out, secret): (Vec<&Entry>, Vec<&Entry>) =
+        old.iter().copied().filter(|e| !e.rows.is_empty()).partition(|e| published(e));
+    if out.len() + fresh.len() > work.sets_max {
+        give_up(out.len(), &unsafe_pairs, &fresh, examined);
+        return Ok(());
+    }
+    let secret = secret.into_iter().chain(new.iter().map(|n| &n.1).filter(|e| !published(e) && !e.rows.is_empty()));
+    let secret: Vec<&Entry> = secret.collect();
+    let mut fresh = fresh;
+    // Most valuable first; the last to complete a combination is the one to go.
+    fresh.sort_by_key(|(cell, entry)| (std::cmp::Reverse(entry.units), *cell));
+    let sets: Vec<&RoaringBitmap> = out
+        .iter()
+        .map(|e| &e.rows)
+        .chain(fresh.iter().map(|n| &n.1.rows))
+        .chain(secret.iter().map(|e| &e.rows))
+        .chain(unsafe_pairs.iter().map(|(_, rest)| rest))
+        .chain(new.iter().map(|n| &n.1).filter(|e| published(e)).map(|e| &e.rows))
+        .collect();
+    let size: u64 = sets.iter().map(|s| s.len()).sum();
+    if size > work.rows_max {
+        give_up(out.len(), &unsafe_pairs, &fresh, examined);
+        return Ok(());
+    }
+    let refined = Refinement::of(&sets);
+    if refined.atoms.len() > work.sets_max {
+        give_up(out.len(), &unsafe_pairs, &fresh, examined);
+        return Ok(());
+    }
+    let (of_out, rest) = refined.of_set.split_at(out.len());
+    let (of_fresh, rest) = rest.split_at(fresh.len());
+    let (targets, of_new) = rest.split_at(secret.len() + unsafe_pairs.len());
+    let mut elimination = Published::default();
+    of_out.iter().for_each(|set| elimination.add(set));
+    let before = elimination.world(refined.atoms.len());
+    of_fresh.iter().for_each(|set| elimination.add(set));
+    let after = elimination.world(refined.atoms.len());
+    let mut by_themselves = Published::default();
+    of_new.iter().for_each(|set| by_themselves.add(set));
+    let alone = by_themselves.world(refined.atoms.len());
+
+    let told = |set: &[u32]| after.tells(set.iter().copied()) && !before.tells(set.iter().copied());
+    let mut hits: BTreeSet<Vec<u32>> = targets.iter().filter(|set| told(set)).cloned().collect();
+    let (unions, complete) = unions(&refined, &before, &after, people, work);
+    for union in unions {
+        let rows = union.iter().filter_map(|i| refined.atoms.get(*i as usize)).fold(RoaringBitmap::new(), |a, b| a | b);
+        // What the new table tells by itself was for its own suppression to weigh; only
+        // too few units are never let through.
+        let weighed = alone.tells(union.iter().copied()) && people.data.units(&rows) >= people.k();
+        if !weighed && people.judge(quantity, &rows) == Verdict::Unsafe {
+            hits.insert(union);
+        }
+    }
+    if !complete {
+        examined.limit_reached = true;
+        examined.review.extend(fresh.iter().map(|(cell, _)| *cell));
+    }
+    if !hits.is_empty() {
+        let candidates: Vec<Sparse> = of_out.iter().chain(of_fresh).map(|set| indicator(set)).collect();
+        let protected: Vec<Sparse> = hits.iter().map(|set| indicator(set)).collect();
+        let fates = sweep_beyond(out.len(), &candidates, &protected, refined.atoms.len());
+        let lost = fates.into_iter().skip(out.len()).zip(&fresh).filter(|(fate, _)| *fate == Fate::Suppressed);
+        examined.withhold.extend(lost.map(|(_, (cell, _))| *cell));
+    }
+    Ok(())
+}
+
+/// The work limit: what is known to be unsafe is withheld, the rest is for a person.
+/// Where nothing was released before, suppression within the table has said it all.
+fn give_up(out: usize, known: &[(usize, RoaringBitmap)], fresh: &[&(usize, Entry)], examined: &mut Examined) {
+    if out == 0 {
+        return;
+    }
+    examined.limit_reached = true;
+    examined.withhold.extend(known.iter().map(|(cell, _)| *cell));
+    examined.review.extend(fresh.iter().map(|(cell, _)| *cell));
+}
+
+/// The unsafe differences of nested pairs, with the new cell of each; overlaps and negative differences are
+/// marked for a person.
+fn pairs(
+    quantity: &Quantity,
+    old: &[&Entry],
+    fresh: &[&(usize, Entry)],
+    people: &People<'_>,
+    examined: &mut Examined,
+) -> Vec<(usize, RoaringBitmap)> {
+    let mut found = Vec::new();
+    let mut look = |entry: &Entry, cell: usize, rows: &RoaringBitmap, examined: &mut Examined| {
+        let (inner, outer) = if entry.rows.len() < rows.len() { (&entry.rows, rows) } else { (rows, &entry.rows) };
+        if !inner.is_subset(outer) {
+            return false;
+        }
+        let rest = outer - inner;
+        match people.judge(quantity, &rest) {
+            Verdict::Unsafe => found.push((cell, rest)),
+            Verdict::Review => {
+                examined.review.insert(cell);
+            }
+            Verdict::Safe => {}
+        }
+        true
+    };
+    if people.judges_magnitudes(quantity) {
+        for entry in old.iter().filter(|e| e.standing == Standing::Published) {
+            for (cell, number) in fresh {
+                let may_nest = |a: &RoaringBitmap, b: &RoaringBitmap| a.min().is_some_and(|row| b.contains(row));
+                if may_nest(&entry.rows, &number.rows) || may_nest(&number.rows, &entry.rows) {
+                    look(entry, *cell, &number.rows, examined);
+                }
+            }
+        }
+    }
+    let of_cell: HashMap<usize, &Entry> = fresh.iter().map(|(cell, entry)| (*cell, entry)).collect();
+    for (apart, entry, cell) in near(old, fresh, people) {
+        let Some(number) = of_cell.get(&cell) else { continue };
+        if !look(entry, cell, &number.rows, examined) && apart > 0 {
+            examined.review.insert(cell);
+        }
+    }
+    found
+}
+
+/// Atoms and unions of two and three atoms that follow only with the new sets, and
+/// whether all of them were looked at.
+fn unions(
+    refined: &Refinement,
+    before: &World,
+    after: &World,
+    people: &People<'_>,
+    work: &Work,
+) -> (BTreeSet<Vec<u32>>, bool) {
+    let count = refined.atoms.len();
+    let mut members: Vec<u32> = (0u32..).take(count).collect();
+    let mut complete = true;
+    if count > work.unions_max {
+        // Only small atoms can add up to fewer than k units.
+        let small = |i: &u32| refined.atoms.get(*i as usize).is_some_and(|a| people.data.units(a) < people.k());
+        members.retain(small);
+        if members.len() > work.unions_max {
+            members.truncate(0);
+            complete = false;
+        }
+    }
+    let mut at: HashMap<u64, Vec<u32>> = HashMap::new();
+    for atom in &members {
+        at.entry(after.of(*atom as usize)).or_default().push(*atom);
+    }
+    let missing = |sum: u64| (P - sum) % P;
+    let mut found = BTreeSet::new();
+    let mut keep = |union: Vec<u32>| {
+        if !before.tells(union.iter().copied()) {
+            found.insert(union);
+        }
+    };
+    for atom in (0u32..).take(count).filter(|a| after.of(*a as usize) == 0) {
+        keep(vec![atom]);
+    }
+    for (i, a) in members.iter().enumerate() {
+        let first = after.of(*a as usize);
+        for c in at.get(&missing(first)).into_iter().flatten().filter(|c| *c > a) {
+            keep(vec![*a, *c]);
+        }
+        for b in members.iter().skip(i + 1) {
+            let sum = (first + after.of(*b as usize)) % P;
+            for c in at.get(&missing(sum)).into_iter().flatten().filter(|c| *c > b) {
+                keep(vec![*a, *b, *c]);
+            }
+        }
+    }
+    (found, complete)
+}
