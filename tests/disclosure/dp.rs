@@ -10,7 +10,6 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::cast_precision_loss,
-    clippy::print_stdout,
     reason = "tests may fail loudly and say what they measured"
 )]
 

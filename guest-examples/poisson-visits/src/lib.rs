@@ -5,6 +5,12 @@
 //! A person counts once, however many years they have: rows are averaged. The state is
 //! twelve floats: the coefficients, then a running sum of them and how many, because
 //! the mean of the later rounds is steadier than the last.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "matrices of three by three read best by index; a panic would be this person's default"
+)]
 
 use sluice_guest::{Artefact, Dimension, Error, Output, Report, Room, Table};
 

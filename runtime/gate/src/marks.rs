@@ -152,14 +152,17 @@ pub struct Suspicion {
     pub log10_odds: f64,
 }
 
+/// A found file's number for a cell's key and a measure, where it shows one.
+pub type Seen<'a> = &'a dyn Fn(&[Option<Key>], usize) -> Option<f64>;
+
 /// Compares what a file shows of `table` with the copies of `recipients`, the most
-/// suspect first. `seen` gives the file's number for a cell and measure.
+/// suspect first.
 pub fn trace(
     marks: &Marks<'_>,
     candidate: &Candidate,
     table: usize,
     recipients: &[String],
-    seen: &dyn Fn(&[Option<Key>], usize) -> Option<f64>,
+    seen: Seen<'_>,
 ) -> Vec<Suspicion> {
     let rounding = &marks.rounding;
     let Some(shown) = candidate.tables.get(table) else { return Vec::new() };

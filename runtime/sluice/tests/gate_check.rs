@@ -1,6 +1,6 @@
 //! `sluice gate check` as people call it: the shared cases through the command itself,
 //! its exit codes and its one line of JSON.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
+#![expect(clippy::unwrap_used, reason = "tests may fail loudly")]
 
 use std::{
     path::Path,

@@ -1,6 +1,5 @@
 //! What fuel is worth in time: the figures behind the rule pack's `[tick]`
 //! (docs/benchmarks.md). A measurement, not a check: run it by name, with `--ignored`.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement prints and may fail loudly")]
 
 mod common;
 

@@ -91,7 +91,6 @@ impl Table {
 
     /// `update` that keeps the state: for guests that only compose.
     #[doc(hidden)]
-    #[expect(clippy::unnecessary_wraps, reason = "the shape of an update")]
     pub fn keep_state(_round: u32, state: &[u8], _cleared: &Self) -> Result<Vec<u8>, Error> {
         Ok(state.to_vec())
     }
@@ -165,7 +164,6 @@ impl Report {
 
     /// `compose` that composes nothing: for guests that only update.
     #[doc(hidden)]
-    #[expect(clippy::unnecessary_wraps, reason = "the shape of a composition")]
     pub fn nothing(_report: &Self) -> Result<Vec<Artefact>, Error> {
         Ok(Vec::new())
     }

@@ -5,7 +5,6 @@
     clippy::indexing_slicing,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
     reason = "tests may fail loudly"
 )]
 

@@ -136,7 +136,7 @@ fn has_what_it_needs(file: &JobFile, resolved: &Resolved, noised: usize) -> Resu
             "tables of routes A and B need a guest, and nothing else does",
         ));
     }
-    if (noised > 0) != (!file.inputs.is_empty()) {
+    if (noised > 0) == file.inputs.is_empty() {
         return Err(bad(
             "job.inputs",
             "inputs",
