@@ -28,7 +28,7 @@ async fn every_bad_submission_is_refused_clearly_and_recorded() {
     let mut damaged = good.clone();
     damaged.truncate(good.len() / 2);
     let core_module = b"\0asm\x01\0\0\0".to_vec();
-    let oversized = vec![0u8; 40 << 20];
+    let oversized = vec![0u8; 65 << 20];
     let guests: [(&[u8], &str); 4] = [
         (&damaged, "guest.damaged"),
         (&guest("peeker.wasm"), "guest.import"),
