@@ -107,7 +107,8 @@ void *sluice_alloc(size_t size) { return take(16, size); }
 
 EXPORT("cabi_realloc")
 void *sluice_realloc(void *old, size_t old_size, size_t align, size_t size) {
-    void *made = take(align, size);
+    /* The ABI aligns bytes to 1; here they are numbers of up to 16. */
+    void *made = take(align < 16 ? 16 : align, size);
     return old ? memcpy(made, old, old_size < size ? old_size : size) : made;
 }
 
@@ -142,15 +143,27 @@ sluice_text sluice_state(const sluice_room *room) { return text_of(room->state);
 size_t sluice_count(const sluice_rows *rows) { return rows->count; }
 
 sluice_column sluice_find(const sluice_rows *rows, const char *name, sluice_type type) {
-    static const char *const types[] = {"int", "float", "bool", "text", "date"};
+    static const char *const types[] = {
+        "int",      "float",    "bool",       "text",      "date", "timestamp",
+        "decimal-", "list-int", "list-float", "list-text", "null",
+    };
+    size_t size = strlen(types[type]);
     list left = rows->schema;
     for (size_t at = 0; left.size; at++) {
         size_t end = 0, colon = 0;
         for (; end < left.size && left.data[end] != ','; end++)
             if (left.data[end] == ':') colon = end;
         list found = {left.data, colon}, kind = {left.data + colon + 1, end - colon - 1};
-        if (same(found, name, strlen(name)) && same(kind, types[type], strlen(types[type])))
-            return (sluice_column){rows, at, rows->first, 0};
+        int scale = 0;
+        if (type == SLUICE_DECIMAL && kind.size > size) {
+            /* decimal-P-S: what follows the last dash is S. */
+            for (size_t i = size, after = 0; i < kind.size; i++)
+                if (kind.data[i] == '-') after = 1;
+                else if (after) scale = scale * 10 + (kind.data[i] - '0');
+            kind.size = size;
+        }
+        if (same(found, name, strlen(name)) && same(kind, types[type], size))
+            return (sluice_column){rows, at, rows->first, 0, scale};
         size_t past = end < left.size ? end + 1 : end;
         left = (list){left.data + past, left.size - past};
     }
@@ -159,7 +172,7 @@ sluice_column sluice_find(const sluice_rows *rows, const char *name, sluice_type
 
 /* The batch with `*row`, which becomes the row's number within it; NULL where null. */
 static const column *present(sluice_column *c, size_t *row) {
-    if (*row < c->first) *c = (sluice_column){c->rows, c->at, c->rows->first, 0};
+    if (*row < c->first) *c = (sluice_column){c->rows, c->at, c->rows->first, 0, c->scale};
     const batch *b = c->batch;
     for (; b && *row - c->first >= b->rows; b = b->next) c->first += b->rows;
     if (!b) sluice_fail();
@@ -182,13 +195,52 @@ READ(sluice_float, double, ((const double *)found->data.data)[row])
 READ(sluice_date, int32_t, ((const int32_t *)found->data.data)[row])
 READ(sluice_bool, bool, found->data.data[row / 8] >> (row % 8) & 1)
 
-bool sluice_string(sluice_column *c, size_t row, sluice_text *value) {
-    const column *found = present(c, &row);
-    if (!found) return false;
-    const int32_t *ends = (const int32_t *)found->offsets.bytes.data;
-    *value = (sluice_text){(const char *)found->data.data + ends[row], (size_t)(ends[row + 1] - ends[row])};
+READ(sluice_timestamp, int64_t, ((const int64_t *)found->data.data)[row])
+READ(sluice_units, __int128, ((const __int128 *)found->data.data)[row])
+
+bool sluice_decimal(sluice_column *c, size_t row, double *value) {
+    __int128 units;
+    if (!sluice_units(c, row, &units)) return false;
+    /* By halves: there is no library for the conversion of 128 bits. */
+    int64_t high = (int64_t)(units >> 64), low = (int64_t)units;
+    bool small = high == low >> 63;
+    double number = small ? (double)low : (double)high * 18446744073709551616.0 + (double)(uint64_t)low;
+    double unit = 1;
+    for (int i = 0; i < c->scale; i++) unit *= 10;
+    *value = number / unit;
     return true;
 }
+
+/* The offsets, from number `first`. */
+static const int32_t *ends_of(const column *found, size_t first) {
+    return (const int32_t *)found->offsets.bytes.data + first;
+}
+
+sluice_text sluice_nth(sluice_texts list, size_t at) {
+    if (at >= list.count) sluice_fail();
+    return (sluice_text){list.bytes + list.ends[at], (size_t)(list.ends[at + 1] - list.ends[at])};
+}
+
+static size_t length_of(const column *found, size_t row) {
+    return (size_t)(ends_of(found, row)[1] - ends_of(found, row)[0]);
+}
+
+static sluice_text text_at(const column *found, size_t row) {
+    return (sluice_text){(const char *)found->data.data + *ends_of(found, row), length_of(found, row)};
+}
+
+/* The offsets of the texts follow those of the batch's rows. */
+static sluice_texts texts_at(const column *found, size_t row, const batch *in) {
+    const int32_t *ends = ends_of(found, in->rows + 1) + *ends_of(found, row);
+    return (sluice_texts){(const char *)found->data.data, ends, length_of(found, row)};
+}
+
+READ(sluice_string, sluice_text, text_at(found, row))
+READ(sluice_list_text, sluice_texts, texts_at(found, row, c->batch))
+READ(sluice_list_int, sluice_ints,
+     ((sluice_ints){(const int64_t *)found->data.data + *ends_of(found, row), length_of(found, row)}))
+READ(sluice_list_float, sluice_floats,
+     ((sluice_floats){(const double *)found->data.data + *ends_of(found, row), length_of(found, row)}))
 
 /* The table. */
 

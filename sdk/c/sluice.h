@@ -36,8 +36,21 @@ typedef struct sluice_room sluice_room;
 typedef struct sluice_rows sluice_rows;
 typedef struct sluice_output sluice_output;
 
-/* Types of columns. A date is days since 1970-01-01. */
-typedef enum { SLUICE_INT, SLUICE_FLOAT, SLUICE_BOOL, SLUICE_TEXT, SLUICE_DATE } sluice_type;
+/* Types of columns. A date is days since 1970-01-01, a timestamp microseconds since
+ * then, in UTC. A null column has no value at all, and so no reader: its rows count. */
+typedef enum {
+    SLUICE_INT,
+    SLUICE_FLOAT,
+    SLUICE_BOOL,
+    SLUICE_TEXT,
+    SLUICE_DATE,
+    SLUICE_TIMESTAMP,
+    SLUICE_DECIMAL,
+    SLUICE_LIST_INT,
+    SLUICE_LIST_FLOAT,
+    SLUICE_LIST_TEXT,
+    SLUICE_NULL
+} sluice_type;
 
 /* Bytes that are not terminated. Text is UTF-8. */
 typedef struct {
@@ -45,12 +58,30 @@ typedef struct {
     size_t size;
 } sluice_text;
 
+/* Lists of one row. */
+typedef struct {
+    const int64_t *values;
+    size_t count;
+} sluice_ints;
+
+typedef struct {
+    const double *values;
+    size_t count;
+} sluice_floats;
+
+typedef struct {
+    const char *bytes;
+    const int32_t *ends;
+    size_t count;
+} sluice_texts;
+
 /* A column of one input. Rows may be read in any order; in their order is fastest. */
 typedef struct {
     const sluice_rows *rows;
     size_t at;
     const void *batch;
     size_t first;
+    int scale;
 } sluice_column;
 
 /* The author's function: the only one that a guest must have. */
@@ -77,6 +108,15 @@ bool sluice_float(sluice_column *column, size_t row, double *value);
 bool sluice_bool(sluice_column *column, size_t row, bool *value);
 bool sluice_date(sluice_column *column, size_t row, int32_t *value);
 bool sluice_string(sluice_column *column, size_t row, sluice_text *value);
+bool sluice_timestamp(sluice_column *column, size_t row, int64_t *value);
+/* A decimal, rounded to a double; and exactly, in units of its last digit. */
+bool sluice_decimal(sluice_column *column, size_t row, double *value);
+bool sluice_units(sluice_column *column, size_t row, __int128 *value);
+bool sluice_list_int(sluice_column *column, size_t row, sluice_ints *value);
+bool sluice_list_float(sluice_column *column, size_t row, sluice_floats *value);
+bool sluice_list_text(sluice_column *column, size_t row, sluice_texts *value);
+/* Text number `at` of a list; beyond it, the unit fails. */
+sluice_text sluice_nth(sluice_texts list, size_t at);
 
 /* The table. First its dimensions (SLUICE_INT or SLUICE_TEXT, in the contract's
  * order) and measures (in any order), then its rows. Measures start at 0. */

@@ -62,7 +62,9 @@ export class Room {
 
 /// The rows of one input: iterate over them as objects, or take a column as an array
 /// with `rows.column("year")`. A missing value is null. An int is a number, and an
-/// error beyond 2^53: `rows.bigints("id")` reads those. A date is days since 1970-01-01.
+/// error beyond 2^53: `rows.bigints("id")` reads those. A date is days since 1970-01-01,
+/// a timestamp microseconds since then, in UTC. A decimal is a number, rounded to one;
+/// `bigints` gives it exactly, in units of its last digit. A list is an array.
 export class Rows {
   #schema;
   #batches = [];
@@ -86,18 +88,17 @@ export class Rows {
   column(name) {
     if (!this.#values.has(name)) {
       const at = this.#at(name);
-      const read = READ[this.#schema[at][1]];
-      if (!read) throw new TypeError(`column \`${name}\` is of type \`${this.#schema[at][1]}\`, which this SDK does not read`);
-      this.#values.set(name, this.#batches.flatMap((batch) => masked(read, batch.columns[at], batch.rows)));
+      this.#values.set(name, this.#read(at, reader(...this.#schema[at])));
     }
     return this.#values.get(name);
   }
 
-  /// The values of int column `name` as BigInts.
+  /// The values of the int, timestamp, decimal or list-int column `name` as BigInts.
   bigints(name) {
     const at = this.#at(name);
-    if (this.#schema[at][1] !== "int") throw new TypeError(`there is no int column \`${name}\``);
-    return this.#batches.flatMap((batch) => masked(longs, batch.columns[at], batch.rows));
+    const read = EXACT[this.#schema[at][1].replace(/^decimal-.*/, "decimal")];
+    if (!read) throw new TypeError(`column \`${name}\` has no whole numbers`);
+    return this.#read(at, read);
   }
 
   /// Takes a batch of the ABI.
@@ -114,6 +115,11 @@ export class Rows {
     this.length = values.length;
   }
 
+  // Batch by batch: a list's values must stay lists, which one flatMap leaves them.
+  #read(at, read) {
+    return this.#batches.flatMap((batch) => masked(read, batch.columns[at], batch.rows));
+  }
+
   #at(name) {
     const at = this.#schema.findIndex(([known]) => known === name);
     if (at < 0) throw new Error(`there is no column \`${name}\``);
@@ -128,13 +134,48 @@ const READ = {
   float: (column, rows) => Array.from(new Float64Array(aligned(column.data), 0, rows)),
   date: (column, rows) => Array.from(new Int32Array(aligned(column.data), 0, rows)),
   bool: (column, rows) => bits(column.data, rows),
-  text: (column, rows) => {
-    const ends = new Int32Array(aligned(column.offsets), 0, rows + 1);
-    return Array.from({ length: rows }, (_, row) => decode(column.data, ends[row], ends[row + 1]));
-  },
+  text: (column, rows) => texts(column, rows, 0),
+  timestamp: (column, rows) => longs(column, rows).map(exact),
+  null: (column, rows) => new Array(rows).fill(null),
+  "list-int": lists((column, count) => longs(column, count).map(exact)),
+  "list-float": lists((column, count) => READ.float(column, count)),
+  "list-text": lists(texts),
 };
 
-const longs = (column, rows) => Array.from(new BigInt64Array(aligned(column.data), 0, rows));
+// The same, as BigInts.
+const EXACT = { int: longs, timestamp: longs, decimal: wides, "list-int": lists(longs) };
+
+function reader(name, kind) {
+  const scale = /^decimal-\d+-(\d+)$/.exec(kind)?.[1];
+  if (scale) return (column, rows) => wides(column, rows).map((units) => Number(units) / 10 ** Number(scale));
+  if (!READ[kind]) throw new TypeError(`column \`${name}\` is of type \`${kind}\`, which this SDK does not read`);
+  return READ[kind];
+}
+
+function longs(column, rows) {
+  return Array.from(new BigInt64Array(aligned(column.data), 0, rows));
+}
+
+function wides(column, rows) {
+  const [low, high] = [new BigUint64Array(aligned(column.data)), new BigInt64Array(aligned(column.data))];
+  return Array.from({ length: rows }, (_, row) => (high[2 * row + 1] << 64n) | low[2 * row]);
+}
+
+function texts(column, count, first) {
+  const ends = new Int32Array(aligned(column.offsets), 4 * first, count + 1);
+  return Array.from({ length: count }, (_, at) => decode(column.data, ends[at], ends[at + 1]));
+}
+
+// `values(column, count, first)` are all lists' values together; the offsets of texts
+// begin with number `first`, after those of the lists.
+function lists(values) {
+  return (column, rows) => {
+    const ends = new Int32Array(aligned(column.offsets), 0, rows + 1);
+    const flat = values(column, ends[rows], rows + 1);
+    return Array.from({ length: rows }, (_, row) => flat.slice(ends[row], ends[row + 1]));
+  };
+}
+
 const aligned = (bytes) => new Uint8Array(bytes).buffer;
 const bits = (bytes, rows) => Array.from({ length: rows }, (_, row) => ((bytes[row >> 3] >> (row & 7)) & 1) === 1);
 

@@ -64,6 +64,17 @@ fn a_new_c_project_builds() {
 }
 
 #[test]
+fn c_gives_the_same_bytes_in_any_folder() {
+    let build = || {
+        let folder = tempfile::tempdir().unwrap();
+        ok(&["guest", "new", "--lang", "c", "first-try"], folder.path());
+        ok(&["guest", "build", "first-try"], folder.path());
+        std::fs::read(folder.path().join("first-try/first_try.wasm")).unwrap()
+    };
+    assert_eq!(build(), build());
+}
+
+#[test]
 fn what_does_not_compile_is_told_with_file_and_line() {
     for (lang, file, broken, line) in [
         ("c", "first_try.c", "#include \"sluice.h\"\nvoid oops(void) { nonsense; }\n", "first_try.c:2:"),

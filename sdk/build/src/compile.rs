@@ -16,7 +16,8 @@ use crate::{
 };
 
 /// Compiles the guest project in `folder`; the component, and the file name that its
-/// job gives it. Nothing but a Rust project's `target` is written into the folder.
+/// job gives it. Nothing but a Rust project's `target` and
+/// Python's `__pycache__` is written into the folder.
 ///
 /// # Errors
 /// [`BuildError::NoProject`], [`BuildError::NoTool`], or the compiler's own words in

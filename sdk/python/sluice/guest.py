@@ -20,6 +20,7 @@ the unit; the host puts its declared default there and shows the text to nobody.
 """
 
 import struct
+from decimal import Decimal
 
 __all__ = ["Room", "Rows", "room", "table"]
 
@@ -89,7 +90,9 @@ class Rows:
     """The rows of one input: iterate over them as dictionaries, or take a column as
     a list with ``rows.column("year")``. A missing value is ``None``.
 
-    int, float, bool and str come as such; a date as days since 1970-01-01.
+    int, float, bool and str come as such, and a decimal as an exact ``Decimal``; a
+    date as days since 1970-01-01, a timestamp as microseconds since then, in UTC; a
+    list as a list of int, float or str.
     """
 
     def __init__(self, schema):
@@ -112,9 +115,7 @@ class Rows:
         if name not in self._values:
             for at, (known, kind) in enumerate(self.schema):
                 if known == name:
-                    read = _READ.get(kind)
-                    if read is None:
-                        raise TypeError(f"column `{name}` is of type `{kind}`, which this SDK does not read")
+                    read = _reader(name, kind)
                     values = []
                     for batch in self._batches:
                         values += _masked(read, batch.columns[at], batch.rows)
@@ -141,17 +142,54 @@ def _bits(data, rows):
     return [data[row >> 3] >> (row & 7) & 1 == 1 for row in range(rows)]
 
 
-def _texts(column, rows):
-    ends = memoryview(column.offsets).cast("i").tolist()
-    return [str(column.data[ends[row] : ends[row + 1]], "utf-8") for row in range(rows)]
+def _ends(column, first, count):
+    return memoryview(column.offsets).cast("i")[first : first + count + 1].tolist()
+
+
+def _texts(column, count, first=0):
+    ends = _ends(column, first, count)
+    return [str(column.data[ends[at] : ends[at + 1]], "utf-8") for at in range(count)]
+
+
+# ``values(column, count, first)`` are all lists' values together; the offsets of texts
+# begin with number `first`, after those of the lists.
+def _lists(values):
+    def read(column, rows):
+        ends = _ends(column, 0, rows)
+        flat = values(column, ends[-1], rows + 1)
+        return [flat[ends[row] : ends[row + 1]] for row in range(rows)]
+
+    return read
+
+
+# Exact in all 38 digits: arithmetic on a ``Decimal`` would round to 28.
+def _decimals(scale):
+    def read(column, rows):
+        units = (int.from_bytes(column.data[16 * row : 16 * row + 16], "little", signed=True) for row in range(rows))
+        return [Decimal(f"{unit}E-{scale}") for unit in units]
+
+    return read
+
+
+def _reader(name, kind):
+    if kind.startswith("decimal-"):
+        return _decimals(int(kind.rsplit("-", 1)[1]))
+    if kind not in _READ:
+        raise TypeError(f"column `{name}` is of type `{kind}`, which this SDK does not read")
+    return _READ[kind]
 
 
 _READ = {
+    "null": lambda column, rows: [None] * rows,
     "int": _fixed("q"),
     "float": _fixed("d"),
     "date": _fixed("i"),
     "bool": lambda column, rows: _bits(column.data, rows),
     "text": _texts,
+    "timestamp": _fixed("q"),
+    "list-int": _lists(lambda column, count, first: _fixed("q")(column, count)),
+    "list-float": _lists(lambda column, count, first: _fixed("d")(column, count)),
+    "list-text": _lists(_texts),
 }
 
 

@@ -3,6 +3,8 @@
 //! Every batch is checked against the announced schema when it arrives, so the
 //! iterators below have no way to fail.
 
+use std::convert::Infallible;
+
 use crate::{
     Error,
     abi::{self, Batch},
@@ -187,6 +189,14 @@ impl Rows {
     pub fn list_text(&self, name: &str) -> Result<impl Iterator<Item = Option<Vec<&str>>>, Error> {
         let (at, _) = self.find(name, |k| k == Type::ListText, "ListText")?;
         Ok(self.column(at, texts_of))
+    }
+
+    /// The null column `name`: it has no value in any row.
+    ///
+    /// # Errors
+    /// As [`Self::i64`].
+    pub fn null(&self, name: &str) -> Result<impl Iterator<Item = Option<Infallible>>, Error> {
+        self.read(name, Type::Null, |_, _| None)
     }
 
     fn read<'a, T: 'a>(
@@ -486,6 +496,7 @@ mod tests {
         assert_eq!(rows.list_f64("f").unwrap().collect::<Vec<_>>(), floats);
         let owned = |t: Option<Vec<&str>>| t.map(|t| t.into_iter().map(str::to_owned).collect::<Vec<_>>());
         assert_eq!(rows.list_text("t").unwrap().map(owned).collect::<Vec<_>>(), texts);
+        assert_eq!(rows.null("n").unwrap().collect::<Vec<_>>(), [None; 3]);
         assert!(rows.i64("m").is_err() && rows.decimal("n").is_err());
         let words = "null timestamp decimal-18-2 list-int list-float list-text";
         assert!(words.split(' ').all(|word| Type::named(word).is_some()) && Type::named("decimal").is_none());

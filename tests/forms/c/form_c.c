@@ -8,6 +8,53 @@ static bool same(sluice_text a, sluice_text b) {
     return true;
 }
 
+/* The words, each in brackets. */
+static sluice_text joined(sluice_texts words) {
+    size_t size = 0;
+    for (size_t i = 0; i < words.count; i++) size += sluice_nth(words, i).size + 2;
+    char *bytes = sluice_alloc(size), *to = bytes;
+    for (size_t i = 0; i < words.count; i++) {
+        sluice_text word = sluice_nth(words, i);
+        *to++ = '[';
+        for (size_t j = 0; j < word.size; j++) *to++ = word.bytes[j];
+        *to++ = ']';
+    }
+    return (sluice_text){bytes, size};
+}
+
+static void wide(const sluice_rows *rows, sluice_output *out) {
+    sluice_column c = sluice_find(rows, "c", SLUICE_DECIMAL), m = sluice_find(rows, "m", SLUICE_TIMESTAMP);
+    sluice_column i = sluice_find(rows, "i", SLUICE_LIST_INT), f = sluice_find(rows, "f", SLUICE_LIST_FLOAT);
+    sluice_column w = sluice_find(rows, "w", SLUICE_LIST_TEXT);
+    sluice_find(rows, "z", SLUICE_NULL);
+    for (size_t row = 0; row < sluice_count(rows); row++) {
+        __int128 units;
+        double number = -1, x = 0;
+        int64_t moment = -1;
+        sluice_ints ints;
+        sluice_floats floats;
+        sluice_texts words;
+        if (!sluice_units(&c, row, &units)) units = -1;
+        sluice_decimal(&c, row, &number);
+        sluice_timestamp(&m, row, &moment);
+        if (sluice_list_int(&i, row, &ints))
+            for (size_t at = 0; at < ints.count; at++) x += 1000 * (double)ints.values[at];
+        else x += 0.5;
+        if (sluice_list_float(&f, row, &floats))
+            for (size_t at = 0; at < floats.count; at++) x += floats.values[at];
+        else x += 0.25;
+        sluice_row(out);
+        sluice_key_text(out, "t", sluice_list_text(&w, row, &words) ? joined(words) : (sluice_text){"无", 3});
+        sluice_key_int(out, "n", (int64_t)units);
+        sluice_value(out, "x", x);
+        sluice_value(out, "flag", number);
+        sluice_value(out, "days", (double)moment);
+    }
+    sluice_row(out);
+    sluice_key_text(out, "t", (sluice_text){"空", 3});
+    sluice_key_int(out, "n", (int64_t)sluice_count(rows));
+}
+
 void sluice_table(const sluice_room *room, sluice_output *out) {
     sluice_dimension(out, "t", SLUICE_TEXT);
     sluice_dimension(out, "n", SLUICE_INT);
@@ -39,9 +86,5 @@ void sluice_table(const sluice_room *room, sluice_output *out) {
         sluice_value(out, "flag", sluice_bool(&b, row, &flag) ? (flag ? 1 : 2) : 3);
         sluice_value(out, "days", days);
     }
-    if (sluice_param(room, "input.zmore").bytes) {
-        sluice_row(out);
-        sluice_key_text(out, "t", (sluice_text){"多", 3});
-        sluice_key_int(out, "n", (int64_t)sluice_count(sluice_input(room, "zmore")));
-    }
+    if (sluice_param(room, "input.wide").bytes) wide(sluice_input(room, "wide"), out);
 }

@@ -13,7 +13,18 @@ export default table({ dimensions: { t: "text", n: "int" }, measures: ["x", "fla
     while (t === room.params.spin);
     out.push({ t, n, x: x ?? -0.5, flag: b === null ? 3 : b ? 1 : 2, days: d ?? 0 });
   }
-  const more = room.inputs.get("zmore");
-  if (more) out.push({ t: "多", n: more.length, x: 0, flag: 0, days: 0 });
-  return out;
+  const more = room.inputs.get("wide");
+  return more ? [...out, ...wide(more)] : out;
 });
+
+function* wide(rows) {
+  const sum = (values) => values.reduce((a, b) => a + b, 0);
+  const units = rows.bigints("c");
+  let at = 0;
+  for (const { c, m, i, f, w } of rows) {
+    const t = w === null ? "无" : w.map((word) => `[${word}]`).join("");
+    const x = (i === null ? 0.5 : 1000 * sum(i)) + (f === null ? 0.25 : sum(f));
+    yield { t, n: units[at++] ?? -1, x, flag: c ?? -1, days: m ?? -1 };
+  }
+  yield { t: "空", n: rows.column("z").filter((z) => z === null).length, x: 0, flag: 0, days: 0 };
+}

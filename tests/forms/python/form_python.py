@@ -15,5 +15,18 @@ def form(room):
             pass
         flag = {True: 1, False: 2, None: 3}[row["b"]]
         yield {"t": t, "n": n, "x": -0.5 if row["x"] is None else row["x"], "flag": flag, "days": row["d"] or 0}
-    if "zmore" in room.inputs:
-        yield {"t": "多", "n": len(room.inputs["zmore"]), "x": 0, "flag": 0, "days": 0}
+    if "wide" in room.inputs:
+        yield from wide(room.inputs["wide"])
+
+
+def wide(rows):
+    for row in rows:
+        c, m, i, f, w = (row[name] for name in "cmifw")
+        yield {
+            "t": "无" if w is None else "".join(f"[{word}]" for word in w),
+            "n": -1 if c is None else int(c * 100),
+            "x": (0.5 if i is None else 1000 * sum(i)) + (0.25 if f is None else sum(f)),
+            "flag": -1 if c is None else float(c),
+            "days": -1 if m is None else m,
+        }
+    yield {"t": "空", "n": rows.column("z").count(None), "x": 0, "flag": 0, "days": 0}

@@ -15,6 +15,7 @@ mod command_line;
 mod crash;
 mod exact;
 mod hostile;
+mod languages;
 mod marks;
 mod operator;
 mod raw;

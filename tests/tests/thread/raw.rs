@@ -28,6 +28,13 @@ pub(crate) fn float(row: &Row, column: &str) -> f64 {
     }
 }
 
+pub(crate) fn text(row: &Row, column: &str) -> String {
+    match field(row, column) {
+        Field::Str(text) => text,
+        other => panic!("{column}: {other:?}"),
+    }
+}
+
 fn field(row: &Row, column: &str) -> Field {
     row.get_column_iter().find(|(name, _)| *name == column).map(|(_, f)| f.clone()).unwrap()
 }

@@ -1,7 +1,7 @@
 //! The table of `tests/forms` in Rust.
 #![forbid(unsafe_code)]
 
-use sluice_guest::{Dimension, Error, Output, Room};
+use sluice_guest::{Dimension, Error, Output, Room, Rows};
 
 /// See `tests/forms/README.md`.
 ///
@@ -25,10 +25,23 @@ pub fn form(room: &Room) -> Result<Output<2, 3>, Error> {
         let flag = b.map_or(3.0, |b| if b { 1.0 } else { 2.0 });
         out.add([t.into(), n.into()], [x.unwrap_or(-0.5), flag, f64::from(d.unwrap_or(0))])?;
     }
-    if let Ok(more) = room.input("zmore") {
-        out.add(["多".into(), i64::try_from(more.len()).unwrap_or(-1).into()], [0.0, 0.0, 0.0])?;
+    if let Ok(rows) = room.input("wide") {
+        wide(rows, &mut out)?;
     }
     Ok(out)
+}
+
+fn wide(rows: &Rows, out: &mut Output<2, 3>) -> Result<(), Error> {
+    let lists = rows.list_i64("i")?.zip(rows.list_f64("f")?).zip(rows.list_text("w")?);
+    for ((c, m), ((i, f), w)) in rows.decimal("c")?.zip(rows.timestamp("m")?).zip(lists) {
+        let words = w.map_or("无".to_owned(), |w| w.iter().map(|word| format!("[{word}]")).collect());
+        let units = c.map_or(-1, |c| i64::try_from(c.units).unwrap_or(0));
+        let ints = i.map_or(0.5, |i| 1000.0 * i.iter().sum::<i64>() as f64);
+        let sum = ints + f.map_or(0.25, |f| f.iter().sum());
+        out.add([words.as_str().into(), units.into()], [sum, c.map_or(-1.0, |c| c.to_f64()), m.unwrap_or(-1) as f64])?;
+    }
+    let empty = rows.null("z")?.filter(Option::is_none).count();
+    out.add(["空".into(), i64::try_from(empty).unwrap_or(-1).into()], [0.0, 0.0, 0.0])
 }
 
 sluice_guest::inner!(form);
