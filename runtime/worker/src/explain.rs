@@ -250,10 +250,9 @@ impl Child {
         let told = self.ask(tag, question, Tag::Output, TOLD_MAX)?;
         let mut told: Told = serde_json::from_slice(&told).map_err(|_| WireError::Malformed)?;
         if let End::Trap { frames, .. } = &mut told.end {
-            for (depth, frame) in frames.iter_mut().enumerate() {
-                // A caller is found where it goes on after the call: one byte before is the call.
-                let back = u64::from(depth > 0);
-                frame.place = frame.offset.and_then(|offset| places.find(offset.checked_sub(back)?));
+            // A caller's offset is that of its call already, not of where it goes on.
+            for frame in frames {
+                frame.place = frame.offset.and_then(|offset| places.find(offset));
             }
         }
         Ok(told)
