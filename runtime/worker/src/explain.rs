@@ -20,6 +20,7 @@ use crate::{
     encode::encode_unit,
     keeper::Keeper,
     places::Places,
+    step::Step,
     wire::{self, GUEST_FRAME_MAX, ReadError, STATUS_FRAME_MAX, Tag, WireError},
 };
 
@@ -43,32 +44,6 @@ pub struct Told {
     pub memory_refused: Option<u64>,
 }
 
-/// One of the ABI's calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "named after the calls of the ABI")]
-pub enum Call {
-    Instantiate,
-    Start,
-    Process,
-    Finish,
-    Update,
-    Compose,
-}
-
-impl std::fmt::Display for Call {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Instantiate => "instantiate",
-            Self::Start => "start",
-            Self::Process => "process",
-            Self::Finish => "finish",
-            Self::Update => "update",
-            Self::Compose => "compose",
-        })
-    }
-}
-
 /// How a unit ended.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "kebab-case")]
@@ -90,19 +65,19 @@ pub enum End {
     /// It returned an error.
     Error {
         /// Where.
-        call: Call,
+        call: Step,
         /// Its words.
         text: String,
     },
     /// It used all its fuel.
     OutOfFuel {
         /// Where.
-        call: Call,
+        call: Step,
     },
     /// It trapped.
     Trap {
         /// Where.
-        call: Call,
+        call: Step,
         /// The engine's words.
         reason: String,
         /// The guest's functions that were under way, innermost first.

@@ -34,6 +34,7 @@ pub mod raw;
 pub mod ring;
 pub mod room;
 pub mod rooms;
+pub mod step;
 pub mod wire;
 
 pub use attempt::Attempt;

@@ -21,8 +21,9 @@ use super::{
 };
 use crate::{
     error::ChildFault,
-    explain::{Call, End, Frame, Told},
+    explain::{End, Frame, Told},
     jail,
+    step::Step,
     wire::{
         ColumnRef, GUEST_FRAME_MAX, Start, Tag, decode_call, decode_compose, decode_start, decode_update, encode_batch,
         encode_ready, read_frame, write_frame,
@@ -189,11 +190,11 @@ impl Witness for Meter {
         Self { limits, memory_bytes: 0, refused: None }
     }
 
-    fn broke(call: Call, error: Error) -> End {
+    fn broke(call: Step, error: Error) -> End {
         broke(call, &error)
     }
 
-    fn said(call: Call, text: &WasmStr, store: &Store<Self>) -> End {
+    fn said(call: Step, text: &WasmStr, store: &Store<Self>) -> End {
         let text = text.to_str(store);
         let text = text.map_or_else(|_| "(not UTF-8)".to_owned(), |text| text.chars().take(TEXT_MAX).collect());
         End::Error { call, text }
@@ -209,7 +210,7 @@ impl Witness for Meter {
 }
 
 /// What the engine says of a call that did not come back.
-fn broke(call: Call, error: &Error) -> End {
+fn broke(call: Step, error: &Error) -> End {
     if error.downcast_ref::<Trap>() == Some(&Trap::OutOfFuel) {
         return End::OutOfFuel { call };
     }

@@ -11,8 +11,8 @@ use wasmtime::{
 
 use crate::{
     error::ChildFault,
-    explain,
     inspect::{CORE_ITEMS_MAX, INNER_ROOM, MEMORIES_MAX},
+    step::Step,
     wire::{BatchRef, ColumnRef, Start},
 };
 
@@ -30,10 +30,10 @@ pub trait Witness: ResourceLimiter + Sized + Send + 'static {
     fn new(limits: StoreLimits) -> Self;
 
     /// The engine did not come back from `call`.
-    fn broke(call: explain::Call, error: Error) -> Self::Failure;
+    fn broke(call: Step, error: Error) -> Self::Failure;
 
     /// The guest returned an error.
-    fn said(call: explain::Call, text: &WasmStr, store: &Store<Self>) -> Self::Failure;
+    fn said(call: Step, text: &WasmStr, store: &Store<Self>) -> Self::Failure;
 
     /// The answer is larger than the contract's limits.
     fn too_much(answer: &Answer) -> Self::Failure;
@@ -46,9 +46,9 @@ impl Witness for StoreLimits {
         limits
     }
 
-    fn broke(_: explain::Call, _: Error) {}
+    fn broke(_: Step, _: Error) {}
 
-    fn said(_: explain::Call, _: &WasmStr, _: &Store<Self>) {}
+    fn said(_: Step, _: &WasmStr, _: &Store<Self>) {}
 
     fn too_much(_: &Answer) {}
 }
@@ -135,7 +135,7 @@ impl<W: Witness> Call<'_, W> {
     pub fn process(&mut self, input: u32, rows: &BatchRef<'_>) -> Result<(), W::Failure> {
         let columns = columns_in(rows);
         let batch = BatchIn { rows: rows.rows, columns: &columns };
-        let (process, call) = (&self.guest.process, explain::Call::Process);
+        let (process, call) = (&self.guest.process, Step::Process);
         ask::<W, (u32, BatchIn<'_>), ()>(&mut self.store, &self.instance, process, call, (input, batch))
     }
 
@@ -145,7 +145,7 @@ impl<W: Witness> Call<'_, W> {
     }
 
     fn answer(&mut self) -> Result<Answer, W::Failure> {
-        let (finish, call) = (&self.guest.finish, explain::Call::Finish);
+        let (finish, call) = (&self.guest.finish, Step::Finish);
         let answer = Answer(ask::<W, (), BatchOut>(&mut self.store, &self.instance, finish, call, ())?);
         if answer.0.rows > self.guest.rows_max { Err(W::too_much(&answer)) } else { Ok(answer) }
     }
@@ -205,10 +205,10 @@ impl<W: Witness> Guest<W> {
     }
 
     fn begin(&self, store: &mut Store<W>) -> Result<Instance, W::Failure> {
-        let instance = self.pre.instantiate(&mut *store).map_err(|e| W::broke(explain::Call::Instantiate, e))?;
+        let instance = self.pre.instantiate(&mut *store).map_err(|e| W::broke(Step::Instantiate, e))?;
         let params: Vec<(&str, &str)> = self.params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let told: (&[(&str, &str)], &[u8]) = (&params, &self.state);
-        ask::<W, _, ()>(store, &instance, &self.start, explain::Call::Start, told)?;
+        ask::<W, _, ()>(store, &instance, &self.start, Step::Start, told)?;
         Ok(instance)
     }
 
@@ -222,7 +222,7 @@ pub(super) fn ask<W: Witness, P, A>(
     store: &mut Store<W>,
     instance: &Instance,
     function: &ComponentExportIndex,
-    call: explain::Call,
+    call: Step,
     params: P,
 ) -> Result<A, W::Failure>
 where

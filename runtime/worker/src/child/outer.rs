@@ -20,10 +20,10 @@ use super::{
 };
 use crate::{
     error::ChildFault,
-    explain::Call,
     inspect::OUTER_ROOM,
     jail,
     layer::Layer,
+    step::Step,
     wire::{
         BatchRef, Start, Tag, decode_compose, decode_start, decode_update, encode_artefacts, read_frame, write_frame,
     },
@@ -115,7 +115,7 @@ impl<W: Witness> OuterGuest<W> {
     ) -> (Result<Vec<u8>, W::Failure>, Store<W>) {
         let columns = columns_in(cleared);
         let cleared = BatchIn { rows: cleared.rows, columns: &columns };
-        self.asked::<(u32, &[u8], BatchIn<'_>), _>(&self.update, Call::Update, (round, state, cleared))
+        self.asked::<(u32, &[u8], BatchIn<'_>), _>(&self.update, Step::Update, (round, state, cleared))
     }
 
     /// Names and bytes, and the store that they were made in.
@@ -130,18 +130,18 @@ impl<W: Witness> OuterGuest<W> {
             .zip(&columns)
             .map(|((name, table), columns)| (*name, BatchIn { rows: table.rows, columns }))
             .collect();
-        self.asked::<(&[u8], &[(&str, BatchIn<'_>)]), _>(&self.compose, Call::Compose, (state, &tables))
+        self.asked::<(&[u8], &[(&str, BatchIn<'_>)]), _>(&self.compose, Step::Compose, (state, &tables))
     }
 
     /// One call in a fresh instance.
     fn asked<P: ComponentNamedList + Lower, A: ComponentType + Lift + 'static>(
         &self,
         function: &ComponentExportIndex,
-        call: Call,
+        call: Step,
         params: P,
     ) -> (Result<A, W::Failure>, Store<W>) {
         let mut store = self.store(self.fuel);
-        let instance = self.pre.instantiate(&mut store).map_err(|e| W::broke(Call::Instantiate, e));
+        let instance = self.pre.instantiate(&mut store).map_err(|e| W::broke(Step::Instantiate, e));
         (instance.and_then(|instance| ask(&mut store, &instance, function, call, params)), store)
     }
 
