@@ -30,7 +30,7 @@ use crate::{
 
 /// Calls under way between the reader and the rooms: enough to keep them busy, few
 /// enough that no table is ever held whole.
-const CALLS_IN_FLIGHT: usize = 256;
+pub(crate) const CALLS_IN_FLIGHT: usize = 256;
 
 /// What the passes of a run came to.
 pub(crate) struct Answered {
@@ -45,11 +45,10 @@ pub(crate) struct Answered {
 }
 
 /// What every pass of a run needs.
-struct Work<'a> {
+pub(crate) struct Work<'a> {
     contract: &'a Contract,
     reader: &'a ViewReader,
     plans: Vec<InputPlan>,
-    compiled: Arc<Compiled>,
     limits: RoomLimits,
     blocks: BlockKey,
     blocks_bytes: usize,
@@ -93,25 +92,14 @@ impl Service {
         let Some(guest) = contract.guest else {
             return Ok(Answered { answers: Vec::new(), commitment: None, state: Vec::new(), roster_size });
         };
-        let limits = RoomLimits::inner(contract);
-        let compiled = Arc::new(self.compile(guest, Interface::Inner, &limits, rules).await?);
-        let plans = contract.inputs.values().map(|input| sluice_view::plan_input(views, &input.sql));
-        let work = Work {
-            contract,
-            reader,
-            plans: plans.collect::<Result<_, Refusal>>()?,
-            compiled,
-            limits,
-            blocks: self.vault.block_key(&contract.digest()),
-            blocks_bytes: (rules.limits.blocks_mib as usize) << 20,
-            roster_size,
-        };
+        let work = self.work(contract, views, reader, rules)?;
+        let compiled = Arc::new(self.compile(guest, Interface::Inner, &work.limits, rules).await?);
         let (mut state, mut committed) = (Vec::new(), Vec::new());
         let last = contract.passes().saturating_sub(1);
         for round in 0..=last {
             let mut answers = Vec::new();
             for table in contract.tables.iter().filter(|t| t.is_noised()) {
-                answers.push(self.pass(&work, table, round, &state).await?);
+                answers.push(self.pass(&work, &compiled, table, round, &state).await?);
             }
             for answer in &answers {
                 committed.extend(answer.commitment(&|bytes| self.commit_pre_noise(bytes)).to_string().into_bytes());
@@ -126,9 +114,36 @@ impl Service {
         Err(Fault::Host("run.rounds"))
     }
 
+    /// What the passes of `contract` read, and under which limits.
+    pub(crate) fn work<'a>(
+        &self,
+        contract: &'a Contract,
+        views: &[GrantedView],
+        reader: &'a ViewReader,
+        rules: &RulePack,
+    ) -> Result<Work<'a>, Fault> {
+        let plans = contract.inputs.values().map(|input| sluice_view::plan_input(views, &input.sql));
+        Ok(Work {
+            contract,
+            reader,
+            plans: plans.collect::<Result<_, Refusal>>()?,
+            limits: RoomLimits::inner(contract),
+            blocks: self.vault.block_key(&contract.digest()),
+            blocks_bytes: (rules.limits.blocks_mib as usize) << 20,
+            roster_size: roster_size(views, &contract.inputs),
+        })
+    }
+
     /// One table in one round: its calls are dealt to the rooms as they get free. Sums
     /// are whole numbers, so it does not matter which room a call went to.
-    async fn pass(&self, work: &Work<'_>, table: &Table, round: u32, state: &[u8]) -> Result<PreNoise, Fault> {
+    async fn pass(
+        &self,
+        work: &Work<'_>,
+        compiled: &Arc<Compiled>,
+        table: &Table,
+        round: u32,
+        state: &[u8],
+    ) -> Result<PreNoise, Fault> {
         let contract = work.contract;
         let params = Arc::new(params(contract, table, round));
         let (sender, receiver) = mpsc::channel(CALLS_IN_FLIGHT);
@@ -136,7 +151,7 @@ impl Service {
         let mut rooms = Vec::new();
         for _ in 0..contract.limits.instances {
             let reducer = Reducer::new(table, work.roster_size, contract.limits.rows_max)?;
-            let (programs, compiled, limits) = (self.programs.clone(), Arc::clone(&work.compiled), work.limits);
+            let (programs, compiled, limits) = (self.programs.clone(), Arc::clone(compiled), work.limits);
             let (params, state, calls) = (Arc::clone(&params), state.to_vec(), Arc::clone(&calls));
             rooms.push(tokio::task::spawn_blocking(move || {
                 reduce_in_room(&programs, &compiled, &limits, &params, &state, &calls, reducer)
@@ -180,7 +195,7 @@ impl Service {
 
 /// What `start` is told: the job's parameters, the inputs' schemas, and which table of
 /// which round is wanted. Nothing of it depends on data.
-fn params(contract: &Contract, table: &Table, round: u32) -> Vec<(String, String)> {
+pub(crate) fn params(contract: &Contract, table: &Table, round: u32) -> Vec<(String, String)> {
     let mut params: Vec<_> = contract.params.clone().into_iter().collect();
     params.extend(contract.inputs.iter().map(|(name, input)| sluice_worker::schema_param(name, &input.columns)));
     params.push(("table".to_owned(), table.name().to_owned()));
@@ -190,7 +205,7 @@ fn params(contract: &Contract, table: &Table, round: u32) -> Vec<(String, String
 
 /// Sends a table's calls: one per unit, or one per block. Waits where the rooms are
 /// behind.
-async fn feed(work: &Work<'_>, table: &Table, calls: mpsc::Sender<Call>) -> Result<(), Fault> {
+pub(crate) async fn feed(work: &Work<'_>, table: &Table, calls: mpsc::Sender<Call>) -> Result<(), Fault> {
     let rows_max = work.limits.unit_rows_max;
     let of;
     let blocks;

@@ -5,6 +5,8 @@
 //! A guest that fails leaves the state as it was, or the report absent; it depends on
 //! cleared cells alone, so reviewers may be told.
 
+use std::collections::BTreeMap;
+
 use sluice_domain::{
     artefact::Report,
     candidate::{CandidateTable, CellValue, Route},
@@ -29,7 +31,7 @@ impl Service {
         cleared: &Cleared<Vec<CandidateTable>>,
     ) -> Result<Vec<u8>, Fault> {
         let Some(rounds) = &contract.rounds else { return Ok(state) };
-        let first = cleared.get().iter().find(|t| t.route != Route::C).map(batch).unwrap_or_default();
+        let first = of_round(cleared.get());
         let limits = RoomLimits::outer(contract);
         let compiled = self.compile(rounds.guest, Interface::Outer, &limits, rules).await?;
         let programs = self.programs.clone();
@@ -50,8 +52,7 @@ impl Service {
         cleared: &Cleared<Vec<CandidateTable>>,
     ) -> Result<Report, Fault> {
         let Some(report) = &contract.report else { return Ok(Report::None) };
-        let mut tables = vec![("params".to_owned(), params(&report.params, cleared.get()))];
-        tables.extend(cleared.get().iter().map(|table| (table.name.clone(), batch(table))));
+        let tables = of_report(&report.params, cleared.get());
         let limits = RoomLimits::outer(contract);
         let compiled = self.compile(report.guest, Interface::Outer, &limits, rules).await?;
         let programs = self.programs.clone();
@@ -62,9 +63,20 @@ impl Service {
     }
 }
 
+/// What `update` is given of a round: its first noised table.
+pub(crate) fn of_round(cleared: &[CandidateTable]) -> Table {
+    cleared.iter().find(|t| t.route != Route::C).map(batch).unwrap_or_default()
+}
+
+/// What `compose` is given: the report's parameters, then every table.
+pub(crate) fn of_report(own: &BTreeMap<String, String>, cleared: &[CandidateTable]) -> Vec<(String, Table)> {
+    let tables = cleared.iter().map(|table| (table.name.clone(), batch(table)));
+    std::iter::once(("params".to_owned(), params(own, cleared))).chain(tables).collect()
+}
+
 /// The report's parameters, and each table's columns as `table.<name>` =
 /// `column:type,…`: two columns of words.
-fn params(own: &std::collections::BTreeMap<String, String>, tables: &[CandidateTable]) -> Table {
+fn params(own: &BTreeMap<String, String>, tables: &[CandidateTable]) -> Table {
     let mut all: Vec<(String, String)> = own.clone().into_iter().collect();
     for table in tables {
         let dimensions = table.dimensions.iter().enumerate();

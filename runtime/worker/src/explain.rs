@@ -1,6 +1,6 @@
 //! What an author is shown of a guest's calls, on synthetic rows only.
 //!
-//! [`explain`] takes [`Synthetic`] rows and nothing else takes its place: people's
+//! [`Explainer::pass`] takes [`Synthetic`] rows and nothing else takes its place: people's
 //! rows are another type. The guest runs in a child of its own (`sluice-try`), in the
 //! jail and under the limits of a real run; what it says comes back in words.
 //!
@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use sluice_rows::synthetic::Synthetic;
 
 use crate::{
-    Inspected, Programs, RoomLimits, WorkerError,
+    Inspected, Programs, RoomLimits, Table, WorkerError,
     encode::encode_unit,
     keeper::Keeper,
     places::Places,
+    step::Step,
     wire::{self, GUEST_FRAME_MAX, ReadError, STATUS_FRAME_MAX, Tag, WireError},
 };
 
@@ -43,28 +44,6 @@ pub struct Told {
     pub memory_refused: Option<u64>,
 }
 
-/// One of the ABI's calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "named after the calls of the ABI")]
-pub enum Call {
-    Instantiate,
-    Start,
-    Process,
-    Finish,
-}
-
-impl std::fmt::Display for Call {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Instantiate => "instantiate",
-            Self::Start => "start",
-            Self::Process => "process",
-            Self::Finish => "finish",
-        })
-    }
-}
-
 /// How a unit ended.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(tag = "end", rename_all = "kebab-case")]
@@ -78,22 +57,27 @@ pub enum End {
         /// Nulls that it claims.
         nulls: u64,
     },
+    /// An outer guest answered.
+    Sent {
+        /// Bytes of the state or the artefacts.
+        bytes: u64,
+    },
     /// It returned an error.
     Error {
         /// Where.
-        call: Call,
+        call: Step,
         /// Its words.
         text: String,
     },
     /// It used all its fuel.
     OutOfFuel {
         /// Where.
-        call: Call,
+        call: Step,
     },
     /// It trapped.
     Trap {
         /// Where.
-        call: Call,
+        call: Step,
         /// The engine's words.
         reason: String,
         /// The guest's functions that were under way, innermost first.
@@ -115,72 +99,112 @@ pub enum End {
 pub struct Frame {
     /// Its name, where the guest has names.
     pub function: Option<String>,
-    /// Where in the core module, bytes from its first.
+    /// Where in the component, bytes from its first.
     pub offset: Option<u64>,
     /// `file:line` of the source, where the guest has debug information.
     pub place: Option<String>,
 }
 
-/// Runs `guest` on each unit of synthetic rows and tells what happened, in order.
-///
-/// # Errors
-/// [`WorkerError`] of the host; a guest's failure is a [`Told`].
-pub fn explain(
-    programs: &Programs,
-    guest: &Inspected,
-    limits: &RoomLimits,
-    params: &[(String, String)],
-    units: impl IntoIterator<Item = Synthetic>,
-) -> Result<Vec<Told>, WorkerError> {
-    let code = compile(programs, guest, limits)?;
-    let order = wire::encode_start(&wire::Start {
-        profile: limits.profile,
-        fuel: limits.fuel,
-        memory_bytes: limits.memory_bytes,
-        rows_max: limits.rows_max,
-        output_bytes_max: limits.output_bytes_max,
-        stack_bytes: limits.stack_bytes,
-        cpu_seconds: u32::try_from(WALL_RUNNING.as_secs()).unwrap_or(u32::MAX),
-        params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
-        state: &[],
-        code: &code,
-    })?;
-    let mut child = Child::start(programs, WALL_RUNNING)?;
-    let layers = wire::decode_ready(&child.ask(Tag::Start, &order, Tag::Ready, STATUS_FRAME_MAX)?)?;
-    programs.accept(&layers)?;
-    let places = Places::of(&guest.bytes);
-    let mut frame = Vec::new();
-    units
-        .into_iter()
-        .map(|unit| {
-            frame.clear();
-            let rows = unit.rows();
-            if rows.rows() <= limits.unit_rows_max as usize {
-                wire::encode_call(&[0], &mut frame, |_, frame| encode_unit(rows, frame))?;
-            }
-            if frame.is_empty() || frame.len() > limits.unit_bytes_max as usize {
-                return Ok(Told { end: End::TooMuchInput, fuel: 0, memory_bytes: 0, memory_refused: None });
-            }
-            let told = child.ask(Tag::Unit, &frame, Tag::Output, TOLD_MAX)?;
-            let mut told: Told = serde_json::from_slice(&told).map_err(|_| WireError::Malformed)?;
-            if let End::Trap { frames, .. } = &mut told.end {
-                for (depth, frame) in frames.iter_mut().enumerate() {
-                    // A caller is found where it goes on after the call: one byte before is the call.
-                    let back = u64::from(depth > 0);
-                    frame.place = frame.offset.and_then(|offset| places.find(offset.checked_sub(back)?));
-                }
-            }
-            Ok(told)
-        })
-        .collect()
+/// What a call of an inner guest is given here: rows of nobody, by input number.
+pub type SyntheticCall = Vec<(u32, Synthetic)>;
+
+/// A guest, compiled so that its code knows its places.
+pub struct Explainer {
+    programs: Programs,
+    guest: Inspected,
+    limits: RoomLimits,
+    code: Vec<u8>,
 }
 
-/// Machine code that knows its places, from a compiler child that sees no rows.
-fn compile(programs: &Programs, guest: &Inspected, limits: &RoomLimits) -> Result<Vec<u8>, WorkerError> {
-    let order = wire::encode_compile(&wire::Compile { profile: limits.profile, component: &guest.bytes })?;
-    let mut child = Child::start(programs, WALL_COMPILING)?;
-    programs.accept(&wire::decode_ready(&child.ask(Tag::Compile, &order, Tag::Ready, STATUS_FRAME_MAX)?)?)?;
-    child.answer(Tag::Compiled, GUEST_FRAME_MAX)
+impl Explainer {
+    /// Compiles `guest` in a child that sees no rows.
+    ///
+    /// # Errors
+    /// [`WorkerError`] of the host.
+    pub fn new(programs: &Programs, guest: Inspected, limits: RoomLimits) -> Result<Self, WorkerError> {
+        let order = wire::encode_compile(&wire::Compile { profile: limits.profile, component: &guest.bytes })?;
+        let mut child = Child::start(programs, WALL_COMPILING)?;
+        programs.accept(&wire::decode_ready(&child.ask(Tag::Compile, &order, Tag::Ready, STATUS_FRAME_MAX)?)?)?;
+        let code = child.answer(Tag::Compiled, GUEST_FRAME_MAX)?;
+        Ok(Self { programs: programs.clone(), guest, limits, code })
+    }
+
+    /// Runs an inner guest on each call's synthetic rows and tells what happened, in
+    /// order.
+    ///
+    /// # Errors
+    /// [`WorkerError`] of the host; a guest's failure is a [`Told`].
+    pub fn pass(
+        &self,
+        params: &[(String, String)],
+        state: &[u8],
+        calls: impl IntoIterator<Item = SyntheticCall>,
+    ) -> Result<Vec<Told>, WorkerError> {
+        let mut child = self.enter(Tag::Start, params, state)?;
+        let places = Places::of(&self.guest.bytes);
+        let mut frame = Vec::new();
+        let too_much = || Told { end: End::TooMuchInput, fuel: 0, memory_bytes: 0, memory_refused: None };
+        let calls = calls.into_iter().map(|call| {
+            frame.clear();
+            if self.fits(&call, &mut frame)? { child.told(Tag::Unit, &frame, &places) } else { Ok(too_much()) }
+        });
+        calls.collect()
+    }
+
+    /// What happens when an outer guest makes the next state.
+    ///
+    /// # Errors
+    /// As [`Explainer::pass`].
+    pub fn update(&self, round: u32, state: &[u8], cleared: &Table) -> Result<Told, WorkerError> {
+        self.once(Tag::Update, &cleared.question_of_update(round, state)?)
+    }
+
+    /// What happens when an outer guest composes.
+    ///
+    /// # Errors
+    /// As [`Explainer::pass`].
+    pub fn compose(&self, state: &[u8], tables: &[(String, Table)]) -> Result<Told, WorkerError> {
+        self.once(Tag::Compose, &Table::question_of_compose(state, tables)?)
+    }
+
+    fn once(&self, tag: Tag, question: &[u8]) -> Result<Told, WorkerError> {
+        self.enter(Tag::Outer, &[], &[])?.told(tag, question, &Places::of(&self.guest.bytes))
+    }
+
+    /// Encodes a call that is within the limits of a real room.
+    fn fits(&self, call: &[(u32, Synthetic)], frame: &mut Vec<u8>) -> Result<bool, WorkerError> {
+        let rows: usize = call.iter().map(|(_, rows)| rows.rows().rows()).sum();
+        if rows > self.limits.unit_rows_max as usize {
+            return Ok(false);
+        }
+        let inputs: Vec<u32> = call.iter().map(|(input, _)| *input).collect();
+        wire::encode_call(&inputs, frame, |i, frame| match call.get(i) {
+            Some((_, rows)) => encode_unit(rows.rows(), frame),
+            None => Ok(()),
+        })?;
+        Ok(frame.len() <= self.limits.unit_bytes_max as usize)
+    }
+
+    /// A child that runs the guest, shut in.
+    fn enter(&self, first: Tag, params: &[(String, String)], state: &[u8]) -> Result<Child, WorkerError> {
+        let limits = &self.limits;
+        let order = wire::encode_start(&wire::Start {
+            profile: limits.profile,
+            fuel: limits.fuel,
+            memory_bytes: limits.memory_bytes,
+            rows_max: limits.rows_max,
+            output_bytes_max: limits.output_bytes_max,
+            stack_bytes: limits.stack_bytes,
+            cpu_seconds: u32::try_from(WALL_RUNNING.as_secs()).unwrap_or(u32::MAX),
+            params: params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
+            state,
+            code: &self.code,
+        })?;
+        let mut child = Child::start(&self.programs, WALL_RUNNING)?;
+        let layers = wire::decode_ready(&child.ask(first, &order, Tag::Ready, STATUS_FRAME_MAX)?)?;
+        self.programs.accept(&layers)?;
+        Ok(child)
+    }
 }
 
 /// A running `sluice-try`.
@@ -194,6 +218,19 @@ impl Child {
     fn start(programs: &Programs, wall: Duration) -> Result<Self, WorkerError> {
         let (keeper, to, from) = Keeper::start(&programs.explain()?, wall)?;
         Ok(Self { keeper, to, from: BufReader::new(from) })
+    }
+
+    /// One question to the guest and what happened, traps with their places.
+    fn told(&mut self, tag: Tag, question: &[u8], places: &Places<'_>) -> Result<Told, WorkerError> {
+        let told = self.ask(tag, question, Tag::Output, TOLD_MAX)?;
+        let mut told: Told = serde_json::from_slice(&told).map_err(|_| WireError::Malformed)?;
+        if let End::Trap { frames, .. } = &mut told.end {
+            // A caller's offset is that of its call already, not of where it goes on.
+            for frame in frames {
+                frame.place = frame.offset.and_then(|offset| places.find(offset));
+            }
+        }
+        Ok(told)
     }
 
     /// One message and its answer, which must be of kind `wanted`.

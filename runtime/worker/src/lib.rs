@@ -34,6 +34,7 @@ pub mod raw;
 pub mod ring;
 pub mod room;
 pub mod rooms;
+pub mod step;
 pub mod wire;
 
 pub use attempt::Attempt;
@@ -41,7 +42,7 @@ pub use compile::{CacheKey, Compiled, Origin, compile};
 pub use doctor::{Child, Outcome, Report, doctor, layers};
 pub use encode::schema_param;
 pub use error::WorkerError;
-pub use explain::{End, Told, explain};
+pub use explain::{End, Explainer, SyntheticCall, Told};
 pub use inspect::{InspectLimits, Inspected, Interface, inspect, inspect_for};
 pub use layer::{Layer, LayerName, LayerStatus};
 pub use limits::{Profile, RoomLimits};

@@ -44,8 +44,7 @@ impl OuterRoom {
     /// # Errors
     /// [`WorkerError`]; the room is closed afterwards.
     pub fn update(&mut self, round: u32, state: &[u8], cleared: &Table) -> Result<Option<Vec<u8>>, WorkerError> {
-        let body = wire::encode_update(round, state, &cleared.as_batch())?;
-        match self.0.ask(Tag::Update, &body)? {
+        match self.0.ask(Tag::Update, &cleared.question_of_update(round, state)?)? {
             (Tag::State, state) => Ok(Some(state)),
             (Tag::Failed, rest) if rest.is_empty() => Ok(None),
             _ => Err(WireError::Tag.into()),
@@ -57,8 +56,7 @@ impl OuterRoom {
     /// # Errors
     /// As [`OuterRoom::update`].
     pub fn compose(&mut self, state: &[u8], tables: &[(String, Table)]) -> Result<Option<Artefacts>, WorkerError> {
-        let tables: Vec<_> = tables.iter().map(|(name, table)| (name.as_str(), table.as_batch())).collect();
-        match self.0.ask(Tag::Compose, &wire::encode_compose(state, &tables)?)? {
+        match self.0.ask(Tag::Compose, &Table::question_of_compose(state, tables)?)? {
             (Tag::Artefacts, body) => {
                 let artefacts = wire::decode_artefacts(&body)?.into_iter();
                 Ok(Some(artefacts.map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).collect()))
@@ -105,6 +103,15 @@ impl Table {
         let validity = (nulls > 0).then(|| flags.chunks(8).map(byte).collect());
         self.rows = u32::try_from(flags.len()).unwrap_or(u32::MAX);
         self.columns.push(OwnedColumn { nulls: u32::try_from(nulls).unwrap_or(u32::MAX), validity, offsets, data });
+    }
+
+    pub(crate) fn question_of_update(&self, round: u32, state: &[u8]) -> Result<Vec<u8>, WireError> {
+        wire::encode_update(round, state, &self.as_batch())
+    }
+
+    pub(crate) fn question_of_compose(state: &[u8], tables: &[(String, Self)]) -> Result<Vec<u8>, WireError> {
+        let tables: Vec<_> = tables.iter().map(|(name, table)| (name.as_str(), table.as_batch())).collect();
+        wire::encode_compose(state, &tables)
     }
 
     fn as_batch(&self) -> BatchRef<'_> {

@@ -2,6 +2,8 @@
 //! information that the guest brings (DWARF in custom sections). Only of use to an
 //! author; what it says is the guest's own claim.
 
+use std::ops::Range;
+
 use addr2line::{
     Context,
     gimli::{Dwarf, EndianSlice, LittleEndian, SectionId},
@@ -10,22 +12,19 @@ use wasmparser::{Parser, Payload};
 
 type Source<'a> = EndianSlice<'a, LittleEndian>;
 
-/// The places of one guest; none where it has no debug information, or more than
-/// one module has.
-pub(crate) struct Places<'a>(Option<(u64, Context<Source<'a>>)>);
+/// The places of one guest: one entry per module that has debug information.
+pub(crate) struct Places<'a>(Vec<(Range<usize>, Context<Source<'a>>)>);
 
 impl<'a> Places<'a> {
-    /// Reads the component's modules.
+    /// Reads the component's modules, those of components inside it too.
     pub(crate) fn of(component: &'a [u8]) -> Self {
         let mut found: Vec<Module<'a>> = Vec::new();
         for payload in Parser::new(0).parse_all(component) {
             match payload {
-                Ok(Payload::ModuleSection { unchecked_range, .. }) => {
-                    found.push(Module { start: unchecked_range.start, code: 0, sections: Vec::new() });
-                }
+                Ok(Payload::ModuleSection { .. }) => found.push(Module::default()),
                 Ok(Payload::CodeSectionStart { range, .. }) => {
                     if let Some(module) = found.last_mut() {
-                        module.code = range.start;
+                        module.code = range;
                     }
                 }
                 Ok(Payload::CustomSection(section)) if section.name().starts_with(".debug_") => {
@@ -34,20 +33,20 @@ impl<'a> Places<'a> {
                     }
                 }
                 Ok(_) => {}
-                Err(_) => return Self(None),
+                Err(_) => break,
             }
         }
         found.retain(|module| !module.sections.is_empty());
-        let [module] = found.as_slice() else { return Self(None) };
-        Self(module.context().map(|context| (module.code.saturating_sub(module.start) as u64, context)))
+        Self(found.iter().filter_map(|module| Some((module.code.clone(), module.context()?))).collect())
     }
 
-    /// `file:line` of byte `offset` of the module; where functions were inlined there,
-    /// each of theirs, innermost first.
+    /// `file:line` of byte `offset` of the component, which is what the engine counts
+    /// from; where functions were inlined there, each of theirs, innermost first.
     pub(crate) fn find(&self, offset: u64) -> Option<String> {
-        let (code, context) = self.0.as_ref()?;
-        // DWARF counts from the start of the code section's body.
-        let frames = context.find_frames(offset.checked_sub(*code)?).skip_all_loads();
+        let at = usize::try_from(offset).ok()?;
+        let (code, context) = self.0.iter().find(|(code, _)| code.contains(&at))?;
+        // DWARF counts from the start of its own module's code section, after the header.
+        let frames = context.find_frames(at.checked_sub(code.start)? as u64).skip_all_loads();
         let (mut frames, mut places) = (frames.ok()?, Vec::new());
         while let Ok(Some(frame)) = frames.next() {
             places.extend(frame.location.and_then(|l| Some(format!("{}:{}", l.file?, l.line?))));
@@ -59,9 +58,9 @@ impl<'a> Places<'a> {
     }
 }
 
+#[derive(Default)]
 struct Module<'a> {
-    start: usize,
-    code: usize,
+    code: Range<usize>,
     sections: Vec<(&'a str, &'a [u8])>,
 }
 

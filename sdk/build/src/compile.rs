@@ -55,7 +55,7 @@ fn guest_of(folder: &Path) -> Result<String, BuildError> {
 }
 
 fn rust(folder: &Path, stem: &str, toolchain: &Toolchain) -> Result<Vec<u8>, BuildError> {
-    let mut cargo = toolchain.cargo()?;
+    let mut cargo = toolchain.cargo(folder, stem)?;
     cargo.current_dir(folder).args(["build", "--quiet", "--target", "wasm32-unknown-unknown", "--profile", "guest"]);
     run(cargo.arg("--target-dir").arg(folder.join("target")), Language::Rust)?;
     let module = folder.join("target/wasm32-unknown-unknown/guest").join(format!("{stem}.wasm"));

@@ -99,10 +99,15 @@ fn rust(folder: &Path, name: &Name) -> Result<(), BuildError> {
     let workspace = |key: &str| ours.get("workspace").and_then(|w| w.get(key)).cloned();
     let sdk = files::below("rust").find(|(path, _)| *path == "Cargo.toml").map(|(_, text)| text).unwrap_or_default();
     let sdk: toml::Table = sdk.parse().map_err(|e| BuildError::Module(format!("sdk/rust/Cargo.toml: {e}")))?;
-    let needed = sdk.get("dependencies").and_then(|d| d.as_table()).into_iter().flat_map(|d| d.keys());
+    let listed =
+        |table: &toml::Table| table.get("dependencies").and_then(|d| d.as_table()).cloned().unwrap_or_default();
+    // Those of one target alone too: the allocator is for wasm.
+    let targets = sdk.get("target").and_then(|t| t.as_table()).into_iter().flat_map(toml::Table::values);
+    let tables = std::iter::once(&sdk).chain(targets.filter_map(toml::Value::as_table));
     let versions = workspace("dependencies").unwrap_or(toml::Value::Table(toml::Table::new()));
+    let needed = tables.flat_map(listed).map(|(name, _)| name);
     let dependencies: toml::Table =
-        needed.filter_map(|name| Some((name.clone(), versions.get(name)?.clone()))).collect();
+        needed.filter_map(|name| Some((name.clone(), versions.get(&name)?.clone()))).collect();
 
     let mut own = toml::Table::new();
     own.insert("resolver".to_owned(), "3".into());
@@ -112,7 +117,12 @@ fn rust(folder: &Path, name: &Name) -> Result<(), BuildError> {
         own.extend(workspace(key).map(|value| (key.to_owned(), value)));
     }
     let profile = ours.get("profile").and_then(|p| p.get("guest")).cloned();
-    let profile: toml::Table = profile.map(|guest| ("guest".to_owned(), guest)).into_iter().collect();
+    let mut profile: toml::Table = profile.map(|guest| ("guest".to_owned(), guest)).into_iter().collect();
+    // `sluice guest try` names the line of a trap by these; a room does not look at them.
+    if let Some(guest) = profile.get_mut("guest").and_then(toml::Value::as_table_mut) {
+        guest.insert("debug".to_owned(), "line-tables-only".into());
+        guest.insert("strip".to_owned(), "none".into());
+    }
     let rest: toml::Table =
         [("workspace".to_owned(), own.into()), ("profile".to_owned(), profile.into())].into_iter().collect();
     let manifest = format!(

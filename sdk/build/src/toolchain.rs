@@ -50,23 +50,26 @@ impl Toolchain {
         self.command("", &["clang-19", "clang-20", "clang-21", "clang"], Language::C)
     }
 
-    /// cargo, with what it takes to reach a standard library for wasm: that of the
-    /// toolchain at hand, or the sysroot in the folder.
-    pub(crate) fn cargo(&self) -> Result<Command, BuildError> {
-        let flags = self.inside("rustflags").and_then(|file| std::fs::read_to_string(file).ok());
-        let mut cargo = match flags {
-            Some(flags) => {
+    /// cargo for the project `name` in `folder`, with what it takes to reach a standard
+    /// library for wasm: that of the toolchain at hand, or the sysroot in our folder.
+    /// A component names its sources by the project, not by where it lies on this host.
+    pub(crate) fn cargo(&self, folder: &Path, name: &str) -> Result<Command, BuildError> {
+        let ours = self.inside("rustflags").and_then(|file| std::fs::read_to_string(file).ok());
+        let mut cargo = match &ours {
+            Some(_) => {
                 let mut cargo = Command::new("/usr/bin/cargo");
-                cargo.env("RUSTC", "/usr/bin/rustc").env("RUSTFLAGS", flags.trim());
+                cargo.env("RUSTC", "/usr/bin/rustc");
                 cargo
             }
-            None => {
-                let mut cargo = self.command("", &["cargo"], Language::Rust)?;
-                cargo.env_remove("RUSTFLAGS");
-                cargo
-            }
+            None => self.command("", &["cargo"], Language::Rust)?,
         };
-        cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
+        let mut flags: Vec<String> = ours.iter().flat_map(|f| f.split_whitespace()).map(str::to_owned).collect();
+        flags.push(format!("--remap-path-prefix={}={name}", folder.display()));
+        let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+        let home = home.or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
+        flags.extend(home.map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+        cargo.env_remove("RUSTFLAGS").env_remove("CARGO_TARGET_DIR");
         Ok(cargo)
     }
 

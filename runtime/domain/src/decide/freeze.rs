@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Digest, Refusal,
+    catalogue::Key,
     contract::{
         Contract, ContractInput, DeclaredDimension, Dimension, DimensionFile, JobFile, Limits, LimitsFile, MarkPolicy,
         MeasureA, Report, Rounds, Share, Table, TableA, TableB, TableC, TableFile, TableFileA, TableFileB, Tabulation,
     },
+    id::ViewId,
     lang::text,
     rulepack::{RulePack, TickRules},
 };
@@ -122,6 +124,46 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
     })
 }
 
+/// Judges what of a job file needs no domain: guests and inputs where they belong,
+/// clamps, grids, ρ, blocks, rounds, names, marks and limits. Every name counts as a
+/// column with one code and the roster as empty, so that nothing is refused that a
+/// domain would take; SQL, columns, sizes of code lists and the tick are not judged.
+///
+/// # Errors
+/// As [`freeze`].
+pub fn check(file: JobFile, rulepack: &RulePack) -> Result<(), Refusal> {
+    let view: ViewId =
+        "any".parse().map_err(|_| bad("job.form", "inputs", "视图名有误", "the view's name is wrong"))?;
+    let input = |sql: &str| ContractInput { view: view.clone(), sql: sql.to_owned(), columns: Vec::new() };
+    let named = |table: &TableFile| match table {
+        TableFile::A(TableFileA { dimensions, .. }) | TableFile::B(TableFileB { dimensions, .. }) => dimensions.clone(),
+        TableFile::C { .. } => Vec::new(),
+    };
+    let columns = file.tables.iter().flat_map(named).filter_map(|dimension| match dimension {
+        DimensionFile::Column(name) => {
+            let domain = vec![(Key::Int(0), String::new())];
+            Some((name.clone(), Dimension { title: name.clone(), name, domain }))
+        }
+        DimensionFile::Declared(_) => None,
+    });
+    let nothing = Tabulation { view: view.clone(), dimensions: Vec::new(), measures: Vec::new(), filter: Vec::new() };
+    let guests = [file.job.guest.is_some(), file.rounds.is_some(), file.report.is_some()];
+    let resolved = Resolved {
+        inputs: file.inputs.iter().map(|(name, i)| (name.clone(), input(&i.sql))).collect(),
+        dimensions: columns.collect(),
+        tabulations: file
+            .tables
+            .iter()
+            .filter_map(
+                |t| if let TableFile::C { name, .. } = t { Some((name.clone(), nothing.clone())) } else { None },
+            )
+            .collect(),
+        guests: guests.map(|named| named.then(|| Digest::of(b""))),
+        roster_size: 0,
+    };
+    freeze(file, resolved, rulepack).map(drop)
+}
+
 /// Guests and inputs are there where they are needed, and nowhere else.
 fn has_what_it_needs(file: &JobFile, resolved: &Resolved, noised: usize) -> Result<(), Refusal> {
     let [guest, updates, composes] = &resolved.guests;
@@ -188,7 +230,7 @@ fn names(tables: &[Table]) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// `job.limits` with the field that is above the rule pack's ceiling.
-pub fn limits(file: &LimitsFile, rulepack: &RulePack) -> Result<Limits, Refusal> {
+fn limits(file: &LimitsFile, rulepack: &RulePack) -> Result<Limits, Refusal> {
     let rules = &rulepack.limits;
     let limits = Limits {
         fuel: file.fuel.unwrap_or(rules.fuel),
@@ -409,7 +451,7 @@ fn dimensions_of(dimensions: Vec<DimensionFile>, resolved: &Resolved, table: &st
         let keys: BTreeSet<_> = dimension.domain.iter().map(|(key, _)| key).collect();
         let word = (1..=64).contains(&dimension.name.len())
             && dimension.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let numbers = keys.iter().filter(|k| matches!(k, crate::catalogue::Key::Int(_))).count();
+        let numbers = keys.iter().filter(|k| matches!(k, Key::Int(_))).count();
         let one_type = numbers == 0 || numbers == keys.len();
         if !names.insert(&dimension.name)
             || !word

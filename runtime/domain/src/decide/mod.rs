@@ -8,7 +8,7 @@ mod people;
 mod review;
 
 pub use agreement::{register_dataset, sign_agreement};
-pub use freeze::{Resolved, freeze, limits};
+pub use freeze::{Resolved, check, freeze};
 pub use job::{accept_job, start_run, tick_of};
 pub use people::{enrol, require};
 pub use review::{may_open, may_see_product, record_vote, release};

@@ -12,30 +12,39 @@
 
 mod population;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use futures::StreamExt as _;
 use serde::Serialize;
 use sluice_domain::{
     Digest, Refusal,
     agreement::Agreement,
+    artefact::Report,
     candidate::{CandidateTable, CellValue, Reason, Route},
     catalogue::CatalogueEntry,
-    contract::Contract,
+    contract::{Contract, Table},
     event::DomainKind,
     id::OrgId,
     person::Role,
+    rulepack::RulePack,
+    state::RunState,
     text,
 };
+use sluice_gate::Quarantined;
 use sluice_rows::synthetic::Synthetic;
 use sluice_vault::{Kek, ObjectKind};
-use sluice_view::ViewReader;
-use sluice_worker::{Programs, RoomLimits, Told};
+use sluice_worker::{Explainer, Interface, Programs, RoomLimits, Told, WorkerError};
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use self::population::Population;
-use crate::{RunEnd, Service, SignedIn, record::io_fault, record::vault_fault, submit::inspect_limits};
+use crate::{
+    Guests, RunEnd, Service, SignedIn,
+    answer::{self, Work},
+    record::{io_fault, vault_fault},
+    run::Fault,
+    submit::inspect_limits,
+};
 
 /// Password of the rehearsal's people. Their domain is gone with the rehearsal.
 const PASSWORD: &str = "rehearsal";
@@ -47,7 +56,6 @@ const FUEL_TIMES: u64 = 8;
 pub struct Rehearsal {
     service: Service,
     operator: SignedIn,
-    agreement: Agreement,
     // Dropped last: the domain lies in it.
     _folder: TempDir,
 }
@@ -63,19 +71,46 @@ pub struct Rehearsed {
     pub tables: Vec<TableVerdict>,
     /// Why the run is void, by code.
     pub void: Option<String>,
-    /// One entry per unit that the guest was given, in an order that says nothing of
-    /// whose it is; none without a guest.
-    pub units: Vec<Told>,
-    /// The fuel and memory that the contract reserves per unit.
+    /// Each table of routes A and B, in each round; none without a guest.
+    pub passes: Vec<PassTold>,
+    /// Each call of an outer guest, in order.
+    pub outer: Vec<OuterTold>,
+    /// What the report is, where there is one and it was composed.
+    pub artefacts: Vec<String>,
+    /// The fuel and memory that the contract reserves per call.
     pub reserved: Reserved,
+}
+
+/// What the inner guest did for one table in one round.
+#[derive(Debug, Serialize)]
+pub struct PassTold {
+    /// The table.
+    pub table: String,
+    /// Its route: one call per unit, or per block.
+    pub route: Route,
+    /// The round, from 0.
+    pub round: u32,
+    /// One entry per call, in an order that says nothing of whose it is.
+    pub calls: Vec<Told>,
+}
+
+/// What an outer guest did.
+#[derive(Debug, Serialize)]
+pub struct OuterTold {
+    /// The round after which it was asked; none for the report.
+    pub round: Option<u32>,
+    /// What happened.
+    pub told: Told,
 }
 
 /// What a contract reserves.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Reserved {
-    /// Fuel per unit.
+    /// Fuel per call of the inner room.
     pub fuel: u64,
-    /// Linear memory per unit, bytes.
+    /// Fuel per call of the outer room.
+    pub outer_fuel: u64,
+    /// Linear memory per call, bytes.
     pub memory_bytes: u64,
 }
 
@@ -125,67 +160,144 @@ impl Rehearsal {
         service.sign_agreement(&bureau, agreement).await?;
         let operator =
             service.person(Some(&bureau), "operator", terms.agreement.operator.clone(), Role::Operator).await?;
-        Ok(Self { service, operator, agreement: terms, _folder: folder })
+        Ok(Self { service, operator, _folder: folder })
     }
 
     /// Takes the job through.
     ///
     /// # Errors
     /// Whatever a submission refuses; a fault of the host.
-    pub async fn job(&self, toml: &str, guest: Option<&[u8]>) -> Result<Rehearsed, Refusal> {
-        let job = self.service.submit(&self.operator, password(), toml, guest).await?;
+    pub async fn job(&self, toml: &str, guests: &Guests<'_>) -> Result<Rehearsed, Refusal> {
+        let job = self.service.submit_with(&self.operator, password(), toml, guests).await?;
         let (run, end) = self.service.run(&job).await?;
         let state = self.service.snapshot().await?;
         let contract = state.job(&job).map(|j| j.contract.clone()).ok_or_else(crate::run::host_fault)?;
-        let tables = match end {
-            RunEnd::InReview => {
-                let candidate = self.service.candidate(&state, &run)?;
-                candidate.for_review().tables.iter().map(verdict).collect()
-            }
-            RunEnd::Void => Vec::new(),
+        let candidate = match end {
+            RunEnd::InReview => Some(self.service.candidate(&state, &run)?),
+            RunEnd::Void => None,
+        };
+        let candidate = candidate.as_ref().map(Quarantined::for_review);
+        let tables = candidate.map(|c| c.tables.as_slice());
+        let record = state.run(&run).ok_or_else(crate::run::host_fault)?;
+        let (passes, outer) = self.explain(&contract, record, tables).await.map_err(|fault| match fault {
+            Fault::Refused(refusal) => refusal,
+            Fault::Host(_) => crate::run::host_fault(),
+        })?;
+        let artefacts = match candidate.map(|c| &c.report) {
+            Some(Report::Composed(all)) => all.iter().map(|a| a.name.clone()).collect(),
+            _ => Vec::new(),
         };
         Ok(Rehearsed {
             contract: contract.digest(),
             rho: contract.rho,
-            tables,
-            void: state.run(&run).and_then(|r| r.void.clone()),
-            units: self.explain(&contract).await?,
+            tables: tables.unwrap_or_default().iter().map(verdict).collect(),
+            void: record.void.clone(),
+            passes,
+            outer,
+            artefacts,
             reserved: Reserved {
                 fuel: contract.limits.fuel,
+                outer_fuel: contract.limits.outer_fuel,
                 memory_bytes: u64::from(contract.limits.memory_mib) << 20,
             },
         })
     }
 
-    /// The second pass: the same rows, with everything told, and with fuel to spare.
-    async fn explain(&self, contract: &Contract) -> Result<Vec<Told>, Refusal> {
-        let (Some(digest), Some((name, input))) = (contract.guest, contract.inputs.first_key_value()) else {
-            return Ok(Vec::new());
-        };
+    /// The second pass: the same calls in the same rounds, with everything told, and
+    /// with fuel to spare. `last` are the tables that the gate cleared at the end.
+    async fn explain(
+        &self,
+        contract: &Contract,
+        run: &RunState,
+        last: Option<&[CandidateTable]>,
+    ) -> Result<(Vec<PassTold>, Vec<OuterTold>), Fault> {
         let state = self.service.snapshot().await?;
         let rules = state.rulepack();
-        let granted = state.authorise(&self.agreement.agreement.id, Service::now())?;
-        let plan = sluice_view::plan_input(granted.get(), &input.sql)?;
-        // More fuel than is reserved, so that it can be said how much a unit needs.
-        let reserved = RoomLimits::inner(contract);
-        let limits = RoomLimits { fuel: reserved.fuel.saturating_mul(FUEL_TIMES), ..reserved };
-        let reader = ViewReader::open(&self.service.vault, &granted).map_err(|_| crate::run::host_fault())?;
-        // Everything in this domain was drawn by `population`: nobody put data in.
-        let units = reader.units(&plan, limits.unit_rows_max).map(|rows| rows.map(Synthetic::vouch));
-        let units: Result<Vec<Synthetic>, _> = units.collect::<Vec<_>>().await.into_iter().collect();
-        let units = units.map_err(|_| crate::run::host_fault())?;
-        let bytes = self.service.vault.unseal(ObjectKind::Guest, &digest.to_string()).map_err(vault_fault)?;
-        let guest = sluice_worker::inspect(&bytes, inspect_limits(limits.memory_bytes, rules))?;
-        let mut params: Vec<_> = contract.params.clone().into_iter().collect();
-        params.push(sluice_worker::schema_param(name, &input.columns));
-        let programs = self.service.programs.clone();
-        let told = move || sluice_worker::explain(&programs, &guest, &limits, &params, units);
-        let told = tokio::task::spawn_blocking(told).await.map_err(|_| crate::run::host_fault())?;
-        let mut told = told.map_err(|e| e.refusal())?;
-        // Stored order follows a key of this throw-away domain: what is shown must not.
-        told.sort();
-        Ok(told)
+        let granted = state.authorise_run(run)?;
+        let reader = self.service.reader(&granted)?;
+        let work = self.service.work(contract, granted.get(), &reader, rules)?;
+        let inner = self.traced(contract.guest, Interface::Inner, RoomLimits::inner(contract), rules).await?;
+        let updates = contract.rounds.as_ref().map(|r| r.guest);
+        let updates = self.traced(updates, Interface::Outer, RoomLimits::outer(contract), rules).await?;
+        let composes = contract.report.as_ref().map(|r| r.guest);
+        let composes = self.traced(composes, Interface::Outer, RoomLimits::outer(contract), rules).await?;
+        let (mut passes, mut outer, mut handed) = (Vec::new(), Vec::new(), Vec::new());
+        for round in 0..contract.passes() {
+            for table in contract.tables.iter().filter(|t| t.is_noised()) {
+                if let Some(guest) = &inner {
+                    passes.push(told_of(&work, guest, contract, table, round, &handed).await?);
+                }
+            }
+            // A void run has no cleared rounds: there is nothing to go on from.
+            let sealed = ((round as usize) < run.rounds.len()).then(|| self.service.sealed_round(run, round));
+            let sealed = sealed.transpose()?;
+            let Some(cleared) = sealed.as_ref().map(|c| c.get().as_slice()).or(last) else { break };
+            if let Some(guest) = &updates {
+                let (guest, table, state) = (Arc::clone(guest), crate::outer::of_round(cleared), handed.clone());
+                let told = in_thread(move || guest.update(round, &state, &table)).await?;
+                outer.push(OuterTold { round: Some(round), told });
+            }
+            if let Some(cleared) = &sealed {
+                handed = self.service.update(contract, rules, round, handed, cleared).await?;
+            }
+        }
+        if let (Some(guest), Some(report), Some(cleared)) = (composes, &contract.report, last) {
+            let (tables, state) = (crate::outer::of_report(&report.params, cleared), handed);
+            let told = in_thread(move || guest.compose(&state, &tables)).await?;
+            outer.push(OuterTold { round: None, told });
+        }
+        Ok((passes, outer))
     }
+
+    /// A guest compiled to be told about, with more fuel than is reserved, so that it
+    /// can be said how much a call needs.
+    async fn traced(
+        &self,
+        guest: Option<Digest>,
+        interface: Interface,
+        reserved: RoomLimits,
+        rules: &RulePack,
+    ) -> Result<Option<Arc<Explainer>>, Fault> {
+        let Some(digest) = guest else { return Ok(None) };
+        let bytes = self.service.vault.unseal(ObjectKind::Guest, &digest.to_string()).map_err(vault_fault)?;
+        let guest = sluice_worker::inspect_for(interface, &bytes, inspect_limits(reserved.memory_bytes, rules))?;
+        let limits = RoomLimits { fuel: reserved.fuel.saturating_mul(FUEL_TIMES), ..reserved };
+        let programs = self.service.programs.clone();
+        in_thread(move || Explainer::new(&programs, guest, limits)).await.map(|guest| Some(Arc::new(guest)))
+    }
+}
+
+/// One table in one round, call by call, as the real pass feeds its rooms.
+async fn told_of(
+    work: &Work<'_>,
+    guest: &Arc<Explainer>,
+    contract: &Contract,
+    table: &Table,
+    round: u32,
+    state: &[u8],
+) -> Result<PassTold, Fault> {
+    let (sender, mut calls) = mpsc::channel(answer::CALLS_IN_FLIGHT);
+    let (guest, params, state) = (Arc::clone(guest), answer::params(contract, table, round), state.to_vec());
+    let telling = tokio::task::spawn_blocking(move || {
+        // Everything in this domain was drawn by `population`: nobody put data in.
+        let vouched = |call: sluice_view::Call| call.into_iter().map(|(i, rows)| (i, Synthetic::vouch(rows))).collect();
+        guest.pass(&params, &state, std::iter::from_fn(|| calls.blocking_recv().map(vouched)))
+    });
+    answer::feed(work, table, sender).await?;
+    let told = telling.await.map_err(|e| Fault::host("try.thread", &e))?;
+    let mut told = told.map_err(|e| Fault::host("try.explain", &e))?;
+    // Stored order follows a key of this throw-away domain: what is shown must not.
+    told.sort();
+    let route = if matches!(table, Table::B(_)) { Route::B } else { Route::A };
+    Ok(PassTold { table: table.name().to_owned(), route, round, calls: told })
+}
+
+/// Work that waits for a child.
+async fn in_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WorkerError> + Send + 'static,
+) -> Result<T, Fault> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(|e| Fault::host("try.thread", &e))?;
+    done.map_err(|e| Fault::host("try.explain", &e))
 }
 
 impl Service {

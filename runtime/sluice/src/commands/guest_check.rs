@@ -1,8 +1,9 @@
 //! `sluice guest check`: what a component is, and whether a room would take it; with a
 //! job file, also what of the job can be judged without a domain.
 //!
-//! Each finding has a code, a cause, a place and a next step. Names of views and
-//! columns are for `sluice guest try` and `sluice job quote`.
+//! Each finding has a code, a cause, a place and a next step. What needs a catalogue
+//! (SQL, columns, code lists, the tick) is for `sluice guest try` and `sluice job
+//! quote`, and it says so.
 
 use std::path::Path;
 
@@ -33,8 +34,8 @@ pub(super) fn guest_check(file: &Path, job: Option<&Path>, output: &Output) -> R
                 if job.job.guest.is_none() {
                     found(no_guest());
                 }
-                decide::limits(&job.limits, &rules).map_or_else(&mut found, drop);
-                limits = job.limits;
+                limits = job.limits.clone();
+                decide::check(job, &rules).map_or_else(&mut found, drop);
             }
         }
     }
@@ -42,6 +43,10 @@ pub(super) fn guest_check(file: &Path, job: Option<&Path>, output: &Output) -> R
     let held_to = InspectLimits { bytes_max: rules.limits.guest_bytes_max, memory_bytes: memory };
     let inspected = inspect(&bytes, held_to).map_err(|refusal| findings.push(refusal)).ok();
 
+    let not_judged = text(
+        "未判断：SQL、列、代码表与表的大小、隐私预算余额、出域时刻；用 `sluice guest try` 或 `sluice job quote`",
+        "not judged: SQL, columns, code lists and sizes of tables, budgets left, the release tick; `sluice guest try` or `sluice job quote` do",
+    );
     let functions: Vec<_> = ABI.iter().map(|(name, signature)| format!("{name}: {signature}")).collect();
     let digest = inspected.as_ref().map(|i| i.digest());
     let memories = inspected.as_ref().map(|i| i.memories().to_vec()).unwrap_or_default();
@@ -51,6 +56,7 @@ pub(super) fn guest_check(file: &Path, job: Option<&Path>, output: &Output) -> R
         &json!({
             "guest": digest, "bytes": bytes.len(), "memories": memories,
             "exports": inspected.as_ref().map(|_| &functions), "findings": findings,
+            "not_judged": job.map(|_| &not_judged),
         }),
         &facts.chain(said).collect::<Vec<_>>().join("\n"),
     );
@@ -59,6 +65,9 @@ pub(super) fn guest_check(file: &Path, job: Option<&Path>, output: &Output) -> R
             format!("没有导入；导出 {}；各内存起始字节 {memories:?}", functions.join("；")),
             format!("no imports; exports {}; memories start with {memories:?} bytes", functions.join("; ")),
         ));
+    }
+    if job.is_some() {
+        output.say(&not_judged);
     }
     findings.into_iter().next().map_or(Ok(()), |first| Err(first.into()))
 }

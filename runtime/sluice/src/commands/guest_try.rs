@@ -3,17 +3,15 @@
 //! Data goes to stdout, and says first what it is about. Nothing here decides: the
 //! rehearsal takes the real way, and this file words what came of it.
 
-use std::path::Path;
-
 use serde_json::json;
-use sluice_domain::{Kind, Lang, Refusal, contract::JobFile, text};
+use sluice_domain::{Kind, Lang, Refusal, candidate::Route, contract::JobFile, rulepack::RulePack, text};
 use sluice_service::{
     Programs,
-    rehearse::{Rehearsal, Rehearsed, TableVerdict, caveat},
+    rehearse::{PassTold, Rehearsal, Rehearsed, TableVerdict, caveat},
 };
 use sluice_worker::{End, Told};
 
-use super::{Failure, job_place::located, read_bytes, read_text};
+use super::{Failure, job::Components, job_place::located, read_text};
 use crate::{args::TryArgs, demo::city::missing_layers, output::Output};
 
 /// Failures of one kind are shown this often.
@@ -22,10 +20,8 @@ const SHOWN: usize = 5;
 pub(super) async fn guest_try(args: TryArgs, output: &Output) -> Result<(), Failure> {
     output.say(&caveat(args.units, args.seed));
     let toml = read_text(&args.job)?;
-    let named = JobFile::parse(&toml).map_err(|r| located(r, &args.job, &toml))?.job.guest;
-    let beside = args.job.parent().unwrap_or(Path::new("."));
-    let guest = args.guest.clone().or_else(|| named.map(|name| beside.join(name)));
-    let guest = guest.map(|path| read_bytes(&path)).transpose()?;
+    let job = JobFile::parse(&toml).map_err(|r| located(r, &args.job, &toml))?;
+    let components = Components::read(job, &args.job, args.guest.as_deref())?;
     let catalogues = args.catalogue.iter().map(|file| read_text(file)).collect::<Result<Vec<_>, _>>()?;
     let agreement = read_text(&args.agreement)?;
 
@@ -40,7 +36,7 @@ pub(super) async fn guest_try(args: TryArgs, output: &Output) -> Result<(), Fail
     }
     let programs = programs.accepting_missing(&missing);
     let rehearsal = Rehearsal::found(&catalogues, &agreement, args.units, args.seed, programs).await?;
-    let rehearsed = rehearsal.job(&toml, guest.as_deref()).await.map_err(|r| located(r, &args.job, &toml))?;
+    let rehearsed = rehearsal.job(&toml, &components.guests()).await.map_err(|r| located(r, &args.job, &toml))?;
 
     let told = caveat(args.units, args.seed);
     let failed = failures(&rehearsed);
@@ -57,38 +53,51 @@ pub(super) async fn guest_try(args: TryArgs, output: &Output) -> Result<(), Fail
     if passes { Ok(()) } else { Err(refusal(&rehearsed, &failed).into()) }
 }
 
-/// The units that a real run would count as failed.
-fn failures(rehearsed: &Rehearsed) -> Vec<&Told> {
-    let over = |told: &Told| told.fuel > rehearsed.reserved.fuel;
-    let failed = |told: &Told| over(told) || !matches!(told.end, End::Finished { .. });
-    rehearsed.units.iter().filter(|told| failed(told)).collect()
+/// A call that a real run would count as failed.
+struct Failed<'a> {
+    /// Which call, for people.
+    of: String,
+    told: &'a Told,
+    fuel: u64,
 }
 
-fn refusal(rehearsed: &Rehearsed, failed: &[&Told]) -> Refusal {
-    match &rehearsed.void {
-        Some(code) => Refusal::refused(
+fn failures(rehearsed: &Rehearsed) -> Vec<Failed<'_>> {
+    let inner = rehearsed.passes.iter().flat_map(|pass| {
+        let of = format!("{} · {}", pass.table, pass.round);
+        pass.calls.iter().map(move |told| Failed { of: of.clone(), told, fuel: rehearsed.reserved.fuel })
+    });
+    let outer = rehearsed.outer.iter().map(|outer| Failed {
+        of: outer.round.map_or("report".to_owned(), |round| format!("rounds · {round}")),
+        told: &outer.told,
+        fuel: rehearsed.reserved.outer_fuel,
+    });
+    let fails = |call: &Failed<'_>| {
+        call.told.fuel > call.fuel || !matches!(call.told.end, End::Finished { .. } | End::Sent { .. })
+    };
+    inner.chain(outer).filter(fails).collect()
+}
+
+fn refusal(rehearsed: &Rehearsed, failed: &[Failed<'_>]) -> Refusal {
+    if let Some(code) = &rehearsed.void {
+        return Refusal::refused(
             "try.void",
             text(format!("试运行作废（{code}）"), format!("the rehearsal is void ({code})")),
             text("按上文的原因改正作业或客件", "correct the job or the guest after what is said above"),
-        ),
-        None => Refusal::new(
-            Kind::Refused,
-            "try.units-failed",
-            text(
-                format!(
-                    "{} 个单位中有 {} 个失败：真实运行中它们计为无贡献，且不给任何原因",
-                    rehearsed.units.len(),
-                    failed.len()
-                ),
-                format!(
-                    "{} of {} units failed: in a real run they contribute nothing, and nothing says why",
-                    failed.len(),
-                    rehearsed.units.len()
-                ),
-            ),
-            text("按上文的位置改正客件，或提高 [limits]", "correct the guest at the places above, or raise [limits]"),
-        ),
+        );
     }
+    let calls = rehearsed.passes.iter().map(|pass| pass.calls.len()).sum::<usize>() + rehearsed.outer.len();
+    let failed = failed.len();
+    Refusal::new(
+        Kind::Refused,
+        "try.calls-failed",
+        text(
+            format!("{calls} 次调用中有 {failed} 次失败：真实运行中它们计为无贡献，内室的失败不给任何原因"),
+            format!(
+                "{failed} of {calls} calls failed: in a real run they contribute nothing, and nothing says why one of the inner room's did"
+            ),
+        ),
+        text("按上文的位置改正客件，或提高 [limits]", "correct the guest at the places above, or raise [limits]"),
+    )
 }
 
 fn plain(rehearsed: &Rehearsed, caveat: &str, lang: Lang) -> String {
@@ -101,15 +110,26 @@ fn plain(rehearsed: &Rehearsed, caveat: &str, lang: Lang) -> String {
         ),
     ];
     lines.extend(rehearsed.tables.iter().flat_map(|table| table_lines(table, lang)));
-    if !rehearsed.units.is_empty() {
-        lines.extend(resources(rehearsed, lang));
+    lines.extend(standin(rehearsed, lang));
+    lines.extend(rehearsed.passes.iter().map(|pass| calls(pass, lang)));
+    lines.extend(resources(rehearsed, lang));
+    for name in &rehearsed.artefacts {
+        lines.push(say(format!("报告产物：{name}"), format!("artefact of the report: {name}")));
     }
-    for told in failures(rehearsed).into_iter().take(SHOWN) {
+    // Failures that read the same are one: a mistake shows in every round and many units.
+    let mut shown: Vec<(&End, usize, Failed<'_>)> = Vec::new();
+    for failed in failures(rehearsed) {
+        match shown.iter_mut().find(|(end, _, _)| *end == &failed.told.end) {
+            Some((_, times, _)) => *times += 1,
+            None => shown.push((&failed.told.end, 1, failed)),
+        }
+    }
+    for (end, times, failed) in shown.into_iter().take(SHOWN) {
         lines.push(say(
-            format!("一个单位失败：{}", why(told, rehearsed, lang)),
-            format!("a unit failed: {}", why(told, rehearsed, lang)),
+            format!("失败 {times} 次（{}）：{}", failed.of, why(&failed, rehearsed, lang)),
+            format!("failed {times}× ({}): {}", failed.of, why(&failed, rehearsed, lang)),
         ));
-        if let End::Trap { frames, .. } = &told.end {
+        if let End::Trap { frames, .. } = end {
             lines.extend(frames.iter().map(|frame| {
                 let function = frame.function.as_deref().unwrap_or("?");
                 let offset = frame.offset.map(|o| format!("+0x{o:x}")).unwrap_or_default();
@@ -156,31 +176,78 @@ fn table_lines(table: &TableVerdict, lang: Lang) -> Vec<String> {
     lines
 }
 
-/// Most and typical fuel and memory of a unit, and what to reserve.
-fn resources(rehearsed: &Rehearsed, lang: Lang) -> Vec<String> {
-    let of = |value: fn(&Told) -> u64| {
-        let mut all: Vec<u64> = rehearsed.units.iter().map(value).collect();
-        all.sort_unstable();
-        let typical = all.get(all.len() / 2).copied().unwrap_or(0);
-        (typical, all.last().copied().unwrap_or(0))
-    };
-    let ((fuel, fuel_most), (memory, memory_most)) = (of(|t| t.fuel), of(|t| t.memory_bytes));
-    // Twice the most that was seen: real people may be larger than these.
-    let (advised_fuel, advised_mib) =
-        (fuel_most.saturating_mul(2).max(1), (memory_most.saturating_mul(2) >> 20).max(1));
-    let (reserved, reserved_mib) = (rehearsed.reserved.fuel, rehearsed.reserved.memory_bytes >> 20);
-    let (zh, en) = (
-        format!(
-            "燃料：典型 {fuel}，最多 {fuel_most}，合约预留 {reserved}；建议 fuel ≥ {advised_fuel}\n内存：典型 {memory} 字节，最多 {memory_most} 字节，合约预留 {reserved_mib} MiB；建议 memory_mib ≥ {advised_mib}"
-        ),
-        format!(
-            "fuel: typical {fuel}, most {fuel_most}, reserved {reserved}; advised fuel >= {advised_fuel}\nmemory: typical {memory} bytes, most {memory_most} bytes, reserved {reserved_mib} MiB; advised memory_mib >= {advised_mib}"
-        ),
-    );
-    text(zh, en).of(lang).lines().map(str::to_owned).collect()
+/// Route C is judged by the shipped rule pack; a domain's own numbers stay with it.
+fn standin(rehearsed: &Rehearsed, lang: Lang) -> Option<String> {
+    let rules = RulePack::shipped().ok()?;
+    rehearsed.tables.iter().any(|table| table.route == Route::C).then(|| {
+        let d = &rules.disclosure;
+        let (k, sensitive, p, n, share) =
+            (d.threshold_units, d.threshold_units_sensitive, d.p_percent, d.dominance_n, d.dominance_share);
+        text(
+            format!("路线 C 的判定用公开的占位参数，非本域实际参数：最少 {k} 个单位（含 L4 列时 {sensitive}），p% = {p}，({n}, {share}) 支配"),
+            format!("route C is judged by public stand-in parameters, not by a domain's own: {k} units at least ({sensitive} with an L4 column), p% = {p}, ({n}, {share}) dominance"),
+        )
+        .of(lang)
+        .to_owned()
+    })
 }
 
-fn why(told: &Told, rehearsed: &Rehearsed, lang: Lang) -> String {
+/// How the calls of a pass ended.
+fn calls(pass: &PassTold, lang: Lang) -> String {
+    let finished = pass.calls.iter().filter(|told| matches!(told.end, End::Finished { .. })).count();
+    let (zh, en) = if pass.route == Route::B { ("块", "blocks") } else { ("单位", "units") };
+    let (table, round, all) = (&pass.table, pass.round, pass.calls.len());
+    text(
+        format!("表 {table} 第 {round} 轮：{all} 个{zh}，{finished} 个答完"),
+        format!("table {table}, round {round}: {all} {en}, {finished} answered"),
+    )
+    .of(lang)
+    .to_owned()
+}
+
+/// Typical and most fuel and memory of a call, and what to write under `[limits]`.
+fn resources(rehearsed: &Rehearsed, lang: Lang) -> Vec<String> {
+    let reserved = &rehearsed.reserved;
+    let inner: Vec<&Told> = rehearsed.passes.iter().flat_map(|pass| &pass.calls).collect();
+    let outer: Vec<&Told> = rehearsed.outer.iter().map(|outer| &outer.told).collect();
+    let rooms = [("fuel", inner, reserved.fuel), ("outer_fuel", outer, reserved.outer_fuel)];
+    let mut lines = Vec::new();
+    let mut memory_most = 0;
+    for (field, told, fuel_reserved) in rooms.into_iter().filter(|(_, told, _)| !told.is_empty()) {
+        let (fuel, fuel_most) = typical_and_most(&told, |t| t.fuel);
+        let (memory, most) = typical_and_most(&told, |t| t.memory_bytes);
+        memory_most = memory_most.max(most);
+        // Twice the most that was seen: real people may be larger than these.
+        let advised = fuel_most.saturating_mul(2).max(1);
+        let (zh, en) = (
+            format!(
+                "{field}：典型 {fuel}，最多 {fuel_most}，合约预留 {fuel_reserved}；内存典型 {memory} 字节，最多 {most} 字节\n建议 [limits] {field} = {advised}"
+            ),
+            format!(
+                "{field}: typical {fuel}, most {fuel_most}, the contract reserves {fuel_reserved}; memory typical {memory} bytes, most {most} bytes\nadvised: [limits] {field} = {advised}"
+            ),
+        );
+        lines.extend(text(zh, en).of(lang).lines().map(str::to_owned));
+    }
+    if memory_most > 0 {
+        let (advised, is) = (memory_most.saturating_mul(2).div_ceil(1 << 20), reserved.memory_bytes >> 20);
+        let (zh, en) = (
+            format!("建议 [limits] memory_mib = {advised}（合约预留 {is}）"),
+            format!("advised: [limits] memory_mib = {advised} (the contract reserves {is})"),
+        );
+        lines.push(text(zh, en).of(lang).to_owned());
+    }
+    lines
+}
+
+fn typical_and_most(told: &[&Told], of: fn(&Told) -> u64) -> (u64, u64) {
+    let mut all: Vec<u64> = told.iter().copied().map(of).collect();
+    all.sort_unstable();
+    (all.get(all.len() / 2).copied().unwrap_or(0), all.last().copied().unwrap_or(0))
+}
+
+fn why(failed: &Failed<'_>, rehearsed: &Rehearsed, lang: Lang) -> String {
+    let (told, reserved) = (failed.told, failed.fuel);
     let say = |zh: String, en: String| text(zh, en).of(lang).to_owned();
     let memory = told.memory_refused.map(|bytes| {
         let limit = rehearsed.reserved.memory_bytes;
@@ -190,9 +257,8 @@ fn why(told: &Told, rehearsed: &Rehearsed, lang: Lang) -> String {
         )
     });
     let memory = memory.unwrap_or_default();
-    let reserved = rehearsed.reserved.fuel;
     match &told.end {
-        End::Finished { .. } => say(
+        End::Finished { .. } | End::Sent { .. } => say(
             format!("需要燃料 {}，合约只预留 {reserved}", told.fuel),
             format!("it needs {} fuel, the contract reserves {reserved}", told.fuel),
         ),
@@ -210,8 +276,8 @@ fn why(told: &Told, rehearsed: &Rehearsed, lang: Lang) -> String {
             say(format!("输出过大：{rows} 行、{bytes} 字节"), format!("too much output: {rows} rows, {bytes} bytes"))
         }
         End::TooMuchInput => say(
-            "该单位的数据超过可交给客件的上限".to_owned(),
-            "the unit is larger than what a guest is handed".to_owned(),
+            "数据超过可交给客件的上限（[limits] input_rows）".to_owned(),
+            "the rows are more than a guest is handed ([limits] input_rows)".to_owned(),
         ),
     }
 }

@@ -97,25 +97,31 @@ async fn run_until_tick(service: &Service, job: &JobId, tick: Timestamp, output:
 }
 
 /// The components that a job file names, read.
-struct Components([Option<Vec<u8>>; 3]);
+pub(super) struct Components([Option<Vec<u8>>; 3]);
 
 impl Components {
-    fn guests(&self) -> Guests<'_> {
+    /// As the service takes them.
+    pub(super) fn guests(&self) -> Guests<'_> {
         let [inner, updates, composes] = self.0.each_ref().map(Option::as_deref);
         Guests { inner, updates, composes }
+    }
+
+    /// Reads those that `job` names, beside its file; `guest` in the place of `[job]`'s.
+    pub(super) fn read(job: JobFile, file: &Path, guest: Option<&Path>) -> Result<Self, Failure> {
+        let beside = file.parent().unwrap_or(Path::new("."));
+        let inner = guest.map(Path::to_owned).or_else(|| job.job.guest.map(|name| beside.join(name)));
+        let updates = job.rounds.map(|rounds| beside.join(rounds.guest));
+        let composes = job.report.map(|report| beside.join(report.guest));
+        let read = |path: Option<PathBuf>| path.map(|path| read_bytes(&path)).transpose();
+        Ok(Self([read(inner)?, read(updates)?, read(composes)?]))
     }
 }
 
 /// The job file and the components it names, beside it unless said otherwise.
 fn files(args: &JobFileArgs) -> Result<(String, Components), Failure> {
     let toml = read_text(&args.file)?;
-    let file = JobFile::parse(&toml)?;
-    let beside = args.file.parent().unwrap_or(Path::new("."));
-    let inner = args.guest.clone().or_else(|| file.job.guest.map(|name| beside.join(name)));
-    let updates = file.rounds.map(|rounds| beside.join(rounds.guest));
-    let composes = file.report.map(|report| beside.join(report.guest));
-    let read = |path: Option<PathBuf>| path.map(|path| read_bytes(&path)).transpose();
-    Ok((toml, Components([read(inner)?, read(updates)?, read(composes)?])))
+    let components = Components::read(JobFile::parse(&toml)?, &args.file, args.guest.as_deref())?;
+    Ok((toml, components))
 }
 
 pub(super) async fn run(command: RunCommand, output: &Output) -> Result<(), Failure> {

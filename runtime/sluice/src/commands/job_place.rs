@@ -1,76 +1,44 @@
-//! Where in a job file a refusal points: `table.rose.rho` becomes `job.toml:12`.
-//!
-//! Works on lines, so that it also serves a file whose content was refused; a value
-//! over several lines is found by its first.
+//! Where in a job file a refusal points: `table.rose.rho` becomes `job.toml:12:1`.
 
 use std::path::Path;
 
-use sluice_domain::Refusal;
+use sluice_domain::{Refusal, contract::JobFile};
 
-/// The same refusal, at its line of `file`, if its place is in there.
+/// The same refusal, at its line and column of `file`, if its place is in there.
 pub(super) fn located(refusal: Refusal, file: &Path, toml: &str) -> Refusal {
-    let shown = file.display();
     let place = refusal.place.clone().unwrap_or_default();
-    match (place.strip_prefix("line "), line(toml, &place)) {
-        (Some(rest), _) => refusal.at(format!("{shown}:{rest}")),
-        (None, Some(line)) => refusal.at(format!("{shown}:{line} {place}")),
-        (None, None) => refusal,
-    }
-}
-
-/// The line, from 1, of the longest part of `place` that the file has.
-fn line(toml: &str, place: &str) -> Option<usize> {
-    // `[limits] memory_mib` says the same as `limits.memory_mib`.
-    let place = place.replace(['[', ']'], "").replace(' ', ".");
-    let wanted: Vec<&str> = place.split(':').next()?.split('.').collect();
-    let found = paths(toml).into_iter().filter(|(path, _)| wanted.starts_with(&path.split('.').collect::<Vec<_>>()));
-    // The first of the longest.
-    found.reduce(|best, other| if other.0.len() > best.0.len() { other } else { best }).map(|(_, line)| line)
-}
-
-/// Every header and key of the file by its dotted path, with its line.
-fn paths(toml: &str) -> Vec<(String, usize)> {
-    let lines: Vec<&str> = toml.lines().map(str::trim).collect();
-    let (mut found, mut under) = (Vec::new(), String::new());
-    for (at, text) in lines.iter().enumerate() {
-        let key = text.split('=').next().unwrap_or_default().trim();
-        if let Some(header) = text.strip_prefix('[') {
-            under = header.split(']').next().unwrap_or_default().trim_start_matches('[').trim().to_owned();
-            found.push((under.clone(), at + 1));
-            if header.starts_with('[') {
-                // A table of a list goes by its name.
-                let block = lines.iter().skip(at + 1).take_while(|l| !l.starts_with('['));
-                let name = block.filter_map(|l| l.strip_prefix("name")?.trim().strip_prefix('=')).next();
-                if let Some(name) = name.and_then(|n| n.split('"').nth(1)) {
-                    under = format!("{under}.{name}");
-                    found.push((under.clone(), at + 1));
-                }
-            }
-        } else if !key.is_empty() && key.len() < text.len() && !key.starts_with('#') {
-            found.push((format!("{under}.{key}"), at + 1));
-        }
-    }
-    found
+    // Some refusals know their line; a place with its section in brackets says the same.
+    let field = place.replace(['[', ']'], "").replace(' ', ".");
+    let found = if place.starts_with("line ") { Some(String::new()) } else { JobFile::line(toml, &field) };
+    let Some(line) = found else { return refusal };
+    let (line, field) =
+        if line.is_empty() { place.split_once(": ").unwrap_or((&place, "")) } else { (&*line, &*place) };
+    let at = line.replace("line ", "").replace(", column ", ":");
+    refusal.at(format!("{}:{at} {field}", file.display()).trim_end().to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::line;
+    use std::path::Path;
+
+    use sluice_domain::{Refusal, text};
+
+    use super::located;
 
     #[test]
-    fn a_place_is_found_on_its_line() {
-        let job = "[job]\nname = \"a\"\n\n[inputs.claims]\nsql = \"SELECT\"\n\n[[table]]\nname = \"rose\"\nrho = 0.2\n[[table]]\nname = \"b\"\nrho = 1\n[limits]\nfuel = 0\n";
-        for (place, at) in [
-            ("limits.fuel", 14),
-            ("[limits] memory_mib", 13),
-            ("table.rose.rho", 9),
-            ("table.b.rho", 12),
-            ("table.b.measures.x", 10),
-            ("inputs.claims.sql: WHERE", 5),
-            ("job.scenario", 1),
+    fn a_place_is_found_on_its_line_and_another_stays() {
+        let job = "[job]\nname = \"a\"\n\n[inputs.claims]\nsql = \"SELECT\"\n\n[[table]]\nname = \"rose\"\nrho = 0.2\n[limits]\nfuel = 0\n";
+        for (place, shown) in [
+            ("limits.fuel", "job.toml:11:1 limits.fuel"),
+            ("[limits] memory_mib", "job.toml:10:2 [limits] memory_mib"),
+            ("table.rose.rho", "job.toml:9:1 table.rose.rho"),
+            ("inputs.claims.sql: WHERE", "job.toml:5:1 inputs.claims.sql: WHERE"),
+            ("line 9, column 1: table.rose.rho", "job.toml:9:1 table.rose.rho"),
+            ("line 3, column 7", "job.toml:3:7"),
+            ("sluice:job/inner-room", "sluice:job/inner-room"),
         ] {
-            assert_eq!(line(job, place), Some(at), "{place}");
+            let refusal = Refusal::refused("x", text("", ""), text("", "")).at(place);
+            assert_eq!(located(refusal, Path::new("job.toml"), job).place.as_deref(), Some(shown));
         }
-        assert_eq!(line(job, "sluice:job/inner-room"), None);
     }
 }

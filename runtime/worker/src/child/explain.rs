@@ -12,31 +12,32 @@ use std::{
     process::ExitCode,
 };
 
-use wasmtime::{
-    AsContextMut as _, Engine, Error, ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder, Trap, WasmBacktrace,
-    component::{ComponentExportIndex, Instance, InstancePre, Linker, Lower, WasmStr},
-};
+use wasmtime::{Engine, Error, ResourceLimiter, Store, StoreLimits, Trap, WasmBacktrace, component::WasmStr};
 
 use super::{
     answer, compile, engine,
-    guest::{BatchIn, BatchOut, columns_in, load},
+    guest::{Answer, Guest, Witness},
+    outer::{CLEARED_BYTES_MAX, OuterGuest},
 };
 use crate::{
     error::ChildFault,
-    explain::{Call, End, Frame, Told},
-    inspect::{CORE_ITEMS_MAX, INNER_ROOM, MEMORIES_MAX},
+    explain::{End, Frame, Told},
     jail,
-    wire::{BatchRef, GUEST_FRAME_MAX, Start, Tag, decode_call, decode_start, encode_ready, read_frame, write_frame},
+    step::Step,
+    wire::{
+        ColumnRef, GUEST_FRAME_MAX, Start, Tag, decode_call, decode_compose, decode_start, decode_update, encode_batch,
+        encode_ready, read_frame, write_frame,
+    },
 };
 
-/// Bytes beyond the output itself that a call may hand to the host: an error's text.
-const SLACK: usize = 4096;
 /// Memory beyond the guest's: the engine, the code, the pipes.
 const HOST_BYTES: u64 = 512 << 20;
-/// Bytes of one synthetic unit: what [`crate::RoomLimits`] allows at most.
-const UNIT_BYTES_MAX: u32 = 64 << 20;
+/// Bytes of one question: what [`crate::RoomLimits`] allows of a unit, and of cleared tables.
+const QUESTION_BYTES_MAX: u32 = CLEARED_BYTES_MAX;
 /// Frames of a trap that are told.
 const FRAMES_MAX: usize = 24;
+/// Letters of an error's text that are told.
+const TEXT_MAX: usize = 4096;
 
 /// The program.
 pub fn main() -> ExitCode {
@@ -50,34 +51,101 @@ fn serve() -> Result<(), ChildFault> {
     let first = read_frame(&mut io::stdin().lock(), &mut body, GUEST_FRAME_MAX);
     match first {
         Ok(Some(Tag::Compile)) => compile::one(layers, &body, &mut io::stdout().lock(), engine::compiling_traceable),
-        Ok(Some(Tag::Start)) => run(layers, body),
+        Ok(Some(tag @ (Tag::Start | Tag::Outer))) => run(layers, tag, &body),
         Ok(None) => Ok(()),
         _ => Err(ChildFault::Message),
     }
 }
 
-fn run(mut layers: Vec<crate::Layer>, body: Vec<u8>) -> Result<(), ChildFault> {
+fn run(mut layers: Vec<crate::Layer>, first: Tag, body: &[u8]) -> Result<(), ChildFault> {
     let (mut from, mut to) = (io::stdin().lock(), io::stdout().lock());
-    let order = decode_start(&body).map_err(|_| ChildFault::Message)?;
-    let bytes = order.memory_bytes + 3 * u64::from(UNIT_BYTES_MAX) + 4 * order.code.len() as u64 + HOST_BYTES;
+    let order = decode_start(body).map_err(|_| ChildFault::Message)?;
+    let bytes = order.memory_bytes + 3 * u64::from(QUESTION_BYTES_MAX) + 4 * order.code.len() as u64 + HOST_BYTES;
     jail::reserve(&mut layers, bytes, u64::from(order.cpu_seconds))?;
+    let engine = engine::running_traceable(order.profile, order.memory_bytes, order.stack_bytes)?;
     // Never dropped: closing its memory image is not among the calls that are left.
-    let guest = ManuallyDrop::new(Guest::load(&order)?);
+    let guest = ManuallyDrop::new(Witnessed::load(&engine, first, &order)?);
     jail::lock(&mut layers)?;
     let mut say =
         |tag, body: &[u8]| write_frame(&mut to, tag, body).and_then(|()| to.flush()).map_err(|_| ChildFault::Message);
     say(Tag::Ready, &encode_ready(&layers))?;
-    let mut unit = Vec::new();
+    let mut question = Vec::new();
     loop {
-        match read_frame(&mut from, &mut unit, UNIT_BYTES_MAX) {
-            Ok(Some(Tag::Unit)) => {}
+        let told = match read_frame(&mut from, &mut question, QUESTION_BYTES_MAX) {
+            Ok(Some(tag)) => guest.ask(tag, &question, &order)?,
             Ok(None) => return Ok(()),
-            _ => return Err(ChildFault::Message),
-        }
-        let rows = decode_call(&unit).map_err(|_| ChildFault::Message)?;
-        let told = serde_json::to_vec(&guest.call(&rows)).map_err(|_| ChildFault::Message)?;
-        say(Tag::Output, &told)?;
+            Err(_) => return Err(ChildFault::Message),
+        };
+        say(Tag::Output, &serde_json::to_vec(&told).map_err(|_| ChildFault::Message)?)?;
     }
+}
+
+/// A guest of either room.
+enum Witnessed {
+    Inner(Guest<Meter>),
+    Outer(OuterGuest<Meter>),
+}
+
+impl Witnessed {
+    /// Loads it and makes one instance, before the jail closes.
+    fn load(engine: &Engine, first: Tag, order: &Start<'_>) -> Result<Self, ChildFault> {
+        if first == Tag::Outer {
+            let guest = OuterGuest::load(engine, order)?;
+            guest.warm_up();
+            return Ok(Self::Outer(guest));
+        }
+        let guest = Guest::load(engine, order)?;
+        guest.warm_up();
+        Ok(Self::Inner(guest))
+    }
+
+    fn ask(&self, tag: Tag, question: &[u8], order: &Start<'_>) -> Result<Told, ChildFault> {
+        let malformed = |_| ChildFault::Message;
+        let max = order.output_bytes_max as usize;
+        let (end, store) = match (self, tag) {
+            (Self::Inner(guest), Tag::Unit) => {
+                let (answer, store) = guest.witnessed(&decode_call(question).map_err(malformed)?);
+                (answer.and_then(|answer| finished(&answer, max)), store)
+            }
+            (Self::Outer(guest), Tag::Update) => {
+                let (round, state, cleared) = decode_update(question).map_err(malformed)?;
+                let (next, store) = guest.update(round, state, &cleared);
+                (next.and_then(|state| sent(state.len(), max)), store)
+            }
+            (Self::Outer(guest), Tag::Compose) => {
+                let (state, tables) = decode_compose(question).map_err(malformed)?;
+                let (artefacts, store) = guest.compose(state, &tables);
+                let bytes =
+                    |all: Vec<(String, Vec<u8>)>| all.iter().map(|(name, bytes)| name.len() + bytes.len()).sum();
+                (artefacts.and_then(|all| sent(bytes(all), max)), store)
+            }
+            _ => return Err(ChildFault::Message),
+        };
+        let meter = store.data();
+        Ok(Told {
+            end: end.unwrap_or_else(|failure| failure),
+            fuel: order.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
+            memory_bytes: meter.memory_bytes as u64,
+            memory_refused: meter.refused.map(|bytes| bytes as u64),
+        })
+    }
+}
+
+/// An inner guest's answer, held to the same bytes as in a real room.
+fn finished(answer: &Answer, max: usize) -> Result<End, End> {
+    let (batch, mut framed) = (answer.as_batch(), Vec::new());
+    let fits = encode_batch(&batch, &mut framed).is_ok() && framed.len() <= max;
+    if !fits {
+        return Err(Meter::too_much(answer));
+    }
+    let nulls = batch.columns.iter().map(|c| u64::from(c.nulls)).sum();
+    Ok(End::Finished { rows: batch.rows, columns: batch.columns.len() as u64, nulls })
+}
+
+/// An outer guest's answer of so many bytes.
+fn sent(bytes: usize, max: usize) -> Result<End, End> {
+    let bytes = bytes as u64;
+    if bytes > max as u64 { Err(End::TooMuchOutput { rows: 0, bytes }) } else { Ok(End::Sent { bytes }) }
 }
 
 /// The limits of a store, and how much memory was taken.
@@ -115,125 +183,34 @@ impl ResourceLimiter for Meter {
     }
 }
 
-struct Guest {
-    engine: Engine,
-    pre: InstancePre<Meter>,
-    start: ComponentExportIndex,
-    process: ComponentExportIndex,
-    finish: ComponentExportIndex,
-    params: Vec<(String, String)>,
-    fuel: u64,
-    memory_bytes: usize,
-    rows_max: u32,
-    output_bytes_max: usize,
-}
+impl Witness for Meter {
+    type Failure = End;
 
-impl Guest {
-    fn load(order: &Start<'_>) -> Result<Self, ChildFault> {
-        let engine = engine::running_traceable(order.profile, order.memory_bytes, order.stack_bytes)?;
-        let component = load(&engine, order.code)?;
-        let room = component.get_export_index(None, INNER_ROOM).ok_or(ChildFault::Abi)?;
-        let function = |name: &str| component.get_export_index(Some(&room), name).ok_or(ChildFault::Abi);
-        let pre = Linker::new(&engine).instantiate_pre(&component).map_err(|_| ChildFault::Abi)?;
-        let guest = Self {
-            pre,
-            start: function("start")?,
-            process: function("process")?,
-            finish: function("finish")?,
-            params: order.params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-            fuel: order.fuel,
-            memory_bytes: usize::try_from(order.memory_bytes).map_err(|_| ChildFault::Engine)?,
-            rows_max: order.rows_max,
-            output_bytes_max: order.output_bytes_max as usize,
-            engine,
-        };
-        // Everything the engine prepares once is prepared before the jail closes.
-        let _ = guest.pre.instantiate(&mut guest.store(0));
-        Ok(guest)
+    fn new(limits: StoreLimits) -> Self {
+        Self { limits, memory_bytes: 0, refused: None }
     }
 
-    /// One unit, in a fresh instance.
-    fn call(&self, rows: &[(u32, BatchRef<'_>)]) -> Told {
-        let mut store = self.store(self.fuel);
-        let end = self.unit(&mut store, rows).unwrap_or_else(|end| end);
-        let left = store.get_fuel().unwrap_or(0);
-        let meter = store.data();
-        Told {
-            end,
-            fuel: self.fuel.saturating_sub(left),
-            memory_bytes: meter.memory_bytes as u64,
-            memory_refused: meter.refused.map(|bytes| bytes as u64),
-        }
+    fn broke(call: Step, error: Error) -> End {
+        broke(call, &error)
     }
 
-    fn unit(&self, store: &mut Store<Meter>, rows: &[(u32, BatchRef<'_>)]) -> Result<End, End> {
-        let instance = self.pre.instantiate(&mut *store).map_err(|e| broke(Call::Instantiate, &e))?;
-        let params: Vec<(&str, &str)> = self.params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        self.step::<(&[(&str, &str)], &[u8])>(store, &instance, &self.start, Call::Start, (&params, &[]))?;
-        for (input, rows) in rows {
-            let columns = columns_in(rows);
-            let batch = BatchIn { rows: rows.rows, columns: &columns };
-            self.step::<(u32, BatchIn<'_>)>(store, &instance, &self.process, Call::Process, (*input, batch))?;
-        }
-
-        let broke = |e: Error| broke(Call::Finish, &e);
-        let finish =
-            instance.get_typed_func::<(), (Result<BatchOut, WasmStr>,)>(&mut *store, &self.finish).map_err(broke)?;
-        let batch = match finish.call(&mut *store, ()).map_err(broke)?.0 {
-            Ok(batch) => batch,
-            Err(text) => return Err(End::Error { call: Call::Finish, text: said(&text, store) }),
-        };
-        let bytes: usize = batch
-            .columns
-            .iter()
-            .map(|c| c.data.len() + c.validity.as_ref().map_or(0, Vec::len) + c.offsets.as_ref().map_or(0, Vec::len))
-            .sum();
-        if batch.rows > self.rows_max || bytes > self.output_bytes_max {
-            return Err(End::TooMuchOutput { rows: batch.rows, bytes: bytes as u64 });
-        }
-        let nulls = batch.columns.iter().map(|c| u64::from(c.nulls)).sum();
-        Ok(End::Finished { rows: batch.rows, columns: batch.columns.len() as u64, nulls })
+    fn said(call: Step, text: &WasmStr, store: &Store<Self>) -> End {
+        let text = text.to_str(store);
+        let text = text.map_or_else(|_| "(not UTF-8)".to_owned(), |text| text.chars().take(TEXT_MAX).collect());
+        End::Error { call, text }
     }
 
-    /// One of the two calls that answer with nothing or a text.
-    fn step<P: wasmtime::component::ComponentNamedList + Lower>(
-        &self,
-        store: &mut Store<Meter>,
-        instance: &Instance,
-        function: &ComponentExportIndex,
-        call: Call,
-        params: P,
-    ) -> Result<(), End> {
-        let function =
-            instance.get_typed_func::<P, (Result<(), WasmStr>,)>(&mut *store, function).map_err(|e| broke(call, &e))?;
-        match function.call(&mut *store, params).map_err(|e| broke(call, &e))?.0 {
-            Ok(()) => Ok(()),
-            Err(text) => Err(End::Error { call, text: said(&text, store) }),
-        }
+    fn too_much(answer: &Answer) -> End {
+        let batch = answer.as_batch();
+        let bytes =
+            |c: &ColumnRef<'_>| c.data.len() + c.validity.map_or(0, <[u8]>::len) + c.offsets.map_or(0, <[u8]>::len);
+        let bytes: usize = batch.columns.iter().map(bytes).sum();
+        End::TooMuchOutput { rows: batch.rows, bytes: bytes as u64 }
     }
-
-    fn store(&self, fuel: u64) -> Store<Meter> {
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(self.memory_bytes)
-            .instances(CORE_ITEMS_MAX as usize)
-            .tables(CORE_ITEMS_MAX as usize)
-            .memories(MEMORIES_MAX as usize)
-            .build();
-        let mut store = Store::new(&self.engine, Meter { limits, memory_bytes: 0, refused: None });
-        store.limiter(|meter| meter);
-        store.as_context_mut().set_hostcall_fuel(self.output_bytes_max + SLACK);
-        // Fuel is on in this engine: setting it has no way to fail.
-        let _ = store.set_fuel(fuel);
-        store
-    }
-}
-
-fn said(text: &WasmStr, store: &Store<Meter>) -> String {
-    text.to_str(store).map_or_else(|_| "(not UTF-8)".to_owned(), |text| text.chars().take(SLACK).collect())
 }
 
 /// What the engine says of a call that did not come back.
-fn broke(call: Call, error: &Error) -> End {
+fn broke(call: Step, error: &Error) -> End {
     if error.downcast_ref::<Trap>() == Some(&Trap::OutOfFuel) {
         return End::OutOfFuel { call };
     }

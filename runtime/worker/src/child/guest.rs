@@ -2,23 +2,61 @@
 //! for each, three calls, an answer within the limits or nothing.
 
 use wasmtime::{
-    AsContextMut as _, Engine, Store, StoreLimits, StoreLimitsBuilder,
-    component::{Component, ComponentExportIndex, ComponentType, Instance, InstancePre, Lift, Linker, Lower, WasmStr},
+    AsContextMut as _, Engine, Error, ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder,
+    component::{
+        Component, ComponentExportIndex, ComponentNamedList, ComponentType, Instance, InstancePre, Lift, Linker, Lower,
+        WasmStr,
+    },
 };
 
 use crate::{
     error::ChildFault,
     inspect::{CORE_ITEMS_MAX, INNER_ROOM, MEMORIES_MAX},
+    step::Step,
     wire::{BatchRef, ColumnRef, Start},
 };
 
 /// Bytes beyond the output itself that a call may hand to the host: an error's text.
 const SLACK: usize = 4096;
 
+/// What becomes of a failure, and who counts what an instance takes. The program that
+/// sees people's rows has [`StoreLimits`], which drops every failure where it happens;
+/// the only other one is in the program for synthetic rows.
+pub trait Witness: ResourceLimiter + Sized + Send + 'static {
+    /// What is left of a failure.
+    type Failure;
+
+    /// Of a fresh instance.
+    fn new(limits: StoreLimits) -> Self;
+
+    /// The engine did not come back from `call`.
+    fn broke(call: Step, error: Error) -> Self::Failure;
+
+    /// The guest returned an error.
+    fn said(call: Step, text: &WasmStr, store: &Store<Self>) -> Self::Failure;
+
+    /// The answer is larger than the contract's limits.
+    fn too_much(answer: &Answer) -> Self::Failure;
+}
+
+impl Witness for StoreLimits {
+    type Failure = ();
+
+    fn new(limits: StoreLimits) -> Self {
+        limits
+    }
+
+    fn broke(_: Step, _: Error) {}
+
+    fn said(_: Step, _: &WasmStr, _: &Store<Self>) {}
+
+    fn too_much(_: &Answer) {}
+}
+
 /// A loaded guest and the limits of every call.
-pub struct Guest {
+pub struct Guest<W: Witness = StoreLimits> {
     engine: Engine,
-    pre: InstancePre<StoreLimits>,
+    pre: InstancePre<W>,
     start: ComponentExportIndex,
     process: ComponentExportIndex,
     finish: ComponentExportIndex,
@@ -85,51 +123,45 @@ impl Answer {
     }
 }
 
-/// What `start` and `process` answer. The text is not looked at.
-type Done = (Result<(), WasmStr>,);
-
 /// One unit's instance at work.
-pub struct Call<'a> {
-    guest: &'a Guest,
-    store: Store<StoreLimits>,
+pub struct Call<'a, W: Witness = StoreLimits> {
+    guest: &'a Guest<W>,
+    store: Store<W>,
     instance: Instance,
 }
 
-impl Call<'_> {
+impl<W: Witness> Call<'_, W> {
     /// Hands in a batch of input number `input`.
-    pub fn process(&mut self, input: u32, rows: &BatchRef<'_>) -> Option<()> {
+    pub fn process(&mut self, input: u32, rows: &BatchRef<'_>) -> Result<(), W::Failure> {
         let columns = columns_in(rows);
         let batch = BatchIn { rows: rows.rows, columns: &columns };
-        let process =
-            self.instance.get_typed_func::<(u32, BatchIn<'_>), Done>(&mut self.store, &self.guest.process).ok()?;
-        process.call(&mut self.store, (input, batch)).ok()?.0.ok()
+        let (process, call) = (&self.guest.process, Step::Process);
+        ask::<W, (u32, BatchIn<'_>), ()>(&mut self.store, &self.instance, process, call, (input, batch))
     }
 
     /// Takes the answer.
-    pub fn finish(mut self) -> Option<Answer> {
-        let finish = self
-            .instance
-            .get_typed_func::<(), (Result<BatchOut, WasmStr>,)>(&mut self.store, &self.guest.finish)
-            .ok()?;
-        let batch = finish.call(&mut self.store, ()).ok()?.0.ok()?;
-        (batch.rows <= self.guest.rows_max).then_some(Answer(batch))
+    pub fn finish(mut self) -> Result<Answer, W::Failure> {
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Result<Answer, W::Failure> {
+        let (finish, call) = (&self.guest.finish, Step::Finish);
+        let answer = Answer(ask::<W, (), BatchOut>(&mut self.store, &self.instance, finish, call, ())?);
+        if answer.0.rows > self.guest.rows_max { Err(W::too_much(&answer)) } else { Ok(answer) }
     }
 }
 
-impl Guest {
+impl<W: Witness> Guest<W> {
     /// Loads compiled code.
     pub fn load(engine: &Engine, order: &Start<'_>) -> Result<Self, ChildFault> {
         let component = load(engine, order.code)?;
-        let room = component.get_export_index(None, INNER_ROOM).ok_or(ChildFault::Abi)?;
-        let function = |name: &str| component.get_export_index(Some(&room), name).ok_or(ChildFault::Abi);
-        // The linker is empty: a component that needed anything would stop here.
-        let pre = Linker::new(engine).instantiate_pre(&component).map_err(|_| ChildFault::Abi)?;
+        let [start, process, finish] = exports(&component, INNER_ROOM, ["start", "process", "finish"])?;
         Ok(Self {
             engine: engine.clone(),
-            pre,
-            start: function("start")?,
-            process: function("process")?,
-            finish: function("finish")?,
+            pre: closed(engine, &component)?,
+            start,
+            process,
+            finish,
             params: order.params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             state: order.state.to_vec(),
             fuel: order.fuel,
@@ -147,29 +179,75 @@ impl Guest {
         let _ = self.pre.instantiate(&mut store);
     }
 
-    /// One unit or block: its batches with their inputs' numbers, in order. `None` is
-    /// failure of any kind: the engine's error is dropped here.
-    pub fn call(&self, rows: &[(u32, BatchRef<'_>)]) -> Option<Answer> {
-        let mut call = self.start()?;
-        for (input, rows) in rows {
-            call.process(*input, rows)?;
-        }
-        call.finish()
+    /// One unit or block: its batches with their inputs' numbers, in order.
+    pub fn call(&self, rows: &[(u32, BatchRef<'_>)]) -> Result<Answer, W::Failure> {
+        self.witnessed(rows).0
+    }
+
+    /// As [`Guest::call`], with the store that it took place in.
+    pub(super) fn witnessed(&self, rows: &[(u32, BatchRef<'_>)]) -> (Result<Answer, W::Failure>, Store<W>) {
+        let mut store = self.store(self.fuel);
+        let instance = match self.begin(&mut store) {
+            Ok(instance) => instance,
+            Err(failure) => return (Err(failure), store),
+        };
+        let mut call = Call { guest: self, store, instance };
+        let handed = rows.iter().try_for_each(|(input, rows)| call.process(*input, rows));
+        let answer = handed.and_then(|()| call.answer());
+        (answer, call.store)
     }
 
     /// A fresh instance that has been told its parameters.
-    pub fn start(&self) -> Option<Call<'_>> {
+    pub fn start(&self) -> Result<Call<'_, W>, W::Failure> {
         let mut store = self.store(self.fuel);
-        let instance = self.pre.instantiate(&mut store).ok()?;
-        let params: Vec<(&str, &str)> = self.params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        let start = instance.get_typed_func::<(&[(&str, &str)], &[u8]), Done>(&mut store, &self.start).ok()?;
-        start.call(&mut store, (&params, &self.state)).ok()?.0.ok()?;
-        Some(Call { guest: self, store, instance })
+        let instance = self.begin(&mut store)?;
+        Ok(Call { guest: self, store, instance })
     }
 
-    fn store(&self, fuel: u64) -> Store<StoreLimits> {
+    fn begin(&self, store: &mut Store<W>) -> Result<Instance, W::Failure> {
+        let instance = self.pre.instantiate(&mut *store).map_err(|e| W::broke(Step::Instantiate, e))?;
+        let params: Vec<(&str, &str)> = self.params.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let told: (&[(&str, &str)], &[u8]) = (&params, &self.state);
+        ask::<W, _, ()>(store, &instance, &self.start, Step::Start, told)?;
+        Ok(instance)
+    }
+
+    fn store(&self, fuel: u64) -> Store<W> {
         store(&self.engine, fuel, self.memory_bytes, self.output_bytes_max)
     }
+}
+
+/// One call of the ABI: every one answers with `A` or a text.
+pub(super) fn ask<W: Witness, P, A>(
+    store: &mut Store<W>,
+    instance: &Instance,
+    function: &ComponentExportIndex,
+    call: Step,
+    params: P,
+) -> Result<A, W::Failure>
+where
+    P: ComponentNamedList + Lower,
+    A: ComponentType + Lift + 'static,
+{
+    let broke = |e| W::broke(call, e);
+    let function = instance.get_typed_func::<P, (Result<A, WasmStr>,)>(&mut *store, function).map_err(broke)?;
+    function.call(&mut *store, params).map_err(broke)?.0.map_err(|text| W::said(call, &text, store))
+}
+
+/// The functions of a room by their names.
+pub(super) fn exports<const N: usize>(
+    component: &Component,
+    room: &str,
+    names: [&str; N],
+) -> Result<[ComponentExportIndex; N], ChildFault> {
+    let room = component.get_export_index(None, room).ok_or(ChildFault::Abi)?;
+    let found: Vec<_> = names.iter().filter_map(|name| component.get_export_index(Some(&room), name)).collect();
+    found.try_into().map_err(|_| ChildFault::Abi)
+}
+
+/// The linker is empty: a component that needed anything would stop here.
+pub(super) fn closed<W: Witness>(engine: &Engine, component: &Component) -> Result<InstancePre<W>, ChildFault> {
+    Linker::new(engine).instantiate_pre(component).map_err(|_| ChildFault::Abi)
 }
 
 /// A batch in the ABI's form; the buffers stay where they are.
@@ -180,14 +258,14 @@ pub(super) fn columns_in<'a>(rows: &BatchRef<'a>) -> Vec<ColumnIn<'a>> {
 }
 
 /// Fresh memory and fuel for one call.
-pub(super) fn store(engine: &Engine, fuel: u64, memory_bytes: usize, output_bytes_max: usize) -> Store<StoreLimits> {
+pub(super) fn store<W: Witness>(engine: &Engine, fuel: u64, memory_bytes: usize, output_bytes_max: usize) -> Store<W> {
     let limits = StoreLimitsBuilder::new()
         .memory_size(memory_bytes)
         .instances(CORE_ITEMS_MAX as usize)
         .tables(CORE_ITEMS_MAX as usize)
         .memories(MEMORIES_MAX as usize)
         .build();
-    let mut store = Store::new(engine, limits);
+    let mut store = Store::new(engine, W::new(limits));
     store.limiter(|limits| limits);
     // What the guest may make the host allocate in one call.
     store.as_context_mut().set_hostcall_fuel(output_bytes_max + SLACK);

@@ -9,13 +9,13 @@ use std::{
 };
 
 use wasmtime::{
-    Engine, StoreLimits,
-    component::{ComponentExportIndex, InstancePre, Linker, WasmStr},
+    Engine, Store, StoreLimits,
+    component::{ComponentExportIndex, ComponentNamedList, ComponentType, InstancePre, Lift, Lower},
 };
 
 use super::{
     engine,
-    guest::{BatchIn, columns_in, load, store},
+    guest::{BatchIn, Witness, ask, closed, columns_in, exports, load, store},
     run::{memory, ready},
 };
 use crate::{
@@ -23,18 +23,19 @@ use crate::{
     inspect::OUTER_ROOM,
     jail,
     layer::Layer,
+    step::Step,
     wire::{
         BatchRef, Start, Tag, decode_compose, decode_start, decode_update, encode_artefacts, read_frame, write_frame,
     },
 };
 
 /// Bytes of the cleared tables and the state of one call.
-const CLEARED_BYTES_MAX: u32 = 64 << 20;
+pub(super) const CLEARED_BYTES_MAX: u32 = 64 << 20;
 
 /// A loaded outer guest and the limits of every call.
-struct OuterGuest {
+pub(super) struct OuterGuest<W: Witness = StoreLimits> {
     engine: Engine,
-    pre: InstancePre<StoreLimits>,
+    pre: InstancePre<W>,
     update: ComponentExportIndex,
     compose: ComponentExportIndex,
     fuel: u64,
@@ -42,6 +43,7 @@ struct OuterGuest {
     output_bytes_max: usize,
 }
 
+type Artefacts = Vec<(String, Vec<u8>)>;
 type Tables<'a> = Vec<(&'a str, BatchIn<'a>)>;
 
 /// Loads the guest of an `OUTER` message, shuts the jail and answers until the pipe
@@ -54,10 +56,10 @@ pub(super) fn serve(
 ) -> Result<(), ChildFault> {
     let order = decode_start(order).map_err(|_| ChildFault::Message)?;
     jail::reserve(&mut layers, memory(&order), u64::from(order.cpu_seconds))?;
+    let engine = engine::running(order.profile, order.memory_bytes, order.stack_bytes)?;
     // Never dropped: closing its memory image is not among the calls that are left.
-    let guest = ManuallyDrop::new(OuterGuest::load(&order)?);
-    // Once without fuel, so that everything the engine prepares is prepared now.
-    let _ = guest.pre.instantiate(store(&guest.engine, 0, guest.memory_bytes, guest.output_bytes_max));
+    let guest = ManuallyDrop::new(OuterGuest::<StoreLimits>::load(&engine, &order)?);
+    guest.warm_up();
     jail::lock(&mut layers)?;
     ready(to, &layers)?;
     let mut body = Vec::new();
@@ -65,11 +67,15 @@ pub(super) fn serve(
         let answer = match read_frame(from, &mut body, CLEARED_BYTES_MAX) {
             Ok(Some(Tag::Update)) => {
                 let (round, state, cleared) = decode_update(&body).map_err(|_| ChildFault::Message)?;
-                guest.update(round, state, &cleared).map(|state| (Tag::State, state))
+                guest.update(round, state, &cleared).0.ok().map(|state| (Tag::State, state))
             }
             Ok(Some(Tag::Compose)) => {
                 let (state, tables) = decode_compose(&body).map_err(|_| ChildFault::Message)?;
-                guest.compose(state, &tables).map(|artefacts| (Tag::Artefacts, artefacts))
+                let sent = guest.compose(state, &tables).0.ok();
+                let sent = sent.and_then(|sent| {
+                    encode_artefacts(sent.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))).ok()
+                });
+                sent.map(|artefacts| (Tag::Artefacts, artefacts))
             }
             Ok(None) => return Ok(()),
             _ => return Err(ChildFault::Message),
@@ -80,47 +86,66 @@ pub(super) fn serve(
     }
 }
 
-impl OuterGuest {
-    fn load(order: &Start<'_>) -> Result<Self, ChildFault> {
-        let engine = engine::running(order.profile, order.memory_bytes, order.stack_bytes)?;
-        let component = load(&engine, order.code)?;
-        let room = component.get_export_index(None, OUTER_ROOM).ok_or(ChildFault::Abi)?;
-        let function = |name: &str| component.get_export_index(Some(&room), name).ok_or(ChildFault::Abi);
-        // The linker is empty: a component that needed anything would stop here.
-        let pre = Linker::new(&engine).instantiate_pre(&component).map_err(|_| ChildFault::Abi)?;
+impl<W: Witness> OuterGuest<W> {
+    pub(super) fn load(engine: &Engine, order: &Start<'_>) -> Result<Self, ChildFault> {
+        let component = load(engine, order.code)?;
+        let [update, compose] = exports(&component, OUTER_ROOM, ["update", "compose"])?;
         Ok(Self {
-            pre,
-            update: function("update")?,
-            compose: function("compose")?,
+            engine: engine.clone(),
+            pre: closed(engine, &component)?,
+            update,
+            compose,
             fuel: order.fuel,
             memory_bytes: usize::try_from(order.memory_bytes).map_err(|_| ChildFault::Engine)?,
             output_bytes_max: order.output_bytes_max as usize,
-            engine,
         })
     }
 
-    fn update(&self, round: u32, state: &[u8], cleared: &BatchRef<'_>) -> Option<Vec<u8>> {
-        let mut store = store(&self.engine, self.fuel, self.memory_bytes, self.output_bytes_max);
-        let instance = self.pre.instantiate(&mut store).ok()?;
-        type Answer = (Result<Vec<u8>, WasmStr>,);
-        let update = instance.get_typed_func::<(u32, &[u8], BatchIn<'_>), Answer>(&mut store, &self.update).ok()?;
-        let columns = columns_in(cleared);
-        update.call(&mut store, (round, state, BatchIn { rows: cleared.rows, columns: &columns })).ok()?.0.ok()
+    /// Once without fuel, so that everything the engine prepares is prepared now.
+    pub(super) fn warm_up(&self) {
+        let _ = self.pre.instantiate(self.store(0));
     }
 
-    fn compose(&self, state: &[u8], tables: &[(&str, BatchRef<'_>)]) -> Option<Vec<u8>> {
-        let mut store = store(&self.engine, self.fuel, self.memory_bytes, self.output_bytes_max);
-        let instance = self.pre.instantiate(&mut store).ok()?;
-        type Answer = (Result<Vec<(String, Vec<u8>)>, WasmStr>,);
-        let compose =
-            instance.get_typed_func::<(&[u8], &[(&str, BatchIn<'_>)]), Answer>(&mut store, &self.compose).ok()?;
+    /// The next state, and the store that it was made in.
+    pub(super) fn update(
+        &self,
+        round: u32,
+        state: &[u8],
+        cleared: &BatchRef<'_>,
+    ) -> (Result<Vec<u8>, W::Failure>, Store<W>) {
+        let columns = columns_in(cleared);
+        let cleared = BatchIn { rows: cleared.rows, columns: &columns };
+        self.asked::<(u32, &[u8], BatchIn<'_>), _>(&self.update, Step::Update, (round, state, cleared))
+    }
+
+    /// Names and bytes, and the store that they were made in.
+    pub(super) fn compose(
+        &self,
+        state: &[u8],
+        tables: &[(&str, BatchRef<'_>)],
+    ) -> (Result<Artefacts, W::Failure>, Store<W>) {
         let columns: Vec<_> = tables.iter().map(|(_, table)| columns_in(table)).collect();
         let tables: Tables<'_> = tables
             .iter()
             .zip(&columns)
             .map(|((name, table), columns)| (*name, BatchIn { rows: table.rows, columns }))
             .collect();
-        let artefacts = compose.call(&mut store, (state, &tables)).ok()?.0.ok()?;
-        encode_artefacts(artefacts.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))).ok()
+        self.asked::<(&[u8], &[(&str, BatchIn<'_>)]), _>(&self.compose, Step::Compose, (state, &tables))
+    }
+
+    /// One call in a fresh instance.
+    fn asked<P: ComponentNamedList + Lower, A: ComponentType + Lift + 'static>(
+        &self,
+        function: &ComponentExportIndex,
+        call: Step,
+        params: P,
+    ) -> (Result<A, W::Failure>, Store<W>) {
+        let mut store = self.store(self.fuel);
+        let instance = self.pre.instantiate(&mut store).map_err(|e| W::broke(Step::Instantiate, e));
+        (instance.and_then(|instance| ask(&mut store, &instance, function, call, params)), store)
+    }
+
+    fn store(&self, fuel: u64) -> Store<W> {
+        store(&self.engine, fuel, self.memory_bytes, self.output_bytes_max)
     }
 }

@@ -7,6 +7,8 @@ use std::{
     process::ExitCode,
 };
 
+use wasmtime::StoreLimits;
+
 use super::{answer, engine, guest::Guest, outer, probe};
 use crate::{
     error::ChildFault,
@@ -46,7 +48,7 @@ fn run() -> Result<(), ChildFault> {
     jail::reserve(&mut layers, memory(&order), u64::from(order.cpu_seconds))?;
     let engine = engine::running(order.profile, order.memory_bytes, order.stack_bytes)?;
     // Never dropped: closing its memory image is not among the calls that are left.
-    let guest = ManuallyDrop::new(Guest::load(&engine, &order)?);
+    let guest = ManuallyDrop::new(Guest::<StoreLimits>::load(&engine, &order)?);
     let output_bytes_max = order.output_bytes_max as usize;
     drop(body);
     guest.warm_up();
@@ -67,7 +69,7 @@ fn run() -> Result<(), ChildFault> {
         let unit = decode_place(&body).ok().and_then(|place| ring.get(place)).ok_or(ChildFault::Message)?;
         let rows = decode_call(unit).map_err(|_| ChildFault::Message)?;
         out.clear();
-        let answered = guest.call(&rows).is_some_and(|answer| {
+        let answered = guest.call(&rows).is_ok_and(|answer| {
             let fits: Result<(), WireError> = encode_batch(&answer.as_batch(), &mut out);
             fits.is_ok() && out.len() <= output_bytes_max
         });
