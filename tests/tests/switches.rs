@@ -186,7 +186,9 @@ fn no_option_drops_a_layer() {
         for line in help.lines().map(str::trim_start).filter(|l| l.starts_with('-')) {
             options.extend(line.split([' ', ',', '=']).filter(|w| w.starts_with("--")).map(str::to_owned));
         }
-        variables.extend(help.split("[env: ").skip(1).filter_map(|v| v.split('=').next()).map(str::to_owned));
+        // A long line is broken anywhere, also inside the brackets.
+        let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        variables.extend(flat.split("[env: ").skip(1).filter_map(|v| v.split('=').next()).map(str::to_owned));
     }
     variables.extend(["SLUICE_GUEST_TOOLCHAIN", "SLUICE_LOG"].map(str::to_owned)); // READS has them
     exactly("options", &options, OPTIONS);
