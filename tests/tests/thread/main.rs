@@ -16,6 +16,7 @@ mod command_line;
 mod crash;
 mod exact;
 mod hostile;
+mod impostor;
 mod marks;
 mod operator;
 mod raw;
