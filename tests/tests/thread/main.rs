@@ -15,6 +15,7 @@ mod canary;
 mod command_line;
 mod crash;
 mod exact;
+mod frozen;
 mod hostile;
 mod impostor;
 mod marks;

@@ -27,7 +27,7 @@ use crate::{
 
 /// The same persons and years, every visit and every sum of money zero: whatever is
 /// published of it differs, and most of it is withheld.
-fn zeroed(out: &Path) {
+pub(crate) fn zeroed(out: &Path) {
     let file = std::fs::File::open(randhie()).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     let mut writer: Option<ArrowWriter<std::fs::File>> = None;
