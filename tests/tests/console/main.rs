@@ -1,6 +1,6 @@
 //! The console over a real service, asked over real HTTP: who sees what, and what
 //! other sites, strangers and hostile texts cannot do.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests may fail loudly")]
 
 mod artefacts;
 mod forgery;

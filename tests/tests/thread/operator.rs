@@ -124,10 +124,8 @@ async fn by_console(address: std::net::SocketAddr, start: Timestamp, run: &str) 
         let (status, page) = get(path).await;
         // What differs between any two visits: the forms' token, and the clock's words
         // beside the moments, which are compared.
-        let page = match page.contains("name=\"token\"") {
-            true => page.replace(&field(&page, "token"), "TOKEN"),
-            false => page,
-        };
+        let signed_in = page.contains("name=\"token\"");
+        let page = if signed_in { page.replace(&field(&page, "token"), "TOKEN") } else { page };
         pages.push(format!("{path} {status} {}", clocks(&since(start, &page))));
     }
     assert!(
