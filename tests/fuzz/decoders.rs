@@ -91,6 +91,22 @@ fn seeds_are_what_they_should_be() {
     any("wire-batch", &|b| wire::decode_batch(b).is_ok());
     any("wire-ready", &|b| wire::decode_ready(b).is_ok());
     any("wire-orders", &|b| wire::decode_start(b).is_ok());
+    any("wire-call", &|b| wire::decode_call(b).is_ok_and(|parts| parts.len() == 2));
+    any("wire-place", &|b| wire::decode_place(b).is_ok());
+    any("wire-update", &|b| wire::decode_update(b).is_ok());
+    any("wire-compose", &|b| wire::decode_compose(b).is_ok_and(|(_, tables)| tables.len() == 2));
+    any("wire-artefacts", &|b| wire::decode_artefacts(b).is_ok_and(|sent| sent.len() == 2));
+    any("artefact", &|b| {
+        utf8(b.to_vec()).split_once('\n').is_some_and(|(name, rest)| {
+            name.ends_with(".chart.json") && sluice_domain::artefact::Artefact::parse(name, rest.as_bytes()).is_some()
+        })
+    });
+    any("gate-case", &|b| {
+        let text = utf8(b.to_vec());
+        let (case, csv) = text.split_once('\0').unwrap();
+        sluice_gate::check::check_case(case, |_| Ok(csv.as_bytes().to_vec())).is_ok()
+    });
+    any("job-file", &|b| JobFile::parse(&utf8(b.to_vec())).is_ok_and(|job| job.rounds.is_some()));
     any("component", &|b| {
         sluice_worker::inspect(b, sluice_worker::InspectLimits { bytes_max: 1 << 20, memory_bytes: 4 << 20 }).is_ok()
     });
@@ -199,6 +215,7 @@ fn write_binary_seeds() {
     put("wire-orders", "start", &wire::encode_start(&start).unwrap());
     let compile = wire::Compile { profile: Profile::Reproducible, component: b"component" };
     put("wire-orders", "compile", &wire::encode_compile(&compile).unwrap());
+    put_outer(&put);
 
     let value: i64 = VALUE.parse().unwrap();
     let columns: Vec<(&str, ArrayRef, bool)> = vec![
@@ -225,6 +242,41 @@ fn write_binary_seeds() {
     }
     let whole = guest::guests().into_iter().find(|g| g.file == "16_trap.wat").unwrap();
     put("component", "whole", &whole.bytes());
+}
+
+/// Seeds of what goes to an outer room and comes back, of a call, and of text forms.
+fn put_outer(put: &dyn Fn(&str, &str, &[u8])) {
+    use sluice_worker::wire;
+    let batches = batches();
+    let batch = |name: &str| batches.iter().find(|(n, _)| *n == name).unwrap().1.as_slice();
+    let [ints, text] = ["ints", "text"].map(batch);
+    let mut call = 2u32.to_le_bytes().to_vec();
+    for (input, body) in [(0u32, ints), (1, text)] {
+        call.extend_from_slice(&input.to_le_bytes());
+        call.extend_from_slice(&u32::try_from(body.len()).unwrap().to_le_bytes());
+        call.extend_from_slice(body);
+    }
+    put("wire-call", "two-inputs", &call);
+    put("wire-place", "second", &[64, 0, 0, 0, 200, 1, 0, 0]);
+    let [ints, text] = [ints, text].map(|b| wire::decode_batch(b).unwrap());
+    put("wire-update", "first-round", &wire::encode_update(0, b"state", &ints).unwrap());
+    let tables = [("params", text), ("visits-by-plan", ints)];
+    put("wire-compose", "two-tables", &wire::encode_compose(b"state", &tables).unwrap());
+
+    let chart = r#"{"kind":"line","title":"数","labels":["a","b"],"series":[{"name":"n","values":[1.5,null]},{"name":"m","values":[-2,0]}]}"#;
+    let sent = [("summary.txt", "一、<b>\n".as_bytes()), ("a.chart.json", chart.as_bytes())];
+    put("wire-artefacts", "two", &wire::encode_artefacts(sent.into_iter()).unwrap());
+    for (name, content) in sent {
+        put("artefact", name, &[name.as_bytes(), b"\n", content].concat());
+    }
+    let here = |path: &str| fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let examples = ["poisson-visits/job.toml", "visits-report/report.toml", "wage-gap/job.toml", "ratio/job.toml"];
+    for example in examples {
+        put("job-file", &example.replace('/', "-"), &here(&format!("../guest-examples/{example}")));
+    }
+    let case = r#"{"schema":"sluice-gate-case/1","data":{"file":"d.csv","unit":"who"},"rules":{"threshold":2,"dominance":{"n":1,"k":50},"p_percent":10,"zeros":"unsafe","missing":"review"},"jobs":[{"name":"first","dimensions":["area","sex"],"measures":[{"agg":"count"},{"agg":"sum","column":"paid"}],"totals":"true"},{"dimensions":["area"],"measures":[{"agg":"quantile","column":"paid","q":0.5}],"filter":{"sex":"f"}}]}"#;
+    let csv = "who,area,sex,paid\na,N,f,1.5\nb,N,m,2\nc,S,f,30\nd,S,f,4\na,S,m,\n";
+    put("gate-case", "two-jobs", &[case.as_bytes(), b"\0", csv.as_bytes()].concat());
 }
 
 /// Answers of every shape that intake takes.

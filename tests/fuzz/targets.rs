@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use sluice_domain::{
     Digest, Refusal,
     agreement::Agreement,
+    artefact::{ARTEFACT_BYTES_MAX, Artefact, Content, Report},
     candidate::Candidate,
     catalogue::{CatalogueEntry, Key},
     contract::{Contract, Dimension, JobFile, Law, MeasureA, TableA},
@@ -20,6 +21,7 @@ use sluice_domain::{
     state::State,
 };
 use sluice_gate::{
+    check::check_case,
     intake::{OutputSchema, RawBatch, RawColumn, decode},
     route_a::Reducer,
 };
@@ -40,6 +42,12 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("wire-batch", wire_batch),
     ("wire-ready", wire_ready),
     ("wire-orders", wire_orders),
+    ("wire-call", wire_call),
+    ("wire-place", wire_place),
+    ("wire-update", wire_update),
+    ("wire-compose", wire_compose),
+    ("wire-artefacts", wire_artefacts),
+    ("artefact", artefact),
     ("component", component),
     ("intake", intake),
     ("candidate", candidate),
@@ -50,6 +58,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ledger-entry", ledger_entry),
     ("ledger-export", ledger_export),
     ("ledger-inclusion", ledger_inclusion),
+    ("gate-case", gate_case),
     ("names", names),
 ];
 
@@ -88,6 +97,95 @@ fn wire_orders(bytes: &[u8]) {
     }
     if let Ok(compile) = wire::decode_compile(bytes) {
         assert_eq!(wire::encode_compile(&compile).unwrap(), bytes);
+    }
+}
+
+/// One call's rows of all its inputs, as they lie in the ring.
+fn wire_call(bytes: &[u8]) {
+    let Ok(parts) = wire::decode_call(bytes) else { return };
+    let mut again = u32::try_from(parts.len()).unwrap().to_le_bytes().to_vec();
+    for (input, part) in &parts {
+        let mut body = Vec::new();
+        wire::encode_batch(part, &mut body).unwrap();
+        again.extend_from_slice(&input.to_le_bytes());
+        again.extend_from_slice(&u32::try_from(body.len()).unwrap().to_le_bytes());
+        again.extend_from_slice(&body);
+    }
+    assert_eq!(again, bytes, "a call has one form");
+}
+
+/// Where in the ring a call lies.
+fn wire_place(bytes: &[u8]) {
+    if let Ok(place) = wire::decode_place(bytes) {
+        assert_eq!(wire::encode_place(place), bytes);
+    }
+}
+
+/// A round's cleared cells for an outer room.
+fn wire_update(bytes: &[u8]) {
+    if let Ok((round, state, cleared)) = wire::decode_update(bytes) {
+        assert_eq!(wire::encode_update(round, state, &cleared).unwrap(), bytes);
+    }
+}
+
+/// All cleared tables for an outer room.
+fn wire_compose(bytes: &[u8]) {
+    if let Ok((state, tables)) = wire::decode_compose(bytes) {
+        assert_eq!(wire::encode_compose(state, &tables).unwrap(), bytes);
+    }
+}
+
+/// What an outer room sends, on its way into a candidate.
+fn wire_artefacts(bytes: &[u8]) {
+    let Ok(sent) = wire::decode_artefacts(bytes) else { return };
+    assert_eq!(wire::encode_artefacts(sent.iter().copied()).unwrap(), bytes);
+    let sent: Vec<(String, Vec<u8>)> =
+        sent.into_iter().map(|(name, bytes)| (name.to_owned(), bytes.to_vec())).collect();
+    let report = Report::parse(&sent);
+    let mut names: Vec<&str> = report.artefacts().iter().map(|a| a.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), report.artefacts().len(), "two artefacts of one name");
+    report.artefacts().iter().for_each(harmless);
+}
+
+/// One artefact: its name, a line end, its bytes.
+fn artefact(bytes: &[u8]) {
+    let Some(end) = bytes.iter().position(|b| *b == b'\n') else { return };
+    let (name, content) = (std::str::from_utf8(&bytes[..end]), &bytes[end + 1..]);
+    if let Some(artefact) = name.ok().and_then(|name| Artefact::parse(name, content)) {
+        harmless(&artefact);
+    }
+}
+
+/// A file name that stays in its folder, a text without orders to a terminal, numbers
+/// that can be drawn; and the same again when it is read back.
+fn harmless(artefact: &Artefact) {
+    let name = &artefact.name;
+    assert!(!name.starts_with('.') && !name.contains("..") && name.len() < 64, "{name:?}");
+    assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_.".contains(&b)), "{name:?}");
+    let shown = |text: &str| assert!(!text.chars().any(|c| c.is_control() && c != '\n' && c != '\t'), "{text:?}");
+    match &artefact.content {
+        Content::Text(text) => shown(text),
+        Content::Chart(chart) => {
+            let words = chart.labels.iter().chain(chart.series.iter().map(|s| &s.name)).chain([&chart.title]);
+            words.for_each(|word| shown(word));
+            let numbers = chart.series.iter().flat_map(|s| s.values.iter().flatten());
+            assert!(numbers.into_iter().all(|n| n.is_finite()), "{chart:?}");
+        }
+    }
+    if artefact.bytes().len() <= ARTEFACT_BYTES_MAX {
+        assert_eq!(Artefact::parse(name, &artefact.bytes()).as_ref(), Some(artefact));
+    }
+}
+
+/// A case file of the checker and, after a zero byte, its data as CSV.
+fn gate_case(bytes: &[u8]) {
+    let (case, csv) = bytes.split_at(bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len()));
+    let csv = csv.get(1..).unwrap_or_default();
+    let Ok(case) = std::str::from_utf8(case) else { return };
+    if let Err(refusal) = check_case(case, |_| Ok(csv.to_vec())) {
+        assert!(!refusal.next.zh.is_empty() && !refusal.next.en.is_empty(), "{refusal:?}");
     }
 }
 

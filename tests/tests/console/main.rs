@@ -2,6 +2,7 @@
 //! other sites, strangers and hostile texts cannot do.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests may fail loudly")]
 
+mod artefacts;
 mod forgery;
 mod hall;
 mod review;

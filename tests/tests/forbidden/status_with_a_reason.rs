@@ -1,0 +1,7 @@
+//! error: E0618
+
+use sluice_service::pages::JobStatus;
+
+pub fn status(reason: &'static str) -> JobStatus {
+    JobStatus::Void(reason)
+}
