@@ -16,6 +16,7 @@ mod command_line;
 mod crash;
 mod exact;
 mod hostile;
+mod lineage;
 mod marks;
 mod operator;
 mod raw;
