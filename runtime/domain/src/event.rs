@@ -168,6 +168,10 @@ pub enum Event {
         /// Keyed commitments to the cleared tables of every round but the last.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         rounds: Vec<Digest>,
+        /// Keyed commitment to what the run enters in the release ledger of route C, as if
+        /// published; none without a table of route C.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lineage: Option<Digest>,
         /// SHA-256 of the sealed candidate object.
         sealed_object: Digest,
     },

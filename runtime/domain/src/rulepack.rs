@@ -10,6 +10,8 @@ pub struct RulePack {
     pub version: String,
     /// Route C.
     pub disclosure: Disclosure,
+    /// What refusals and withheld places may tell.
+    pub refusals: RefusalRules,
     /// Routes A and B.
     pub budget: Budget,
     /// Agreements.
@@ -45,6 +47,17 @@ pub struct Disclosure {
     pub class_minority_units: u64,
     /// Most atoms (cells of the common refinement) of one job's linked tables.
     pub cells_max: usize,
+}
+
+/// What refusals and the places of withheld cells may tell (gate.md §2).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusalRules {
+    /// Refusals that depend on data which an operator may see, per agreement and
+    /// calendar year: one bit each. A further one shows as "in review".
+    pub bits_max: usize,
+    /// Bits of withheld places, over an operator's runs, above which reviewers are alerted.
+    pub pattern_bits_alert: f64,
 }
 
 /// Privacy budget policy (gate.md §4).

@@ -156,6 +156,8 @@ pub struct RunState {
     pub pre_noise: Option<Digest>,
     /// Keyed commitments to the cleared tables of every round but the last.
     pub rounds: Vec<Digest>,
+    /// Keyed commitment to what it entered in the release ledger of route C.
+    pub lineage: Option<Digest>,
     /// Votes in the order they were cast.
     pub votes: Vec<Vote>,
     /// Reviewers who opened the candidate.
@@ -283,13 +285,16 @@ impl State {
                 self.refused.push(RefusedJob { operator, name, code, at })
             }
             Event::RunStarted { run, job, snapshots, charges } => self.start_run(run, job, snapshots, charges, at),
-            Event::RunFinished { run, candidate, pre_noise, rounds, sealed_object } => self.on_run(&run, |r| {
-                r.stage = Stage::InReview;
-                r.candidate = Some(candidate);
-                r.pre_noise = pre_noise;
-                r.rounds = rounds;
-                r.sealed_object = Some(sealed_object);
-            }),
+            Event::RunFinished { run, candidate, pre_noise, rounds, lineage, sealed_object } => {
+                self.on_run(&run, |r| {
+                    r.stage = Stage::InReview;
+                    r.candidate = Some(candidate);
+                    r.pre_noise = pre_noise;
+                    r.rounds = rounds;
+                    r.lineage = lineage;
+                    r.sealed_object = Some(sealed_object);
+                })
+            }
             Event::RunVoid { run, code } => self.on_run(&run, |r| {
                 r.stage = Stage::Void;
                 r.void = Some(code);
@@ -352,6 +357,7 @@ impl State {
                 sealed_object: None,
                 pre_noise: None,
                 rounds: Vec::new(),
+                lineage: None,
                 votes: Vec::new(),
                 opened_by: BTreeSet::new(),
                 approved_at_seq: None,

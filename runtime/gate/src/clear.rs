@@ -13,11 +13,13 @@ use sluice_domain::{
     candidate::{self, CandidateMeasure, CandidateTable, Cell, CellValue, Reason, Route},
     catalogue::Key,
     contract::{Contract, Dimension, MeasureA, Table, TableA, TableB, TableC},
-    rulepack::RulePack,
+    rulepack::{Disclosure, RulePack},
 };
 use sluice_rows::cells::Cells;
 
 use crate::{
+    findings::pattern_bits,
+    lineage::{Entry, History, Ledger, Record, Work, examine, ledger::Member},
     noise::{Mechanism, NoisyTable},
     refusals,
     route_a::PreNoise,
@@ -67,6 +69,8 @@ pub struct GateInput<'a> {
     pub answers: Vec<PreNoise>,
     /// Whether a view of the job holds an L4 column.
     pub sensitivity: Sensitivity,
+    /// The release ledger of every dataset root that a table of route C reads.
+    pub ledgers: &'a [Ledger],
 }
 
 /// Takes a run's results through every stage of the gate.
@@ -75,16 +79,17 @@ pub struct GateInput<'a> {
 ///
 /// # Errors
 /// `gate.too-many-cells` and `gate.table` when the contract is beyond the gate's
-/// limits; `gate.host-fault` when what was handed in does not fit the contract.
-pub fn clear(input: GateInput<'_>) -> Result<Cleared<Vec<CandidateTable>>, Refusal> {
-    let GateInput { contract, rulepack, roster_size, tabulated, answers, sensitivity } = input;
+/// limits; `gate.nothing-left` when earlier releases leave nothing of the job;
+/// `gate.host-fault` when what was handed in does not fit the contract.
+pub fn clear(input: GateInput<'_>) -> Result<(Cleared<Vec<CandidateTable>>, Record), Refusal> {
+    let GateInput { contract, rulepack, roster_size, tabulated, answers, sensitivity, ledgers } = input;
     check_terms(contract, rulepack)?;
     let rules = Rules::of(&rulepack.disclosure, sensitivity);
-    let tables_c = disclosure_control(contract, &tabulated, &rules, rulepack.disclosure.cells_max)?;
+    let (tables_c, record) = disclosure_control(contract, &tabulated, &rules, &rulepack.disclosure, ledgers)?;
     let (mut tables_c, mut noised) = (tables_c.into_iter(), noise(contract, roster_size, answers)?.into_iter());
     let in_order = contract.tables.iter().map(|t| if t.is_noised() { noised.next() } else { tables_c.next() });
     let tables = in_order.collect::<Option<_>>().ok_or_else(|| misfit(&contract.name))?;
-    Ok(Cleared { inner: tables })
+    Ok((Cleared { inner: tables }, record))
 }
 
 /// Takes the noised tables of a round that is not the last through the gate, for the
@@ -174,27 +179,90 @@ fn misfit(place: &str) -> Refusal {
     refusals::host_fault(place, "运行结果与合约的表不符", "the results do not fit the contract's tables")
 }
 
-/// Primary and secondary suppression over all route-C tables of the job.
+/// Primary and secondary suppression over all route-C tables of the job, then history:
+/// what goes for differencing sends the tables through suppression again.
 fn disclosure_control(
     contract: &Contract,
     tabulated: &[Cells],
     rules: &Rules,
-    cells_max: usize,
-) -> Result<Vec<CandidateTable>, Refusal> {
+    pack: &Disclosure,
+    ledgers: &[Ledger],
+) -> Result<(Vec<CandidateTable>, Record), Refusal> {
     let tables: Vec<&TableC> =
         contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None }).collect();
-    if tables.len() != tabulated.len() {
+    // No table of route C goes past history: each has one ledger.
+    let known = |t: &&TableC| ledgers.iter().filter(|l| l.reads(&t.plan.view)).count() == 1;
+    if tables.len() != tabulated.len() || !tables.iter().all(known) {
         return Err(misfit(&contract.name));
     }
-    within_limits(&tables, cells_max)?;
-    let judged = tables
+    within_limits(&tables, pack.cells_max)?;
+    let mut judged = tables
         .iter()
         .zip(tabulated)
         .map(|(table, cells)| primary(table, cells, rules))
         .collect::<Result<Vec<JudgedTable>, Refusal>>()?;
-    let pairs: Vec<(&TableC, &JudgedTable)> = tables.iter().copied().zip(&judged).collect();
-    let added = secondary(&pairs, rules, cells_max)?;
-    Ok(pairs.into_iter().zip(&added).map(|((table, judged), added)| table_c(table, judged, added)).collect())
+    let histories: Vec<(&Ledger, History)> = ledgers.iter().map(|l| (l, l.history(rules))).collect();
+    let (added, record) = loop {
+        let pairs: Vec<(&TableC, &JudgedTable)> = tables.iter().copied().zip(&judged).collect();
+        let added = secondary(&pairs, rules, pack.cells_max)?;
+        let (found, record) = differences(&tables, tabulated, &judged, &added, rules, pack, &histories)?;
+        if found.is_empty() {
+            break (added, record);
+        }
+        for (table, cell) in found {
+            if let Some(cell) = judged.get_mut(table).and_then(|t| t.cells.get_mut(cell)) {
+                cell.reasons.insert(Reason::Differencing);
+            }
+        }
+    };
+    let pairs = tables.iter().zip(&judged).zip(&added);
+    let finished: Vec<CandidateTable> = pairs.map(|((table, judged), added)| table_c(table, judged, added)).collect();
+    let out = |t: &CandidateTable| t.cells.iter().any(|c| matches!(c.value, CellValue::Published(_)));
+    let differs = judged.iter().flat_map(|t| &t.cells).any(|c| c.reasons.contains(&Reason::Differencing));
+    if differs && !finished.iter().any(out) && !contract.tables.iter().any(Table::is_noised) {
+        return Err(refusals::nothing_left(&contract.name));
+    }
+    let pattern_bits = finished.iter().map(pattern_bits).sum();
+    Ok((finished, Record { pattern_bits, ..record }))
+}
+
+/// The cells, by table and position, that must go for what was cleared before, and what
+/// the job enters if none must.
+fn differences(
+    tables: &[&TableC],
+    tabulated: &[Cells],
+    judged: &[JudgedTable],
+    added: &[BTreeSet<usize>],
+    rules: &Rules,
+    pack: &Disclosure,
+    histories: &[(&Ledger, History)],
+) -> Result<(Vec<(usize, usize)>, Record), Refusal> {
+    let dominance_n = usize::try_from(pack.dominance_n).unwrap_or(usize::MAX);
+    let (mut found, mut record) = (Vec::new(), Record::default());
+    for (ledger, history) in histories {
+        let (mut places, mut numbers) = (Vec::new(), Vec::new());
+        let members = tables.iter().zip(tabulated).zip(judged.iter().zip(added)).enumerate();
+        for (t, ((table, cells), (judged, added))) in members.filter(|(_, ((t, _), _))| ledger.reads(&t.plan.view)) {
+            let base = places.len();
+            places.extend((0..judged.cells.len()).map(|cell| (t, cell)));
+            let of_table = ledger.numbers(Member { table, cells, judged, added }, rules, dominance_n);
+            numbers.extend(of_table.into_iter().map(|(cell, number)| (base + cell, number)));
+        }
+        let new = numbers.iter().filter_map(|(at, number)| Some((*at, ledger.entry(number, rules)?)));
+        let new: Vec<(usize, Entry)> = new.collect();
+        let examined = examine(history, &new, &ledger.people(rules, dominance_n), &Work::default())?;
+        let place = |at: &usize| places.get(*at).copied();
+        let fresh = |(t, cell): &(usize, usize)| {
+            let cell = judged.get(*t).and_then(|t| t.cells.get(*cell));
+            cell.is_some_and(|c| !c.reasons.contains(&Reason::Differencing))
+        };
+        found.extend(examined.withhold.iter().filter_map(place).filter(fresh));
+        let position = |(t, cell): (usize, usize)| Some((u32::try_from(t).ok()?, u32::try_from(cell).ok()?));
+        record.review.extend(examined.review.iter().filter_map(place).filter_map(position));
+        record.limit_reached |= examined.limit_reached;
+        record.roots.push(ledger.root(numbers.into_iter().map(|(_, number)| number).collect()));
+    }
+    Ok((found, record))
 }
 
 fn table_c(table: &TableC, judged: &JudgedTable, added: &BTreeSet<usize>) -> CandidateTable {

@@ -9,17 +9,21 @@ use std::collections::BTreeMap;
 use sluice_domain::{
     Refusal, Text,
     artefact::Report,
-    candidate::{Candidate, CandidateTable, CellValue, Reason, Route},
+    candidate::{self, Candidate, CandidateTable, CellValue, Reason, Route},
+    catalogue::Key,
     contract::{Aggregate, Contract, Table, TableC, Totals},
     rulepack::{Disclosure, RulePack},
     text,
 };
 
-use crate::noise::account::Cost;
+use crate::{lineage::Record, noise::account::Cost};
 
 /// Bits of difference between copies below which a mark names nobody with odds of one
 /// in a million.
 const MARK_BITS_WEAK: f64 = 20.0;
+
+/// Most keys that one finding names.
+const KEYS_SHOWN: usize = 8;
 
 /// How much a finding should worry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,12 +127,11 @@ fn noised(table: &CandidateTable, rho: f64, bound: &Text) -> Vec<(Risk, Text)> {
 
 fn route_c(table: &CandidateTable, declared: &TableC, pack: &Disclosure) -> Vec<(Risk, Text)> {
     let mut found = Vec::new();
-    let (total, mut withheld, mut inner_withheld) = (table.cells.len(), 0usize, 0usize);
+    let (total, mut withheld) = (table.cells.len(), 0usize);
     let mut by_reason: BTreeMap<Reason, usize> = BTreeMap::new();
     for cell in &table.cells {
         if let CellValue::Withheld(reasons) = &cell.value {
             withheld += 1;
-            inner_withheld += usize::from(!reasons.contains(&Reason::Redacted));
             for reason in reasons {
                 *by_reason.entry(*reason).or_default() += 1;
             }
@@ -164,7 +167,7 @@ fn route_c(table: &CandidateTable, declared: &TableC, pack: &Disclosure) -> Vec<
                 ),
             ),
         ));
-        let bits = log2_choose(total, inner_withheld);
+        let bits = pattern_bits(table);
         found.push((
             Risk::Note,
             text(
@@ -250,10 +253,10 @@ fn whole(candidate: &Candidate, contract: &Contract, rulepack: &RulePack) -> Res
     }
     if has(Route::C) {
         found.push((
-            Risk::Medium,
+            Risk::Note,
             text(
-                "未能显示：与此前发布、与其他视图或其他作业的表相减会露出什么；本版本只核对同一作业、同一视图内的表",
-                "this cannot show what subtracting earlier releases, other views or other jobs would reveal: this version compares the tables of one job over one view only",
+                "已与同一快照上此前所有运行（不分运营单位）的路线 C 表作线性比对；未能显示：跨作业的区间推断、行数与单位数相减",
+                "compared by linear algebra with the route-C tables of every earlier run on this snapshot, whoever asked; this cannot show what intervals across jobs, or counts of rows less counts of units, would bound",
             ),
         ));
         found.push((
@@ -304,6 +307,55 @@ pub fn reason_name(reason: Reason) -> Text {
         Reason::Secondary => text("互补隐去 ", "complementary"),
         Reason::Redacted => text("合计按合约隐去 ", "margins redacted by contract"),
     }
+}
+
+/// Bits that the places of a table's withheld cells may tell; margins that the contract
+/// redacts tell nothing.
+pub(crate) fn pattern_bits(table: &CandidateTable) -> f64 {
+    let told = |c: &&candidate::Cell| matches!(&c.value, CellValue::Withheld(r) if !r.contains(&Reason::Redacted));
+    log2_choose(table.cells.len(), table.cells.iter().filter(told).count())
+}
+
+/// What the release ledger says of `candidate`: cells for a person, work that was not
+/// done, and the bits that all withheld places of the operator may have told so far,
+/// this run included.
+pub fn history_findings(record: &Record, candidate: &Candidate, bits: f64, alert: f64) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for (t, table) in (0u32..).zip(&candidate.tables) {
+        let cells =
+            record.review.iter().filter(|(of, _)| *of == t).filter_map(|(_, cell)| table.cells.get(*cell as usize));
+        let keys: Vec<String> = cells.map(key_text).collect();
+        if !keys.is_empty() {
+            let shown = keys.iter().take(KEYS_SHOWN).cloned().collect::<Vec<_>>().join("; ");
+            let count = keys.len();
+            let text = text(
+                format!("{count} 格与此前发布的某格只差不足 k 个单位而互不包含，或差中含负值，须人工判断：{shown}"),
+                format!(
+                    "{count} cells differ from an earlier release by fewer than k units without nesting, or by negative values; a person must judge: {shown}"
+                ),
+            );
+            found.push(Finding { risk: Risk::High, table: Some(table.name.clone()), text });
+        }
+    }
+    if record.limit_reached {
+        let text = text(
+            "历史比对达到工作量上限：成对之差已全部核对，多格组合未能全部核对",
+            "the comparison with history reached its work limit: all pairs were compared, not all combinations",
+        );
+        found.push(Finding { risk: Risk::High, table: None, text });
+    }
+    let text = text(
+        format!("该运营单位各次运行隐去的位置累计至多透露 {bits:.0} 比特（提醒线 {alert:.0}）"),
+        format!("the places withheld in this operator's runs have told at most {bits:.0} bits (alert at {alert:.0})"),
+    );
+    found.push(Finding { risk: if bits > alert { Risk::High } else { Risk::Note }, table: None, text });
+    found
+}
+
+/// A cell's key as reviewers read it.
+fn key_text(cell: &candidate::Cell) -> String {
+    let part = |key: &Option<Key>| key.as_ref().map_or_else(|| "*".to_owned(), ToString::to_string);
+    cell.key.iter().map(part).collect::<Vec<_>>().join(", ")
 }
 
 /// log₂ of the number of ways to choose `k` of `n`.

@@ -10,8 +10,8 @@
 //! functions. Nothing here is `Serialize`, no error or `Debug` carries a value.
 //!
 //! [`check`] runs the same rules, suppression and [`lineage`] on a microdata file, for
-//! anybody. What this version does not do: lineage over the runs of a domain, the evidence
-//! of route D.
+//! anybody. What this version does not do: interval bounds across jobs, the evidence of
+//! route D.
 #![forbid(unsafe_code)]
 
 pub mod check;
@@ -32,6 +32,6 @@ pub mod route_c;
 mod shares;
 
 pub use clear::{Cleared, GateInput, clear, clear_round};
-pub use findings::{Finding, Risk, findings, reason_name};
+pub use findings::{Finding, Risk, findings, history_findings, reason_name};
 pub use quarantine::{Quarantined, Released, quarantine};
 pub use route_c::Sensitivity;

@@ -35,6 +35,16 @@ pub(crate) fn overflow(table: &str) -> Refusal {
     )
 }
 
+/// With what was released before, no cell of the job may go out.
+pub(crate) fn nothing_left(job: &str) -> Refusal {
+    Refusal::refused(
+        "gate.nothing-left",
+        text("与此前发布的表相减后，没有可以发布的内容", "with what was released before, nothing of it may go out"),
+        text("使用更粗的维度，或改用路线 A", "use coarser dimensions, or route A"),
+    )
+    .at(job)
+}
+
 /// The host broke its own promise: not the operator's doing, and never a partial answer.
 pub(crate) fn host_fault(place: &str, zh: &str, en: &str) -> Refusal {
     Refusal::failed(

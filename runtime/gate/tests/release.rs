@@ -25,10 +25,12 @@ use sluice_domain::{
 use sluice_gate::{
     Cleared, GateInput, Quarantined, Sensitivity, clear, findings,
     intake::{RawBatch, RawColumn},
+    lineage::{Ledger as History, Number},
     quarantine,
     route_a::Reducer,
 };
 use sluice_ledger::{Ledger, LedgerKey, Recorded};
+use sluice_rows::cells::SnapshotRows;
 
 const ROSTER: u64 = 500;
 
@@ -134,8 +136,20 @@ fn cleared(contract: &Contract) -> Cleared<Vec<sluice_domain::candidate::Candida
         tabulated: vec![tabulate(&table_c(), &rows(), 2)],
         answers: vec![reducer.finish().unwrap()],
         sensitivity: Sensitivity::Ordinary,
+        ledgers: &[ledger(Vec::new())],
     })
     .unwrap()
+    .0
+}
+
+/// The release ledger over [`rows`]: everybody has one row.
+fn ledger(past: Vec<Number>) -> History {
+    let rows = rows();
+    let units = (0u32..).take(rows.len()).collect();
+    let columns = vec![rows.iter().map(|r| r.values.get("x").copied()).collect()];
+    let root = ("people".parse().unwrap(), "snap-000001".parse().unwrap());
+    let views = ["v".parse().unwrap()].into();
+    History::new(root, views, vec!["x".into()], SnapshotRows { units, columns }, |row| 1 << (row % 128), past)
 }
 
 fn candidate() -> (Contract, Quarantined<Candidate>) {
@@ -178,6 +192,7 @@ async fn approve(contract: &Contract, run: &RunId, approved: Digest) -> Recorded
         run: run.clone(),
         candidate: approved,
         pre_noise: None,
+        lineage: None,
         rounds: Vec::new(),
         sealed_object: Digest::of(b""),
     });
@@ -282,7 +297,9 @@ fn results_that_do_not_fit_the_contract_are_a_host_fault() {
     let pack = RulePack::shipped().unwrap();
     let with = |contract: &Contract, tabulated, answer, roster_size| {
         let sensitivity = Sensitivity::Ordinary;
-        let input = GateInput { contract, rulepack: &pack, roster_size, tabulated, answers: answer, sensitivity };
+        let ledgers = &[ledger(Vec::new())];
+        let input =
+            GateInput { contract, rulepack: &pack, roster_size, tabulated, answers: answer, sensitivity, ledgers };
         clear(input).map(drop).map_err(|refusal| refusal.code)
     };
     let answer = || vec![Reducer::new(&table_a(), ROSTER, 8).unwrap().finish().unwrap()];

@@ -1,6 +1,8 @@
 //! What a tabulation knows about each cell of route C before any rule is applied.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
+
+use roaring::RoaringBitmap;
 
 /// True statistics of every cell of one table: inside the domain only.
 /// One entry per cell that holds at least one row; absent cells are empty.
@@ -8,6 +10,9 @@ pub struct Cells {
     /// The cells, keyed by indices into the declared domains; `None` is the
     /// margin over that dimension.
     cells: Vec<(CellKey, CellStats)>,
+    /// The rows of every inner cell by their hidden numbers: at most about two bytes
+    /// a row, and a few dozen bytes per cell and 65 536 rows.
+    rows: HashMap<CellKey, RoaringBitmap>,
 }
 
 /// Indices into the declared domains of a table's dimensions; `None` for a margin.
@@ -49,13 +54,36 @@ pub struct MeasureStats {
 
 impl Cells {
     /// Takes the result of a tabulation into custody.
-    pub fn new(cells: Vec<(CellKey, CellStats)>) -> Self {
-        Self { cells }
+    pub fn new(cells: Vec<(CellKey, CellStats)>, rows: HashMap<CellKey, RoaringBitmap>) -> Self {
+        Self { cells, rows }
+    }
+
+    /// The rows of a cell; those of a margin are the union over its inner cells.
+    pub fn rows(&self, key: &CellKey) -> RoaringBitmap {
+        if let Some(rows) = self.rows.get(key) {
+            return rows.clone();
+        }
+        let inside = |inner: &CellKey| key.iter().zip(inner).all(|(part, code)| part.is_none() || part == code);
+        self.rows.iter().filter(|(inner, _)| inside(inner)).fold(RoaringBitmap::new(), |all, (_, rows)| all | rows)
     }
 
     /// The cells, for the gate.
     pub fn iter(&self) -> impl Iterator<Item = &(CellKey, CellStats)> {
         self.cells.iter()
+    }
+}
+
+/// All rows of a snapshot as the release ledger needs them: inside the domain only.
+pub struct SnapshotRows {
+    /// Of each row, the number of its unit, from 0, ascending.
+    pub units: Vec<u32>,
+    /// Of each column asked for, each row's value, if it has one.
+    pub columns: Vec<Vec<Option<f64>>>,
+}
+
+impl fmt::Debug for SnapshotRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SnapshotRows(withheld)")
     }
 }
 

@@ -18,6 +18,11 @@ use arrow::{array::ArrayRef, datatypes::SchemaRef, record_batch::RecordBatch};
 /// (`UInt64`, never null). Snapshots are sorted by it; no SQL can name it.
 pub const UNIT_COLUMN: &str = "__unit";
 
+/// Name of the hidden column that numbers a snapshot's rows from 0 in stored order
+/// (`UInt32`, never null), so that sets of rows can be compared across views and jobs.
+/// No SQL can name it, and no guest sees it.
+pub const ROW_COLUMN: &str = "__row";
+
 /// Rows of people, in Arrow columns.
 pub struct RowBatch(RecordBatch);
 

@@ -39,6 +39,11 @@ impl Home {
         self.locks().join("ingest")
     }
 
+    /// Held from reading the release ledger of route C until what a run adds is recorded.
+    pub fn lineage_lock(&self) -> PathBuf {
+        self.locks().join("lineage")
+    }
+
     /// Held by whoever executes `job`; free again when that process ends.
     pub fn lock(&self, job: &JobId) -> PathBuf {
         self.locks().join(job.as_str())

@@ -4,7 +4,7 @@
 use sluice_domain::{
     Refusal, Timestamp,
     approval::Decision,
-    decide,
+    day_of, decide,
     person::Role,
     state::{JobState, RunState, Stage, State},
     text,
@@ -51,6 +51,18 @@ fn waiting_line(state: &State, run: &RunState, who: &SignedIn) -> Option<Waiting
     })
 }
 
+/// Whether a void run is one refusal more than its agreement's year may show: each that
+/// depends on data tells a bit. In order of the runs' start.
+fn beyond_cap(state: &State, job: &JobState, run: &RunState) -> bool {
+    let tells = |r: &RunState| r.void.as_deref().is_some_and(crate::lineage::depends_on_data);
+    let year = |r: &RunState| day_of(r.at).year();
+    let before = |r: &&RunState| {
+        let same = state.job(&r.job).is_some_and(|j| j.contract.agreement == job.contract.agreement);
+        same && tells(r) && year(r) == year(run) && (r.at, &r.id) < (run.at, &run.id)
+    };
+    tells(run) && state.runs().filter(before).count() >= state.rulepack().refusals.bits_max
+}
+
 /// How a job stands for its operator. Before the tick the answer depends on the
 /// contract and the clock alone: not on how long the run took, nor on how it ended.
 fn operator_job(state: &State, job: &JobState, now: Timestamp) -> OperatorJob {
@@ -61,6 +73,7 @@ fn operator_job(state: &State, job: &JobState, now: Timestamp) -> OperatorJob {
         None => (JobStatus::Accepted, job.at),
         Some(_) if now < tick => (JobStatus::Running, job.at),
         Some(r) => match r.stage {
+            Stage::Void if beyond_cap(state, job, r) => (JobStatus::InReview, tick),
             Stage::Started | Stage::Void => (JobStatus::Void, tick),
             Stage::InReview | Stage::Approved => (JobStatus::InReview, tick),
             Stage::Declined => {

@@ -17,6 +17,7 @@ mod home;
 mod inbox;
 mod ingest;
 mod ledger_page;
+mod lineage;
 mod open;
 mod outer;
 pub mod pages;

@@ -38,7 +38,19 @@ impl Service {
             .await?;
         }
         let candidate = self.candidate(&state, run)?;
-        workbench(&state, who, run, candidate.for_review())
+        let history = self.history(&state, run, candidate.for_review())?;
+        workbench(&state, who, run, candidate.for_review(), history)
+    }
+
+    /// What the release ledger says of the run's tables of route C.
+    fn history(&self, state: &State, run: &RunId, candidate: &Candidate) -> Result<Vec<sluice_gate::Finding>, Refusal> {
+        let gone = crate::run::host_fault;
+        let run = state.run(run).ok_or_else(gone)?;
+        let Some(record) = self.lineage_of(run).map_err(|_| gone())? else { return Ok(Vec::new()) };
+        let operator = &state.job(&run.job).ok_or_else(gone)?.operator;
+        let bits = self.pattern_bits(state, operator)?;
+        let alert = state.rulepack().refusals.pattern_bits_alert;
+        Ok(sluice_gate::history_findings(&record, candidate, bits, alert))
     }
 
     /// Casts a vote. The password unwraps the reviewer's key for this one
@@ -134,7 +146,13 @@ fn approval_now(state: &State, run: &RunId) -> Result<Approval, Refusal> {
     .at(run.as_str()))
 }
 
-fn workbench(state: &State, who: &SignedIn, run: &RunId, candidate: &Candidate) -> Result<Workbench, Refusal> {
+fn workbench(
+    state: &State,
+    who: &SignedIn,
+    run: &RunId,
+    candidate: &Candidate,
+    history: Vec<sluice_gate::Finding>,
+) -> Result<Workbench, Refusal> {
     let gone = crate::run::host_fault;
     let record: &RunState = state.run(run).ok_or_else(gone)?;
     let job = state.job(&record.job).ok_or_else(gone)?;
@@ -160,7 +178,7 @@ fn workbench(state: &State, who: &SignedIn, run: &RunId, candidate: &Candidate) 
         commitment: record.candidate.ok_or_else(gone)?,
         charts: candidate.tables.iter().map(|t| (t.name.clone(), chart::draw(t))).collect(),
         artefacts: candidate.report.artefacts().iter().map(Shown::of).collect(),
-        findings: findings(candidate, job, state)?,
+        findings: findings(candidate, job, state, history)?,
         candidate: candidate.clone(),
         contract: job.contract.clone(),
         contract_digest: job.contract_digest,
@@ -183,12 +201,15 @@ fn findings(
     candidate: &Candidate,
     job: &sluice_domain::state::JobState,
     state: &State,
+    history: Vec<sluice_gate::Finding>,
 ) -> Result<Vec<Finding>, Refusal> {
     let weight = |risk| match risk {
         sluice_gate::Risk::High => Weight::Risk,
         sluice_gate::Risk::Medium | sluice_gate::Risk::Note => Weight::Note,
     };
-    let found = sluice_gate::findings(candidate, &job.contract, state.rulepack())?;
+    let mut found = sluice_gate::findings(candidate, &job.contract, state.rulepack())?;
+    found.extend(history);
+    found.sort_by_key(|finding| finding.risk);
     let mut found: Vec<_> = found.into_iter().map(|f| Finding { weight: weight(f.risk), text: f.text }).collect();
     let first_of_its_name =
         !state.jobs().any(|j| j.id != job.id && j.operator == job.operator && j.contract.name == job.contract.name);
@@ -201,8 +222,8 @@ fn findings(
     found.push(Finding {
         weight: Weight::Limit,
         text: text(
-            "以上检查只看本作业：与历史产品的差分比对尚未建立，须由审核专家留意",
-            "these checks see this job alone: comparison with earlier products is not built yet and is the reviewers' to keep in mind",
+            "与历史的比对只作线性代数，且只在同一快照内：跨作业的区间推断与外部资料，须由审核专家留意",
+            "the comparison with history is linear algebra on one snapshot: bounds across jobs, and what others know already, are the reviewers' to keep in mind",
         ),
     });
     Ok(found)

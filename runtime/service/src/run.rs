@@ -1,6 +1,8 @@
 //! 运行: one run from top to bottom. Charge → compute in isolation → gate → seal →
 //! record. What the operator learns of it before the tick is in `inbox`.
 
+use std::fs::File;
+
 use sluice_domain::{
     Digest, Kind, Refusal, Timestamp,
     candidate::{Candidate, CandidateTable},
@@ -77,9 +79,9 @@ impl Service {
         let run = started.get().0.clone();
 
         // Compute, in isolation, until the tick that the contract fixed.
-        let event = match self.compute(job, &run).await {
-            Ok(event) => event,
-            Err(fault) => Event::RunVoid { run: run.clone(), code: fault.code().to_owned() },
+        let (event, _lineage) = match self.compute(job, &run).await {
+            Ok((event, lineage)) => (event, lineage),
+            Err(fault) => (Event::RunVoid { run: run.clone(), code: fault.code().to_owned() }, None),
         };
 
         // Record how it ended; the candidate was sealed before.
@@ -126,7 +128,7 @@ impl Service {
         Ok(())
     }
 
-    async fn compute(&self, job: &JobId, run: &RunId) -> Result<Event, Fault> {
+    async fn compute(&self, job: &JobId, run: &RunId) -> Result<(Event, Option<File>), Fault> {
         let state = self.snapshot().await?;
         let record = state.job(job).ok_or(Fault::Host("job.unknown"))?;
         let contract = &record.contract;
@@ -144,7 +146,7 @@ impl Service {
         rules: &RulePack,
         job: &JobId,
         run: &RunId,
-    ) -> Result<Event, Fault> {
+    ) -> Result<(Event, Option<File>), Fault> {
         let reader = self.reader(granted)?;
         let tabulated = self.tabulate(contract, &reader, rules).await?;
         let roster = roster_size(granted.get(), &contract.inputs);
@@ -157,14 +159,21 @@ impl Service {
         let answered = self.passes(contract, granted.get(), &reader, rules, clear).await?;
         let Answered { answers, commitment, state, roster_size } = answered;
         let sensitivity = sensitivity(granted.get());
-        let input = GateInput { contract, rulepack: rules, roster_size, tabulated, answers, sensitivity };
-        let cleared = sluice_gate::clear(input)?;
+        // One run after another from here until its record: nobody clears against less
+        // than everything that was cleared before.
+        let (ledgers, held) = self.ledgers(contract, granted.get(), &reader).await?;
+        let input =
+            GateInput { contract, rulepack: rules, roster_size, tabulated, answers, sensitivity, ledgers: &ledgers };
+        let (cleared, entered) = sluice_gate::clear(input)?;
+        let lineage = held.is_some().then(|| self.seal_lineage(run, &entered)).transpose()?;
         let last = contract.passes().saturating_sub(1);
         let state = self.update(contract, rules, last, state, &cleared).await?;
         let report = self.compose(contract, rules, state, &cleared).await?;
         let product = contract.product.clone();
         let candidate = sluice_gate::quarantine(cleared, report, job.clone(), run.clone(), product);
-        self.seal_candidate(run, &candidate, commitment, rounds)
+        let (candidate, sealed_object) = self.seal_candidate(run, &candidate)?;
+        let run = run.clone();
+        Ok((Event::RunFinished { run, candidate, pre_noise: commitment, rounds, lineage, sealed_object }, held))
     }
 
     /// Seals what the gate cleared of a round, so that a replay draws no noise again.
@@ -185,17 +194,11 @@ impl Service {
         self.vault.commit("round", bytes)
     }
 
-    fn seal_candidate(
-        &self,
-        run: &RunId,
-        candidate: &Quarantined<Candidate>,
-        pre_noise: Option<Digest>,
-        rounds: Vec<Digest>,
-    ) -> Result<Event, Fault> {
+    fn seal_candidate(&self, run: &RunId, candidate: &Quarantined<Candidate>) -> Result<(Digest, Digest), Fault> {
         let bytes = candidate.canonical_bytes();
         let commitment = self.commit_candidate(&bytes);
         let sealed_object = self.vault.seal(ObjectKind::Candidate, run.as_str(), &bytes).map_err(vault_fault)?;
-        Ok(Event::RunFinished { run: run.clone(), candidate: commitment, pre_noise, rounds, sealed_object })
+        Ok((commitment, sealed_object))
     }
 
     pub(crate) fn commit_pre_noise(&self, bytes: &[u8]) -> Digest {
@@ -204,7 +207,7 @@ impl Service {
 
     /// Takes the job's lock: whoever holds it is executing the job. Taken before
     /// anything is recorded, so that nobody mistakes a live run for a dead one.
-    fn hold(&self, job: &JobId) -> Result<std::fs::File, Refusal> {
+    fn hold(&self, job: &JobId) -> Result<File, Refusal> {
         self.lock(&self.home.lock(job), "run.busy")
     }
 

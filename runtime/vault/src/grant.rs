@@ -28,7 +28,7 @@ use parquet::{
 };
 use sluice_domain::{catalogue::CatalogueEntry, id::SnapshotId};
 use sluice_rows::{
-    UNIT_COLUMN,
+    ROW_COLUMN, UNIT_COLUMN,
     arrow::datatypes::{Schema, SchemaRef},
 };
 
@@ -67,7 +67,7 @@ impl Vault {
             return Err(VaultError::Column(unknown.clone()));
         }
         let mut wanted = columns.clone();
-        wanted.insert(UNIT_COLUMN.to_owned());
+        wanted.extend([ROW_COLUMN, UNIT_COLUMN].map(str::to_owned));
         let opener = Arc::new(Opener {
             keys: self.snapshot_keys(&entry.dataset.id, snapshot, IfAbsent::Refuse)?,
             wanted,
@@ -110,7 +110,7 @@ impl ColumnGrant {
         &self.snapshot
     }
 
-    /// The granted columns in the file's order, and the hidden unit column last.
+    /// The granted columns in the file's order, then the hidden row and unit columns.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }

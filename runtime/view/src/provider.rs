@@ -16,7 +16,7 @@ use datafusion::{
         tree_node::{Transformed, TreeNode},
     },
     datasource::TableProvider,
-    execution::TaskContext,
+    execution::{SendableRecordBatchStream, TaskContext},
     logical_expr::{
         Expr, TableProviderFilterPushDown, TableType, ident,
         utils::{conjunction, split_conjunction},
@@ -25,7 +25,7 @@ use datafusion::{
     physical_plan::{ExecutionPlan, filter::FilterExec, projection::ProjectionExec},
 };
 use sluice_domain::state::GrantedView;
-use sluice_rows::UNIT_COLUMN;
+use sluice_rows::{ROW_COLUMN, UNIT_COLUMN};
 use sluice_vault::arrow_type;
 
 use crate::{
@@ -39,7 +39,8 @@ use crate::{
     sealed::Sealed,
 };
 
-/// A granted view with its snapshot's keys: a table whose last column is the unit's.
+/// A granted view with its snapshot's keys: a table whose last columns are the row's
+/// number and the unit's.
 pub(crate) struct AuthorisedView {
     sealed: Sealed,
     context: Arc<TaskContext>,
@@ -67,16 +68,32 @@ impl AuthorisedView {
         context: Arc<TaskContext>,
     ) -> Result<Self, ViewError> {
         let columns = granted_columns(granted).map_err(|_| ViewError::Open)?;
-        let unit = Field::new(UNIT_COLUMN, DataType::UInt64, false);
-        let raw = with_unit(columns.iter().map(|(c, _)| Field::new(&c.name, arrow_type(c.kind), true)), &unit);
+        let raw = with_hidden(columns.iter().map(|(c, _)| Field::new(&c.name, arrow_type(c.kind), true)));
         let raw = DFSchema::try_from(raw).map_err(|_| ViewError::Open)?;
         let visible = view_schema(granted).map_err(|_| ViewError::Open)?;
-        let visible = with_unit(visible.iter().map(|c| Field::new(&c.name, arrow_type(c.kind), true)), &unit);
-        let masked =
-            columns.iter().filter_map(|(c, m)| mask::visible(c, *m, pseudonyms)).chain([ident(UNIT_COLUMN)]).collect();
+        let visible = with_hidden(visible.iter().map(|c| Field::new(&c.name, arrow_type(c.kind), true)));
+        let shown = columns.iter().filter_map(|(c, m)| mask::visible(c, *m, pseudonyms));
+        let masked = shown.chain([ident(ROW_COLUMN), ident(UNIT_COLUMN)]).collect();
         let unmasked = columns.iter().filter(|(_, m)| m.is_none()).map(|(c, _)| c.name.clone()).collect();
         let filter = row_filter(granted).map_err(|_| ViewError::Open)?;
         Ok(Self { sealed, context, raw, visible: Arc::new(visible), masked, unmasked, filter })
+    }
+
+    /// Every row of the snapshot, also those that the bureau's filter keeps from this
+    /// view, in stored order: some granted columns as they are, then row and unit. For
+    /// the release ledger alone, which must know whom a difference of views consists of.
+    pub(crate) async fn whole(&self, columns: &[String]) -> Result<SendableRecordBatchStream> {
+        let raw = self.raw.as_arrow();
+        let names = columns.iter().map(String::as_str).chain([ROW_COLUMN, UNIT_COLUMN]);
+        let wanted = names.map(|name| Ok(raw.index_of(name)?)).collect::<Result<Vec<_>>>()?;
+        let scan = self.sealed.scan(Arc::clone(self.raw.inner()), wanted.clone(), None).await?;
+        let read = DFSchema::try_from(scan.schema().as_ref().clone())?;
+        let output = wanted.iter().map(|i| {
+            let name = raw.field(*i).name();
+            Ok((physical(&ident(name.as_str()), &read)?, name.clone()))
+        });
+        let plan = ProjectionExec::try_new(output.collect::<Result<Vec<_>>>()?, scan)?;
+        plan.execute(0, Arc::clone(&self.context))
     }
 
     /// The scan behind the barrier: fields `wanted` of the visible schema, in that
@@ -129,8 +146,9 @@ impl AuthorisedView {
     }
 }
 
-fn with_unit(fields: impl Iterator<Item = Field>, unit: &Field) -> Schema {
-    Schema::new(fields.chain([unit.clone()]).collect::<Vec<_>>())
+fn with_hidden(fields: impl Iterator<Item = Field>) -> Schema {
+    let hidden = [Field::new(ROW_COLUMN, DataType::UInt32, false), Field::new(UNIT_COLUMN, DataType::UInt64, false)];
+    Schema::new(fields.chain(hidden).collect::<Vec<_>>())
 }
 
 /// The same expression over bare column names.

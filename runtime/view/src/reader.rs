@@ -19,7 +19,10 @@ use sluice_domain::{
     id::ViewId,
     state::{Authorised, GrantedView},
 };
-use sluice_rows::{RowBatch, UNIT_COLUMN, cells::Cells};
+use sluice_rows::{
+    ROW_COLUMN, RowBatch, UNIT_COLUMN,
+    cells::{Cells, SnapshotRows},
+};
 use sluice_vault::Vault;
 
 use crate::{
@@ -106,12 +109,24 @@ impl ViewReader {
     /// Any [`ViewError`].
     pub async fn tabulate(&self, plan: &Tabulation, totals: Totals, dominance_n: u32) -> Result<Cells, ViewError> {
         let (measures, _) = tabulate::measure_columns(plan);
-        let outputs = plan.dimensions.iter().map(|d| &d.name).chain(&measures).map(|n| ident(n.as_str())).collect();
+        let named = plan.dimensions.iter().map(|d| d.name.as_str()).chain(measures.iter().map(String::as_str));
+        let outputs = named.chain([ROW_COLUMN]).map(ident).collect();
         let filter = conjunction(plan.filter.iter().map(|(dimension, keys)| {
             ident(dimension.name.as_str()).in_list(keys.iter().map(literal).collect(), false)
         }));
         let rows = self.ask(&plan.view, outputs, filter)?.run().await?;
         tabulate::tabulate(rows, plan, totals, dominance_n).await
+    }
+
+    /// All rows of the snapshot under `view`, whatever the view filters, with the
+    /// values of some of its measure columns. For the release ledger alone.
+    ///
+    /// # Errors
+    /// Any [`ViewError`].
+    pub async fn snapshot_rows(&self, view: &ViewId, columns: &[String]) -> Result<SnapshotRows, ViewError> {
+        let view = self.views.get(view).ok_or(ViewError::NotGranted)?;
+        let rows = view.whole(columns).await.map_err(|_| ViewError::Read)?;
+        tabulate::snapshot_rows(rows, columns.len()).await
     }
 
     fn ask(&self, view: &ViewId, outputs: Vec<Expr>, filter: Option<Expr>) -> Result<Question, ViewError> {

@@ -10,16 +10,17 @@ use std::collections::HashMap;
 use datafusion::{
     arrow::{
         array::{Array, ArrayRef, AsArray, RecordBatch},
-        datatypes::{DataType, Float64Type, Int64Type},
+        datatypes::{DataType, Float64Type, Int64Type, UInt32Type},
     },
     execution::SendableRecordBatchStream,
 };
 use futures::StreamExt;
+use roaring::RoaringBitmap;
 use sluice_domain::{
     catalogue::Key,
     contract::{Dimension, Tabulation, Totals},
 };
-use sluice_rows::cells::{CellKey, Cells};
+use sluice_rows::cells::{CellKey, Cells, SnapshotRows};
 
 use crate::{ViewError, fold::CellFold, units::runs};
 
@@ -53,7 +54,7 @@ pub(crate) fn measure_columns(plan: &Tabulation) -> (Vec<String>, Vec<Option<usi
 }
 
 /// Folds rows into cells. The rows' columns are the plan's dimensions, then the
-/// columns of [`measure_columns`], then the unit.
+/// columns of [`measure_columns`], then the row's number and the unit.
 pub(crate) async fn tabulate(
     mut rows: SendableRecordBatchStream,
     plan: &Tabulation,
@@ -71,11 +72,45 @@ pub(crate) async fn tabulate(
     Ok(grid.finish())
 }
 
+/// Gathers the rows of [`crate::provider::AuthorisedView::whole`].
+pub(crate) async fn snapshot_rows(
+    mut rows: SendableRecordBatchStream,
+    columns: usize,
+) -> Result<SnapshotRows, ViewError> {
+    let mut all = SnapshotRows { units: Vec::new(), columns: vec![Vec::new(); columns] };
+    let (mut last, mut unit) = (None, 0u32);
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(|_| ViewError::Read)?;
+        let runs = runs(&batch, last)?;
+        // The stored numbers are the positions, or two runs would speak of other rows.
+        if !(all.units.len()..).zip(numbered(&batch, columns)?).all(|(at, row)| at == *row as usize) {
+            return Err(ViewError::Read);
+        }
+        for (of, _, len) in &runs {
+            unit += u32::from(last.is_some_and(|last| last != *of));
+            last = Some(*of);
+            all.units.extend(std::iter::repeat_n(unit, *len));
+        }
+        for (held, column) in all.columns.iter_mut().zip(batch.columns()) {
+            held.extend(numbers(column)?);
+        }
+    }
+    Ok(all)
+}
+
+/// The column of row numbers, at this place.
+fn numbered(batch: &RecordBatch, place: usize) -> Result<&[u32], ViewError> {
+    let column = batch.columns().get(place).and_then(|c| c.as_primitive_opt::<UInt32Type>());
+    column.map(|c| c.values().as_ref()).ok_or(ViewError::Read)
+}
+
 struct Grid {
     axes: Vec<Axis>,
     /// Which margins a row is added to: one set of margined axes each.
     margins: Vec<Vec<bool>>,
     cells: Vec<Option<Box<CellFold>>>,
+    /// The rows of every occupied inner cell, by its place.
+    rows: HashMap<usize, RoaringBitmap>,
     columns: usize,
     order: Vec<Option<usize>>,
     dominance_n: usize,
@@ -100,7 +135,7 @@ impl Grid {
         let (columns, order) = measure_columns(plan);
         let dominance_n = usize::try_from(dominance_n).unwrap_or(usize::MAX).min(1024);
         let cells = std::iter::repeat_with(|| None).take(places).collect();
-        Ok(Self { axes, margins, cells, columns: columns.len(), order, dominance_n })
+        Ok(Self { axes, margins, cells, rows: HashMap::new(), columns: columns.len(), order, dominance_n })
     }
 
     /// Adds rows, cut into units.
@@ -109,12 +144,23 @@ impl Grid {
         let keys = self.axes.iter().zip(columns.by_ref()).map(|(axis, column)| axis.places(column));
         let keys: Vec<Vec<usize>> = keys.collect::<Result<_, _>>()?;
         let values = columns.take(self.columns).map(numbers).collect::<Result<Vec<_>, _>>()?;
+        self.note(&keys, numbered(rows, self.axes.len() + self.columns)?);
         for (unit, from, len) in runs {
             for row in *from..from + len {
                 self.row(*unit, row, &keys, &values)?;
             }
         }
         Ok(())
+    }
+
+    /// Notes which rows are in which inner cell.
+    fn note(&mut self, keys: &[Vec<usize>], rows: &[u32]) {
+        for (at, row) in rows.iter().enumerate() {
+            let key = |place: usize, (axis, keys): (&Axis, &Vec<usize>)| Some(place * (axis.len + 1) + keys.get(at)?);
+            if let Some(place) = self.axes.iter().zip(keys).try_fold(0usize, key) {
+                self.rows.entry(place).or_default().insert(*row);
+            }
+        }
     }
 
     fn row(
@@ -139,9 +185,10 @@ impl Grid {
 
     /// The occupied cells in declared order, a margin after the keys it sums over.
     fn finish(self) -> Cells {
-        let Self { axes, cells, order, .. } = self;
+        let Self { axes, cells, rows, order, .. } = self;
+        let rows = rows.into_iter().map(|(place, rows)| (key_of(&axes, place), rows)).collect();
         let occupied = cells.into_iter().enumerate().filter_map(|(place, cell)| Some((place, cell?)));
-        Cells::new(occupied.map(|(place, cell)| (key_of(&axes, place), cell.finish(&order))).collect())
+        Cells::new(occupied.map(|(place, cell)| (key_of(&axes, place), cell.finish(&order))).collect(), rows)
     }
 }
 

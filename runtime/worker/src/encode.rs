@@ -6,7 +6,7 @@
 
 use sluice_domain::catalogue::ColumnType;
 use sluice_rows::{
-    RowBatch, UNIT_COLUMN,
+    ROW_COLUMN, RowBatch, UNIT_COLUMN,
     arrow::{
         array::{Array, ArrayRef, ArrowPrimitiveType, AsArray as _, ListArray, PrimitiveArray},
         compute::cast,
@@ -34,7 +34,7 @@ pub(crate) fn encode_unit(rows: &RowBatch, out: &mut Vec<u8>) -> Result<(), Work
     if rows.columns().len() > COLUMNS_MAX {
         return Err(WorkerError::TooLarge);
     }
-    if rows.schema().fields().iter().any(|f| f.name() == UNIT_COLUMN) {
+    if rows.schema().fields().iter().any(|f| [ROW_COLUMN, UNIT_COLUMN].contains(&f.name().as_str())) {
         return Err(WorkerError::UnitColumn);
     }
     put(out, rows.rows())?;

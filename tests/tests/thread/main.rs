@@ -18,6 +18,7 @@ mod frozen;
 mod hostile;
 mod impostor;
 mod languages;
+mod lineage;
 mod marks;
 mod operator;
 mod raw;

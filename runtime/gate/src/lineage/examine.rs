@@ -67,6 +67,7 @@ impl People<'_> {
     fn judge(&self, quantity: &Quantity, rows: &RoaringBitmap) -> Verdict {
         let aggregate = match quantity {
             Quantity::Count => Aggregate::Rows,
+            Quantity::Units => Aggregate::Units,
             Quantity::Values(_) => Aggregate::Count,
             Quantity::Total(_) | Quantity::Quantile(_) => Aggregate::Sum,
         };

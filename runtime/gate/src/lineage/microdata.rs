@@ -51,6 +51,15 @@ impl Microdata {
         units.filter(|unit| last.replace(**unit) != Some(**unit)).count() as u64
     }
 
+    /// Every unit of `rows` by the first row that it has in the snapshot, so that sets
+    /// of units can be compared however many rows each has here or there.
+    pub fn first_rows(&self, rows: &RoaringBitmap) -> RoaringBitmap {
+        let mut last = None;
+        let units = rows.iter().filter_map(|row| self.units.get(row as usize));
+        let units = units.filter(|unit| last.replace(**unit) != Some(**unit));
+        units.filter_map(|unit| u32::try_from(self.units.partition_point(|u| u < unit)).ok()).collect()
+    }
+
     /// The statistics of `rows` taken as one cell, one entry per column asked for;
     /// `n` of the dominance rule.
     pub fn stats(&self, rows: &RoaringBitmap, columns: &[Option<usize>], n: usize) -> CellStats {

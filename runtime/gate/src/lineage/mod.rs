@@ -15,22 +15,28 @@
 //! work limits the new cells go to a person, and the answer says so.
 
 mod examine;
+pub(crate) mod ledger;
 mod microdata;
+mod record;
 mod refine;
 
 use std::{collections::HashSet, fmt};
 
 use roaring::RoaringBitmap;
-use sluice_domain::contract::{Aggregate, MeasureC};
+use serde::{Deserialize, Serialize};
 
 pub use examine::{Examined, People, Work, examine};
+pub use ledger::Ledger;
 pub use microdata::{Microdata, SetHash};
+pub use record::{Named, Number, Record, Root};
 
 /// What adds up over disjoint sets of rows, or does not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Quantity {
-    /// Counts of rows or of units.
+    /// Counts of rows; of units where each has one row.
     Count,
+    /// Counts of units, each standing for itself by its first row.
+    Units,
     /// Count of the values of a column.
     Values(usize),
     /// Total of a column; a mean counts as one.
@@ -40,26 +46,18 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// The quantity behind a measure over the numbered column.
-    pub fn of(measure: &MeasureC, column: Option<usize>) -> Self {
-        match (measure.aggregate, column) {
-            (Aggregate::Count, Some(column)) => Self::Values(column),
-            (Aggregate::Sum | Aggregate::Mean, Some(column)) => Self::Total(column),
-            _ => Self::Count,
-        }
-    }
-
     /// The column it reads.
     pub fn column(&self) -> Option<usize> {
         match self {
-            Self::Count => None,
+            Self::Count | Self::Units => None,
             Self::Values(column) | Self::Total(column) | Self::Quantile(column) => Some(*column),
         }
     }
 }
 
 /// Whether a number is out, or must stay in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// Cleared: counts as published.
     Published,

@@ -2,8 +2,9 @@
 //! slow, obvious way: collect every unit's sum, then sort.
 #![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of it")]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use roaring::RoaringBitmap;
 use sluice_domain::{
     catalogue::Key,
     contract::{Aggregate, Dimension, MeasureC, TableC, Tabulation, Totals},
@@ -50,7 +51,8 @@ pub(crate) fn table(
 pub(crate) fn tabulate(table: &TableC, rows: &[Row], n: usize) -> Cells {
     let plan = &table.plan;
     let mut members: BTreeMap<CellKey, Vec<&Row>> = BTreeMap::new();
-    for row in rows {
+    let mut numbers: HashMap<CellKey, RoaringBitmap> = HashMap::new();
+    for (number, row) in (0u32..).zip(rows) {
         if !plan.filter.iter().all(|(d, keys)| keys.contains(&row.codes[&d.name])) {
             continue;
         }
@@ -59,6 +61,7 @@ pub(crate) fn tabulate(table: &TableC, rows: &[Row], n: usize) -> Cells {
             .iter()
             .map(|d| u32::try_from(d.domain.iter().position(|(k, _)| *k == row.codes[&d.name]).unwrap()).unwrap())
             .collect();
+        numbers.entry(positions.iter().copied().map(Some).collect()).or_default().insert(number);
         let patterns = if table.totals == Totals::None { 1 } else { 1u32 << positions.len() };
         for pattern in 0..patterns {
             let key = positions.iter().enumerate().map(|(i, p)| (pattern >> i & 1 == 0).then_some(*p)).collect();
@@ -74,7 +77,7 @@ pub(crate) fn tabulate(table: &TableC, rows: &[Row], n: usize) -> Cells {
             .map(|m| m.column.as_ref().map_or_else(MeasureStats::default, |column| measure(&rows, column, n)))
             .collect(),
     };
-    Cells::new(members.into_iter().map(|(key, rows)| (key, stats(rows))).collect())
+    Cells::new(members.into_iter().map(|(key, rows)| (key, stats(rows))).collect(), numbers)
 }
 
 fn measure(rows: &[&Row], column: &str, n: usize) -> MeasureStats {

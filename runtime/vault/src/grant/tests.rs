@@ -143,17 +143,29 @@ fn an_ungranted_columns_key_is_never_unwrapped() {
     let grant = granted(&vault, &["age", "cost"]).unwrap();
     let mut unwrapped = UNWRAPPED.take();
     unwrapped.sort();
-    assert_eq!(unwrapped, ["", UNIT_COLUMN, "age", "cost"]); // "" is the footer's
-    assert_eq!(format!("{grant:?}"), "ColumnGrant(3 columns of snap-000001, keys withheld)");
+    assert_eq!(unwrapped, ["", ROW_COLUMN, UNIT_COLUMN, "age", "cost"]); // "" is the footer's
+    assert_eq!(format!("{grant:?}"), "ColumnGrant(4 columns of snap-000001, keys withheld)");
     let names: Vec<_> = grant.schema().fields().iter().map(|f| (f.name().clone(), f.data_type().clone())).collect();
-    let want = [("age", DataType::Int64), ("cost", DataType::Float64), (UNIT_COLUMN, DataType::UInt64)];
+    let want = [
+        ("age", DataType::Int64),
+        ("cost", DataType::Float64),
+        (ROW_COLUMN, DataType::UInt32),
+        (UNIT_COLUMN, DataType::UInt64),
+    ];
     assert_eq!(names, want.map(|(n, t)| (n.to_owned(), t)));
 
     let spy = Spy::on(&grant);
     let rows = read(grant.path(), spy.decryption(&grant), &["age", UNIT_COLUMN]).unwrap();
     assert_eq!((rows.num_rows(), rows.num_columns()), (1_000, 2));
-    let asked =
-        [(UNIT_COLUMN, true), ("age", true), ("cost", true), ("footer", true), ("name", false), ("person", false)];
+    let asked = [
+        (ROW_COLUMN, true),
+        (UNIT_COLUMN, true),
+        ("age", true),
+        ("cost", true),
+        ("footer", true),
+        ("name", false),
+        ("person", false),
+    ];
     assert_eq!(spy.answers(), answers(&asked));
     // Reading unwrapped nothing at all: the grant has no key to do it with.
     assert_eq!(UNWRAPPED.take(), Vec::<String>::new());
@@ -198,7 +210,7 @@ fn asks_for_known_columns_of_published_snapshots_only() {
     let (_dir, vault, entry) = published(10);
     assert!(matches!(granted(&vault, &["salary"]), Err(VaultError::Column(_))));
     assert!(matches!(granted(&vault, &[UNIT_COLUMN]), Err(VaultError::Column(_))));
-    assert_eq!(granted(&vault, &[]).unwrap().schema().fields().len(), 1);
+    assert_eq!(granted(&vault, &[]).unwrap().schema().fields().len(), 2);
     assert!(matches!(vault.grant(&entry, &snap(2), &BTreeSet::new()), Err(VaultError::Missing { .. })));
     // The catalogue moved on and says another type: the snapshot does not follow.
     let mut changed = entry.clone();

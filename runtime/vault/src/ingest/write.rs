@@ -24,9 +24,9 @@ use parquet::{
 };
 use sluice_domain::{Digest, catalogue::CatalogueEntry, id::SnapshotId};
 use sluice_rows::{
-    UNIT_COLUMN,
+    ROW_COLUMN, UNIT_COLUMN,
     arrow::{
-        array::{Array, ArrayRef, UInt64Array},
+        array::{Array, ArrayRef, UInt32Array, UInt64Array},
         compute::interleave,
         datatypes::{DataType, Field, Schema, SchemaRef},
         record_batch::RecordBatch,
@@ -69,11 +69,14 @@ pub(super) fn write(
     let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(&disk)?;
     let mut writer = ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options).map_err(failed)?;
+    let mut numbers = 0u32..;
     for group in row_groups(&order.rows, ROW_GROUP_ROWS) {
         for piece in order.rows.get(group).unwrap_or_default().chunks(BATCH_ROWS) {
             let units: Vec<u64> = piece.iter().map(|p| p.unit).collect();
             let mut columns = gather(batches, piece, entry.columns.len())?;
             commitment.add(&columns, &units);
+            let rows: Vec<u32> = numbers.by_ref().take(units.len()).collect();
+            columns.push(Arc::new(UInt32Array::from(rows)));
             columns.push(Arc::new(UInt64Array::from(units)));
             let batch = RecordBatch::try_new(Arc::clone(&schema), columns)
                 .map_err(|_| VaultError::Parquet { what: "written" })?;
@@ -86,11 +89,12 @@ pub(super) fn write(
     Ok(commitment.finish())
 }
 
-/// The catalogue's columns in plain types, and the hidden unit column last.
+/// The catalogue's columns in plain types, then the hidden ones: row and unit.
 pub(crate) fn stored_schema(entry: &CatalogueEntry) -> SchemaRef {
     let fields = entry.columns.iter().map(|c| Field::new(&c.name, arrow_type(c.kind), c.nullable));
     let unit = Field::new(UNIT_COLUMN, DataType::UInt64, false);
-    Arc::new(Schema::new(fields.chain([unit]).collect::<Vec<_>>()))
+    let row = Field::new(ROW_COLUMN, DataType::UInt32, false);
+    Arc::new(Schema::new(fields.chain([row, unit]).collect::<Vec<_>>()))
 }
 
 /// Everything but the encryption.

@@ -55,7 +55,8 @@ const NEVER: [(&str, &str); 46] = [
     ("SELECT age FROM people AS OF TIMESTAMP '2020-01-01'", "sql.syntax"),
 ];
 
-const NEVER_INPUT: [(&str, &str); 49] = [
+const NEVER_INPUT: [(&str, &str); 50] = [
+    ("SELECT __row FROM people", "sql.unknown-column"),
     ("SELECT __unit FROM people", "sql.unknown-column"),
     ("SELECT \"__unit\" FROM people", "sql.unknown-column"),
     ("SELECT people.__unit FROM people", "sql.unknown-column"),

@@ -15,8 +15,11 @@ use std::{path::Path, sync::Arc};
 
 use datafusion::{
     arrow::{
-        array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt64Array},
-        datatypes::{DataType, Field, Schema},
+        array::{
+            ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray, UInt32Array,
+            UInt64Array,
+        },
+        datatypes::{Field, Schema},
     },
     parquet::{
         arrow::ArrowWriter,
@@ -30,7 +33,7 @@ use sluice_domain::{
     catalogue::CatalogueEntry,
     state::GrantedView,
 };
-use sluice_rows::{RowBatch, UNIT_COLUMN};
+use sluice_rows::{ROW_COLUMN, RowBatch, UNIT_COLUMN};
 use tempfile::TempDir;
 
 use crate::{ViewError, ViewReader, mask::Pseudonyms, plan_input, sealed::Sealed};
@@ -149,12 +152,11 @@ pub(super) fn batch(rows: &[Row]) -> RecordBatch {
         // Follow from the age, up to the ends of their types.
         ("born", Arc::new(Date32Array::from_iter(rows.iter().map(|r| born(r.age))))),
         ("flag", Arc::new(BooleanArray::from_iter(rows.iter().map(|r| (r.age != 0).then_some(r.age > 0))))),
+        (ROW_COLUMN, Arc::new(UInt32Array::from_iter_values((0u32..).take(rows.len())))),
         (UNIT_COLUMN, Arc::new(UInt64Array::from_iter_values(rows.iter().map(|r| r.unit)))),
     ];
-    let fields: Vec<_> = columns
-        .iter()
-        .map(|(name, c)| Field::new(*name, c.data_type().clone(), *c.data_type() != DataType::UInt64))
-        .collect();
+    let fields: Vec<_> =
+        columns.iter().map(|(name, c)| Field::new(*name, c.data_type().clone(), !name.starts_with("__"))).collect();
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns.into_iter().map(|(_, c)| c).collect()).unwrap()
 }
 
@@ -200,7 +202,7 @@ pub(super) fn seal(dir: &Path, rows: &RecordBatch) {
 
 /// Opens a snapshot of [`seal`]'s with the keys of `columns` and the unit's alone.
 pub(super) fn unseal(dir: &Path, schema: &Schema, columns: &[String]) -> Sealed {
-    let granted: Vec<&str> = columns.iter().map(String::as_str).chain([UNIT_COLUMN]).collect();
+    let granted: Vec<&str> = columns.iter().map(String::as_str).chain([ROW_COLUMN, UNIT_COLUMN]).collect();
     let keys = granted.iter().map(|name| key(Some(schema.index_of(name).unwrap()))).collect();
     let keys = FileDecryptionProperties::builder(key(None)).with_column_keys(granted, keys).unwrap();
     Sealed { path: dir.join("snapshot.parquet"), keys: keys.build().unwrap() }

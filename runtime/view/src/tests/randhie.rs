@@ -8,7 +8,7 @@ use std::{
 
 use datafusion::{
     arrow::{
-        array::{AsArray, RecordBatch, UInt64Array},
+        array::{AsArray, RecordBatch, UInt32Array, UInt64Array},
         compute::{concat_batches, take_record_batch},
         datatypes::{DataType, Field, Float64Type, Int64Type, Schema},
     },
@@ -21,7 +21,7 @@ use sluice_domain::{
     contract::Totals,
     state::GrantedView,
 };
-use sluice_rows::UNIT_COLUMN;
+use sluice_rows::{ROW_COLUMN, UNIT_COLUMN};
 use std::sync::Arc;
 
 use super::reader;
@@ -41,8 +41,10 @@ fn claims() -> RecordBatch {
     let units = sorted.column_by_name("zper").unwrap().as_primitive::<Int64Type>();
     let units = UInt64Array::from_iter_values(units.values().iter().map(|u| u.cast_unsigned()));
     let mut fields: Vec<_> = sorted.schema().fields().iter().map(|f| f.as_ref().clone()).collect();
+    fields.push(Field::new(ROW_COLUMN, DataType::UInt32, false));
     fields.push(Field::new(UNIT_COLUMN, DataType::UInt64, false));
     let mut columns = sorted.columns().to_vec();
+    columns.push(Arc::new(UInt32Array::from_iter_values((0u32..).take(sorted.num_rows()))));
     columns.push(Arc::new(units));
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
 }

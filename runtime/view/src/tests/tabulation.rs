@@ -108,6 +108,13 @@ proptest! {
         for (key, stats) in cells.iter() {
             let naive = expected.get(key).expect("a cell nobody expects");
             prop_assert_eq!((stats.rows, stats.units, stats.measures.len()), (naive.rows, naive.units, 5));
+            let inside = |(_, r): &(u32, &Row)| {
+                [1, 3].contains(&r.plan)
+                    && key[0].is_none_or(|p| i64::from(p) == r.plan - 1)
+                    && key[1].is_none_or(|s| s == u32::from(r.sex == "m"))
+            };
+            let numbers: Vec<u32> = (0u32..).zip(&rows).filter(inside).map(|(row, _)| row).collect();
+            prop_assert_eq!(cells.rows(key).iter().collect::<Vec<_>>(), numbers);
             for (a, b) in stats.measures.iter().zip(&naive.measures) {
                 prop_assert_eq!(shown(a), shown(b), "{:?}", key);
             }

@@ -25,7 +25,7 @@ use sluice_domain::{
     rulepack::RulePack,
     state::{Authorised, GrantedView, State},
 };
-use sluice_rows::UNIT_COLUMN;
+use sluice_rows::{ROW_COLUMN, UNIT_COLUMN};
 use sluice_vault::{Kek, Staged, Vault};
 use tempfile::TempDir;
 
@@ -138,7 +138,7 @@ async fn the_key_of_an_ungranted_column_is_not_there() {
     let columns = view.view.columns.iter().cloned().collect();
     let grant = vault.grant(&view.entry, &view.snapshot, &columns).unwrap();
     let open: Vec<String> = grant.schema().fields().iter().map(|f| f.name().clone()).collect();
-    assert_eq!(open, ["id", "age", "plan", "sex", "visits", UNIT_COLUMN]);
+    assert_eq!(open, ["id", "age", "plan", "sex", "visits", ROW_COLUMN, UNIT_COLUMN]);
     // Even a reader that asks for more columns than its grant gets nothing of them.
     let greedy = GrantedView { view: super::granted(&super::ALL, None, &[]).view, ..view.clone() };
     let sealed = crate::sealed::Sealed { path: grant.path().to_owned(), keys: grant.decryption().unwrap() };

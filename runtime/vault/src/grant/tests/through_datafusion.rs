@@ -83,8 +83,15 @@ async fn datafusion_reads_the_granted_columns_and_gets_no_other_key() {
     let expected = (0..1_000).filter(|n| *n == 3 || n % 90 >= 80).count();
     assert_eq!(ages.len(), expected);
     assert!(ages.iter().all(|age| *age >= 80) && ages.contains(&RARE_INT));
-    let asked =
-        [(UNIT_COLUMN, true), ("age", true), ("cost", true), ("footer", true), ("name", false), ("person", false)];
+    let asked = [
+        (ROW_COLUMN, true),
+        (UNIT_COLUMN, true),
+        ("age", true),
+        ("cost", true),
+        ("footer", true),
+        ("name", false),
+        ("person", false),
+    ];
     assert_eq!(spy.answers(), answers(&asked));
     assert_eq!(UNWRAPPED.take(), Vec::<String>::new());
 
