@@ -27,6 +27,7 @@ mod input;
 mod leakproof;
 mod mask;
 mod names;
+mod nearest;
 mod parse;
 mod provider;
 mod reader;

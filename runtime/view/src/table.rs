@@ -23,7 +23,7 @@ use sluice_domain::{
 
 use crate::{
     filter::row_filter,
-    parse,
+    nearest, parse,
     refuse::{self, Form, refuse},
     schema::{ViewColumn, ViewRole, arrow_schema, view_schema},
     tabulate::slots,
@@ -37,8 +37,13 @@ const FORM: Form = Form::Table;
 /// `sql.*` with the place and the nearest allowed form; `view.*` if the agreement's
 /// own view does not fit the catalogue.
 pub fn plan_table(views: &[GrantedView], sql: &str) -> Result<Tabulation, Refusal> {
+    reduce(views, sql).map_err(|refusal| refuse::located(refusal, sql))
+}
+
+fn reduce(views: &[GrantedView], sql: &str) -> Result<Tabulation, Refusal> {
     let (view, statement) = parse::statement(FORM, views, sql)?;
     let columns = countable(view, view_schema(view)?);
+    nearest::explain(view.id.as_str(), &columns, &statement)?;
     row_filter(view)?;
     let schema = arrow_schema(columns.iter().map(|c| (c.name.as_str(), c.kind)));
     let plan = parse::resolve(FORM, view, schema, statement)?;
