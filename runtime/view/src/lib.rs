@@ -18,6 +18,7 @@
 mod barrier;
 mod calls;
 mod clauses;
+mod derived;
 mod error;
 mod expression;
 mod filter;

@@ -293,6 +293,15 @@ impl Known<'_> {
 
     fn without_codes(&self, e: &Expr) -> Text {
         let name = self.mentions(e, |_| true).unwrap_or_default();
+        let binnings = self.columns.iter().filter_map(ViewColumn::dimension).filter(|d| d.name != name);
+        if let Some(binning) = binnings.into_iter().find(|d| d.base_name() == name) {
+            let bins: Vec<&Key> = binning.domain.iter().map(|(key, _)| key).collect();
+            let whole = membership(binning, &bins);
+            return text(
+                format!("用 `{name}` 的声明分箱，从 `{whole}` 中去掉不要的"),
+                format!("use a declared binning of `{name}`: of `{whole}` drop what is not wanted"),
+            );
+        }
         text(
             format!("`{name}` 没有声明的分箱；可用的维度：{}，写作 `维度 IN (代码, …)`", self.dimensions()),
             format!(

@@ -21,7 +21,11 @@ use sluice_domain::{
 };
 use sluice_rows::cells::{CellKey, Cells};
 
-use crate::{ViewError, fold::CellFold, units::runs};
+use crate::{
+    ViewError,
+    fold::{CellFold, Zeros},
+    units::runs,
+};
 
 /// Most places of a table's grid, margins included.
 const SLOTS_MAX: usize = 1 << 20;
@@ -76,7 +80,7 @@ struct Grid {
     /// Which margins a row is added to: one set of margined axes each.
     margins: Vec<Vec<bool>>,
     cells: Vec<Option<Box<CellFold>>>,
-    columns: usize,
+    columns: Vec<Zeros>,
     order: Vec<Option<usize>>,
     dominance_n: usize,
 }
@@ -98,9 +102,11 @@ impl Grid {
             Totals::True | Totals::Redacted => all.collect(),
         };
         let (columns, order) = measure_columns(plan);
+        let zeros = |name: &String| if plan.derived.contains_key(name) { Zeros::Skip } else { Zeros::Count };
+        let columns = columns.iter().map(zeros).collect();
         let dominance_n = usize::try_from(dominance_n).unwrap_or(usize::MAX).min(1024);
         let cells = std::iter::repeat_with(|| None).take(places).collect();
-        Ok(Self { axes, margins, cells, columns: columns.len(), order, dominance_n })
+        Ok(Self { axes, margins, cells, columns, order, dominance_n })
     }
 
     /// Adds rows, cut into units.
@@ -108,7 +114,7 @@ impl Grid {
         let mut columns = rows.columns().iter();
         let keys = self.axes.iter().zip(columns.by_ref()).map(|(axis, column)| axis.places(column));
         let keys: Vec<Vec<usize>> = keys.collect::<Result<_, _>>()?;
-        let values = columns.take(self.columns).map(numbers).collect::<Result<Vec<_>, _>>()?;
+        let values = columns.take(self.columns.len()).map(numbers).collect::<Result<Vec<_>, _>>()?;
         for (unit, from, len) in runs {
             for row in *from..from + len {
                 self.row(*unit, row, &keys, &values)?;
@@ -131,7 +137,7 @@ impl Grid {
                 Some(place * (axis.len + 1) + key)
             });
             let cell = place.and_then(|p| self.cells.get_mut(p)).ok_or(ViewError::Read)?;
-            let cell = cell.get_or_insert_with(|| Box::new(CellFold::new(self.columns, self.dominance_n)));
+            let cell = cell.get_or_insert_with(|| Box::new(CellFold::new(&self.columns, self.dominance_n)));
             cell.row(unit, values.iter().map(|v| v.get(row).copied().flatten()));
         }
         Ok(())

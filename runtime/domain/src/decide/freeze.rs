@@ -400,6 +400,7 @@ fn dimensions_of(dimensions: Vec<DimensionFile>, resolved: &Resolved, table: &st
             DimensionFile::Declared(DeclaredDimension { name, title, codes }) => Ok(Dimension {
                 title: title.unwrap_or_else(|| name.clone()),
                 domain: codes.into_iter().map(|code| (code.clone(), code.to_string())).collect(),
+                base: None,
                 name,
             }),
         })
