@@ -83,7 +83,7 @@ async fn a_binning_groups_and_filters_by_public_edges() {
         [of("first", 3, 3), of("rest", 4, 4)]
     );
     // Days follow from the age; an age of 1 has none.
-    let rows: Vec<Row> = [1, 2, 30, 31, 400].map(|age| row(age.cast_unsigned(), age, "c", 1, "f", 1.0)).to_vec();
+    let rows: Vec<Row> = [1i64, 2, 30, 31, 400].map(|age| row(age.cast_unsigned(), age, "c", 1, "f", 1.0)).to_vec();
     let table = tabulate(&rows, "SELECT born_when, count(*) FROM people GROUP BY born_when").await;
     assert_eq!(counts(&table), [of("before", 2, 2), of("after", 2, 2), of("unknown", 1, 1)]);
 }
