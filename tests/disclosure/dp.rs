@@ -50,7 +50,7 @@ fn declared(keys: usize, keys_per_unit: u32, law: Law, rho: f64) -> TableA {
     let domain = (0..keys as i64).map(|k| (Key::Int(k), k.to_string())).collect();
     TableA {
         name: "sums".into(),
-        dimensions: vec![Dimension { name: "k".into(), title: "k".into(), domain }],
+        dimensions: vec![Dimension { name: "k".into(), title: "k".into(), domain, base: None }],
         measures: vec![MeasureA { name: "n".into(), lo: 0, hi: 1, grid: 1 }],
         keys_per_unit,
         rho,

@@ -231,7 +231,7 @@ fn table(keys: Vec<Key>) -> TableA {
     let domain = keys.into_iter().map(|k| (k.clone(), k.to_string())).collect();
     TableA {
         name: "t".into(),
-        dimensions: vec![Dimension { name: "k".into(), title: "k".into(), domain }],
+        dimensions: vec![Dimension { name: "k".into(), title: "k".into(), domain, base: None }],
         measures: vec![MeasureA { name: "m".into(), lo: -64, hi: 64, grid: 8 }],
         keys_per_unit: 1,
         rho: 0.02,

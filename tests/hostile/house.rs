@@ -70,6 +70,7 @@ pub(crate) fn table(guest: &Guest) -> TableA {
             name: "k".into(),
             title: "k".into(),
             domain: keys.into_iter().map(|k| (k.clone(), k.to_string())).collect(),
+            base: None,
         }],
         measures: vec![MeasureA { name: "m".into(), lo: -CLAMP, hi: CLAMP, grid: 8 }],
         keys_per_unit: 1,

@@ -244,7 +244,7 @@ mod tests {
         CandidateTable {
             name: "t".into(),
             route: Route::C,
-            dimensions: vec![Dimension { name: "coins".into(), title: "自付".into(), domain }],
+            dimensions: vec![Dimension { name: "coins".into(), title: "自付".into(), domain, base: None }],
             measures: vec![CandidateMeasure { name: "n".into(), sigma: None, error_95: None }],
             cells: vec![
                 cell(Some(Key::Int(0)), CellValue::Published(vec![Some(12.0)])),

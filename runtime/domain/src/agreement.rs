@@ -81,6 +81,9 @@ pub struct View {
     /// Masks by column (R05).
     #[serde(default)]
     pub masks: BTreeMap<String, Mask>,
+    /// Derived measures approved by name: arithmetic over number columns of the view.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, String>,
 }
 
 /// How a column is changed before anybody sees it (R05).

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::binning::{Binning, CodeGroup, Edge};
 pub use crate::column_type::{ColumnType, DECIMAL_DIGITS_MAX, ListItem, UnknownType};
 use crate::{
     id::{DatasetId, OrgId},
@@ -136,6 +137,9 @@ pub struct Column {
     /// Code list; required for dimensions, and then no other value is taken in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub codes: Vec<Code>,
+    /// Coarser forms of it that may stand in GROUP BY; public.
+    #[serde(default, rename = "binning", skip_serializing_if = "Vec::is_empty")]
+    pub binnings: Vec<Binning>,
 }
 
 /// One entry of a code list.
@@ -215,20 +219,20 @@ impl CatalogueEntry {
             );
         }
         let mut seen = BTreeSet::new();
-        for c in &self.columns {
-            if c.name.is_empty()
-                || c.name.starts_with("__")
-                || !c.name.chars().all(|ch| ch.is_alphanumeric() || ch == '_')
-            {
+        let binnings = self.columns.iter().flat_map(|c| &c.binnings).map(|b| b.name.as_str());
+        for name in self.columns.iter().map(|c| c.name.as_str()).chain(binnings) {
+            if name.is_empty() || name.starts_with("__") || !name.chars().all(|ch| ch.is_alphanumeric() || ch == '_') {
                 return bad(
-                    &c.name,
+                    name,
                     "列名只能由字母、数字和下划线组成，且不得以 __ 开头",
                     "a column name has letters, digits and _ only and does not start with __",
                 );
             }
-            if !seen.insert(c.name.as_str()) {
-                return bad(&c.name, "列名重复", "the column is named twice");
+            if !seen.insert(name) {
+                return bad(name, "列名重复", "the column is named twice");
             }
+        }
+        for c in &self.columns {
             if c.role == ColumnRole::Dimension && (c.codes.is_empty() || c.nullable) {
                 return bad(
                     &c.name,
@@ -257,6 +261,11 @@ impl CatalogueEntry {
             let distinct: BTreeSet<_> = c.codes.iter().map(|code| &code.value).collect();
             if distinct.len() != c.codes.len() {
                 return bad(&c.name, "代码表有重复项", "the code list names a value twice");
+            }
+            for binning in &c.binnings {
+                if let Some((zh, en)) = binning.misfit(c) {
+                    return bad(&format!("{}.{}", c.name, binning.name), zh, en);
+                }
             }
         }
         let units: Vec<_> = self.columns.iter().filter(|c| c.role == ColumnRole::Unit).collect();

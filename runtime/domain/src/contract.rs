@@ -135,6 +135,39 @@ pub struct Dimension {
     pub title: String,
     /// Declared keys and their labels.
     pub domain: Vec<(Key, String)>,
+    /// What it is a coarsening of; none for a domain that is its own finest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
+}
+
+/// The finest parts that a coarser dimension is made of. Dimensions over one base are
+/// levels of a hierarchy, or cut across each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// The column's name.
+    pub name: String,
+    /// For each part, the place of its key in the domain.
+    pub of_part: Vec<u32>,
+}
+
+impl Dimension {
+    /// The name of its finest domain.
+    pub fn base_name(&self) -> &str {
+        self.base.as_ref().map_or(&self.name, |base| &base.name)
+    }
+
+    /// How many finest parts there are.
+    pub fn parts(&self) -> usize {
+        self.base.as_ref().map_or(self.domain.len(), |base| base.of_part.len())
+    }
+
+    /// The place in the domain of the key that holds a part.
+    pub fn place_of(&self, part: usize) -> Option<usize> {
+        match &self.base {
+            Some(base) => base.of_part.get(part).and_then(|place| usize::try_from(*place).ok()),
+            None => Some(part),
+        }
+    }
 }
 
 /// The frozen contract of a job.
@@ -302,6 +335,10 @@ pub struct Tabulation {
     pub measures: Vec<MeasureC>,
     /// Rows kept: every named dimension must have one of the listed keys.
     pub filter: Vec<(Dimension, Vec<Key>)>,
+    /// The approved measures among its columns and what they are computed from. A
+    /// unit whose contribution to one is zero does not count for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub derived: BTreeMap<String, String>,
 }
 
 /// One aggregate of route C.

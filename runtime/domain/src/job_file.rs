@@ -243,15 +243,17 @@ impl JobFile {
 
     /// Where `field` stands: a path such as `table.rose.measures.rise` or
     /// `limits.fuel`; a table goes by its name. The deepest part that is written
-    /// down counts, so that a missing field points at what it is missing from.
+    /// down counts, so that a missing field points at what it is missing from. In a
+    /// text, `: line L, column C` after the field counts from where the text begins.
     pub fn line(toml: &str, field: &str) -> Option<String> {
         let root = DeTable::parse(toml).ok()?;
         let mut table: Option<&DeTable<'_>> = Some(root.get_ref());
-        let mut found = None;
+        let (mut found, mut inside) = (None, None);
         let mut words = field.split(['.', ':', ' ']);
         while let (Some(here), Some(word)) = (table, words.next()) {
             let Some((key, value)) = here.iter().find(|(key, _)| key.get_ref() == word) else { break };
             found = Some(key.span());
+            inside = value.get_ref().as_str().map(|_| value.span());
             table = match value.get_ref() {
                 DeValue::Table(inner) => Some(inner),
                 DeValue::Array(items) => {
@@ -267,8 +269,26 @@ impl JobFile {
                 _ => None,
             };
         }
-        found.map(|span| line_of(toml, Some(span)))
+        let inside = inside.and_then(|span| within(toml, span, field));
+        inside.or_else(|| found.map(|span| line_of(toml, Some(span))))
     }
+}
+
+/// The place `: line L, column C` of the text that stands at `span`, in the whole file.
+/// Escapes are not unfolded: a text that has some is pointed at a little early.
+fn within(toml: &str, span: Range<usize>, field: &str) -> Option<String> {
+    let (line, column) = field.split_once(": line ")?.1.split_once(", column ")?;
+    let digits = |s: &str| s.chars().take_while(char::is_ascii_digit).collect::<String>().parse::<usize>().ok();
+    let (line, column) = (digits(line)?, digits(column)?);
+    let written = toml.get(span.clone())?;
+    let long = written.starts_with("\"\"\"") || written.starts_with("'''");
+    let body = written.get(if long { 3 } else { 1 }..)?;
+    // A line break right after the opening quotes is not part of the text.
+    let body = body.strip_prefix("\r\n").or_else(|| body.strip_prefix('\n')).filter(|_| long).unwrap_or(body);
+    let before = body.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum::<usize>();
+    let ahead = body.get(before..)?.chars().take(column.checked_sub(1)?).map(char::len_utf8).sum::<usize>();
+    let start = span.end - body.len() + before + ahead;
+    Some(line_of(toml, Some(start..start)))
 }
 
 /// `line 3, column 5` of a byte range in `text`.
@@ -291,5 +311,13 @@ mod tests {
         assert_eq!(JobFile::line(JOB, "table.b.measures.n").unwrap(), "line 10, column 14");
         assert_eq!(JobFile::line(JOB, "table.b.shares").unwrap(), "line 8, column 1");
         assert_eq!(JobFile::line(JOB, "limits.fuel"), None);
+    }
+
+    #[test]
+    fn a_place_in_sql_is_a_place_in_the_file() {
+        let job = "[[table]]\nname = \"c\"\nsql = \"\"\"\nSELECT x,\n  max(y)\n\"\"\"\n\n[[table]]\nname = \"d\"\nsql = \"SELECT max(y)\"\n";
+        assert_eq!(JobFile::line(job, "table.c.sql: line 2, column 3: max(y)").unwrap(), "line 5, column 3");
+        assert_eq!(JobFile::line(job, "table.d.sql: line 1, column 8: max(y)").unwrap(), "line 10, column 15");
+        assert_eq!(JobFile::line(job, "table.d.sql: SELECT").unwrap(), "line 10, column 1");
     }
 }

@@ -11,6 +11,7 @@
 pub mod agreement;
 pub mod approval;
 pub mod artefact;
+pub mod binning;
 pub mod candidate;
 pub mod catalogue;
 mod column_type;

@@ -13,6 +13,7 @@ pub(crate) fn dimension(name: &str, keys: Vec<Key>) -> Dimension {
         name: name.into(),
         title: name.into(),
         domain: keys.into_iter().map(|k| (k.clone(), k.to_string())).collect(),
+        base: None,
     }
 }
 

@@ -66,6 +66,7 @@ fn table_c() -> TableC {
         dimensions: vec![dimension("d0", ints(3)), dimension("d1", ints(3))],
         measures: vec![measure("people", Aggregate::Units, None), measure("mean", Aggregate::Mean, Some("x"))],
         filter: vec![],
+        derived: std::collections::BTreeMap::new(),
     };
     TableC { name: "visits".into(), sql: String::new(), plan, totals: Totals::True }
 }

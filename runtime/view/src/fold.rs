@@ -19,9 +19,9 @@ pub(crate) struct CellFold {
 }
 
 impl CellFold {
-    /// An empty cell with `columns` measure columns, keeping the `largest` contributions.
-    pub(crate) fn new(columns: usize, largest: usize) -> Self {
-        let measures = (0..columns).map(|_| MeasureFold::new(largest)).collect();
+    /// An empty cell with these measure columns, keeping the `largest` contributions.
+    pub(crate) fn new(columns: &[Zeros], largest: usize) -> Self {
+        let measures = columns.iter().map(|zeros| MeasureFold::new(*zeros, largest)).collect();
         Self { rows: 0, units: 0, open: None, measures }
     }
 
@@ -50,7 +50,17 @@ impl CellFold {
     }
 }
 
+/// Whether a unit whose contribution is zero counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Zeros {
+    /// It has a value.
+    Count,
+    /// It does not: the measure was derived.
+    Skip,
+}
+
 struct MeasureFold {
+    zeros: Zeros,
     count: u64,
     units: u64,
     sum: Sum,
@@ -67,8 +77,9 @@ struct MeasureFold {
 }
 
 impl MeasureFold {
-    fn new(n: usize) -> Self {
+    fn new(zeros: Zeros, n: usize) -> Self {
         Self {
+            zeros,
             count: 0,
             units: 0,
             sum: Sum::default(),
@@ -92,6 +103,9 @@ impl MeasureFold {
     /// Folds the open unit's contribution in.
     fn close(&mut self) {
         let Some(contribution) = self.open.take().map(Sum::value) else { return };
+        if self.zeros == Zeros::Skip && contribution == 0.0 {
+            return;
+        }
         self.units += 1;
         self.all_same &= *self.first.get_or_insert(contribution) == contribution;
         let size = contribution.abs();

@@ -18,6 +18,7 @@
 mod barrier;
 mod calls;
 mod clauses;
+mod derived;
 mod error;
 mod expression;
 mod filter;
@@ -27,6 +28,7 @@ mod input;
 mod leakproof;
 mod mask;
 mod names;
+mod nearest;
 mod parse;
 mod provider;
 mod reader;

@@ -9,12 +9,15 @@ use datafusion::{
     arrow::{
         array::{ArrayRef, AsArray, Int64Array, StringArray},
         compute::cast,
-        datatypes::{DataType, Float64Type, Int64Type},
+        datatypes::{DataType, Date32Type, Float64Type, Int64Type},
     },
     common::internal_err,
     logical_expr::{Expr, ident},
 };
-use sluice_domain::{agreement::Mask, catalogue::Column};
+use sluice_domain::{
+    agreement::Mask,
+    catalogue::{Binning, Column, Key},
+};
 
 use crate::{functions::total, schema::edges};
 use sluice_vault::arrow_type;
@@ -76,6 +79,40 @@ fn bin(kind: DataType, raw: Expr, from: i64, to: i64, width: i64) -> Expr {
         _ => internal_err!("one argument"),
     });
     udf.call(vec![raw])
+}
+
+/// The bin of each value of `column`, by a declared binning.
+pub(crate) fn binned(column: &Column, binning: &Binning) -> Expr {
+    let kind = arrow_type(column.kind);
+    let binning = binning.clone();
+    let udf = total("binning", vec![kind.clone()], DataType::Utf8, move |args| match args {
+        [values] => {
+            let missing = binning.missing.as_deref();
+            let out: StringArray = match kind {
+                DataType::Int64 => {
+                    let bin = |v: i64| binning.bin_of_code(&Key::Int(v));
+                    values.as_primitive::<Int64Type>().iter().map(|v| v.map_or(missing, bin)).collect()
+                }
+                DataType::Date32 => {
+                    let bin = |v: i32| binning.bin_of(|edge| edge <= i64::from(v));
+                    values.as_primitive::<Date32Type>().iter().map(|v| v.map_or(missing, bin)).collect()
+                }
+                #[expect(clippy::cast_precision_loss, reason = "edges are small; a value is compared as a float")]
+                DataType::Float64 => {
+                    let bin = |v: f64| binning.bin_of(|edge| edge as f64 <= v);
+                    let values = values.as_primitive::<Float64Type>().iter().map(|v| v.filter(|v| !v.is_nan()));
+                    values.map(|v| v.map_or(missing, bin)).collect()
+                }
+                _ => {
+                    let bin = |v: &str| binning.bin_of_code(&Key::Text(v.to_owned()));
+                    values.as_string::<i32>().iter().map(|v| v.map_or(missing, bin)).collect()
+                }
+            };
+            Ok(Arc::new(out) as ArrayRef)
+        }
+        _ => internal_err!("one argument"),
+    });
+    udf.call(vec![ident(column.name.as_str())])
 }
 
 /// The last edge that is not above the value; the first for values below all of them.

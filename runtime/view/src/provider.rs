@@ -31,11 +31,12 @@ use sluice_vault::arrow_type;
 use crate::{
     ViewError,
     barrier::BarrierExec,
+    derived::derived,
     expression::physical,
     filter::row_filter,
     leakproof::is_leakproof,
     mask::{self, Pseudonyms},
-    schema::{granted_columns, view_schema},
+    schema::{binnings, granted_columns, view_schema},
     sealed::Sealed,
 };
 
@@ -72,8 +73,12 @@ impl AuthorisedView {
         let raw = DFSchema::try_from(raw).map_err(|_| ViewError::Open)?;
         let visible = view_schema(granted).map_err(|_| ViewError::Open)?;
         let visible = with_hidden(visible.iter().map(|c| Field::new(&c.name, arrow_type(c.kind), true)));
-        let shown = columns.iter().filter_map(|(c, m)| mask::visible(c, *m, pseudonyms));
-        let masked = shown.chain([ident(ROW_COLUMN), ident(UNIT_COLUMN)]).collect();
+        let shown = columns.iter().flat_map(|(c, m)| {
+            let binned = binnings(c, *m).map(|binning| mask::binned(c, binning));
+            mask::visible(c, *m, pseudonyms).into_iter().chain(binned)
+        });
+        let derived = derived(granted).map_err(|_| ViewError::Open)?.into_iter().map(|(_, e)| e);
+        let masked = shown.chain(derived).chain([ident(ROW_COLUMN), ident(UNIT_COLUMN)]).collect();
         let unmasked = columns.iter().filter(|(_, m)| m.is_none()).map(|(c, _)| c.name.clone()).collect();
         let filter = row_filter(granted).map_err(|_| ViewError::Open)?;
         Ok(Self { sealed, context, raw, visible: Arc::new(visible), masked, unmasked, filter })

@@ -2,7 +2,13 @@
 //!
 //! They speak of the operator's own text and of public names only.
 
+use datafusion::sql::sqlparser::{
+    dialect::GenericDialect,
+    tokenizer::{Token, Tokenizer},
+};
 use sluice_domain::{Kind, Refusal, Text, text};
+
+use crate::nearest;
 
 /// Which SQL is being read; it decides what the nearest allowed form is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +51,37 @@ pub(crate) fn refuse(code: &'static str, place: &str, cause: Text, next: Text) -
 
 /// A clause or construct that the form does not have.
 pub(crate) fn clause(form: Form, name: &str) -> Refusal {
-    refuse(
-        "sql.clause",
-        name,
-        text(format!("此处不能使用 `{name}`"), format!("`{name}` is not allowed here")),
-        form.next(),
-    )
+    let (code, next) = match form {
+        Form::Table => nearest::clause(name),
+        Form::Input | Form::Filter => ("sql.clause", form.next()),
+    };
+    refuse(code, name, text(format!("此处不能使用 `{name}`"), format!("`{name}` is not allowed here")), next)
+}
+
+/// The refusal with its place in the SQL, unless it has one already.
+pub(crate) fn at_position(refusal: Refusal, line: u64, column: u64) -> Refusal {
+    let shown = refusal.place.clone().unwrap_or_default();
+    refusal.at(format!("line {line}, column {column}: {shown}"))
+}
+
+/// The refusal at the first word of `sql` that its place begins with.
+pub(crate) fn located(refusal: Refusal, sql: &str) -> Refusal {
+    let shown = refusal.place.clone().unwrap_or_default();
+    if shown.starts_with("line ") || shown.starts_with("Line: ") {
+        return refusal;
+    }
+    let word =
+        |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').find(|w| !w.is_empty()).map(str::to_owned);
+    let Some(wanted) = word(&shown) else { return refusal };
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize_with_location().unwrap_or_default();
+    let found = tokens.iter().find(|t| match &t.token {
+        Token::Word(w) => w.value.eq_ignore_ascii_case(&wanted),
+        _ => false,
+    });
+    match found {
+        Some(token) => at_position(refusal, token.span.start.line, token.span.start.column),
+        None => refusal,
+    }
 }
 
 /// An expression that is not on the list.
@@ -68,7 +99,13 @@ pub(crate) fn expression(form: Form, shown: &str) -> Refusal {
 /// A function that is not on the list.
 pub(crate) fn function(form: Form, name: &str) -> Refusal {
     let next = match form {
-        Form::Table => form.next(),
+        Form::Table => text(
+            format!("可用的聚合：{}；其余的计算交给路由 A 或 B 的客体程序", nearest::AGGREGATES.join("、")),
+            format!(
+                "the aggregates are: {}; compute anything else in a guest of route A or B",
+                nearest::AGGREGATES.join(", ")
+            ),
+        ),
         Form::Input | Form::Filter => text(
             "可用函数：coalesce、nullif、abs；其余在客体程序内计算",
             "the functions are coalesce, nullif and abs; compute the rest inside the guest",

@@ -9,14 +9,14 @@ use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use sluice_domain::{
     Refusal,
     agreement::Mask,
-    catalogue::{Column, ColumnRole, ColumnType, Key},
+    catalogue::{Binning, Column, ColumnRole, ColumnType, Key},
     contract::Dimension,
     state::GrantedView,
     text,
 };
 use sluice_vault::arrow_type;
 
-use crate::refuse::refuse;
+use crate::{derived::derived, refuse::refuse};
 
 /// One visible column of a view.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,17 +54,37 @@ impl ViewColumn {
     }
 }
 
-/// The visible columns of a view, in the order the agreement grants them.
+/// The visible columns of a view, in the order the agreement grants them, each followed
+/// by its binnings; then the approved measures.
 ///
 /// # Errors
 /// `view.column` for a column that the catalogue does not have, `view.mask` for a
-/// mask that does not fit its column's type.
+/// mask that does not fit its column's type, `view.measure` for a derived measure.
 pub fn view_schema(granted: &GrantedView) -> Result<Vec<ViewColumn>, Refusal> {
-    granted_columns(granted)?
-        .into_iter()
-        .filter(|(_, mask)| !matches!(mask, Some(Mask::Drop)))
-        .map(|(column, mask)| visible(column, mask))
-        .collect()
+    let mut columns = Vec::new();
+    for (column, mask) in granted_columns(granted)? {
+        if !matches!(mask, Some(Mask::Drop)) {
+            columns.push(visible(column, mask)?);
+        }
+        columns.extend(binnings(column, mask).map(|binning| ViewColumn {
+            name: binning.name.clone(),
+            title: binning.title.clone(),
+            kind: ColumnType::Text,
+            role: ViewRole::Dimension(binning.dimension(column)),
+        }));
+    }
+    columns.extend(derived(granted)?.into_iter().map(|(name, _)| ViewColumn {
+        name: name.to_owned(),
+        title: granted.view.measures.get(name).cloned().unwrap_or_default(),
+        kind: ColumnType::Float,
+        role: ViewRole::Measure,
+    }));
+    Ok(columns)
+}
+
+/// The binnings that a view shows: those of a column that it shows as it is.
+pub(crate) fn binnings<'a>(column: &'a Column, mask: Option<&Mask>) -> impl Iterator<Item = &'a Binning> + use<'a> {
+    column.binnings.iter().take(if mask.is_none() { usize::MAX } else { 0 })
 }
 
 /// The catalogue columns that a view reads, each with its mask: also those that
@@ -115,6 +135,7 @@ fn visible(column: &Column, mask: Option<&Mask>) -> Result<ViewColumn, Refusal> 
                     domain: edges(*from, *to, *width)
                         .map(|a| (Key::Int(a), format!("{a}–{}", a.saturating_add(*width).min(*to))))
                         .collect(),
+                    base: None,
                 })
             };
             Ok(of(ColumnType::Int, role))
@@ -129,6 +150,7 @@ fn visible(column: &Column, mask: Option<&Mask>) -> Result<ViewColumn, Refusal> 
                     name: column.name.clone(),
                     title: column.title.clone(),
                     domain: column.codes.iter().map(|c| (c.value.clone(), c.label.clone())).collect(),
+                    base: None,
                 }),
             },
         )),

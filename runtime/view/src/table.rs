@@ -23,7 +23,7 @@ use sluice_domain::{
 
 use crate::{
     filter::row_filter,
-    parse,
+    nearest, parse,
     refuse::{self, Form, refuse},
     schema::{ViewColumn, ViewRole, arrow_schema, view_schema},
     tabulate::slots,
@@ -37,8 +37,13 @@ const FORM: Form = Form::Table;
 /// `sql.*` with the place and the nearest allowed form; `view.*` if the agreement's
 /// own view does not fit the catalogue.
 pub fn plan_table(views: &[GrantedView], sql: &str) -> Result<Tabulation, Refusal> {
+    reduce(views, sql).map_err(|refusal| refuse::located(refusal, sql))
+}
+
+fn reduce(views: &[GrantedView], sql: &str) -> Result<Tabulation, Refusal> {
     let (view, statement) = parse::statement(FORM, views, sql)?;
     let columns = countable(view, view_schema(view)?);
+    nearest::explain(view.id.as_str(), &columns, &statement)?;
     row_filter(view)?;
     let schema = arrow_schema(columns.iter().map(|c| (c.name.as_str(), c.kind)));
     let plan = parse::resolve(FORM, view, schema, statement)?;
@@ -86,7 +91,34 @@ pub fn plan_table(views: &[GrantedView], sql: &str) -> Result<Tabulation, Refusa
             text("减少维度，或改用较粗的代码", "use fewer dimensions, or coarser codes"),
         ));
     }
-    Ok(Tabulation { view: view.id.clone(), dimensions, measures, filter })
+    let approved = measures.iter().filter_map(|m| view.view.measures.get_key_value(m.column.as_deref()?));
+    let derived = approved.map(|(name, formula)| (name.clone(), formula.clone())).collect();
+    one_level(&dimensions)?;
+    Ok(Tabulation { view: view.id.clone(), dimensions, measures, filter, derived })
+}
+
+/// Two levels of one hierarchy in one table would have cells that cannot hold anybody.
+fn one_level(dimensions: &[Dimension]) -> Result<(), Refusal> {
+    let twice = dimensions.iter().enumerate().find_map(|(i, d)| {
+        let other = dimensions.iter().take(i).find(|other| other.base_name() == d.base_name())?;
+        Some((other, d))
+    });
+    let Some((first, second)) = twice else { return Ok(()) };
+    Err(refuse(
+        "sql.hierarchy",
+        &second.name,
+        text(
+            format!("`{}` 与 `{}` 出自同一列", first.name, second.name),
+            format!("`{}` and `{}` are levels of one column", first.name, second.name),
+        ),
+        text(
+            format!("按 `{}` 与按 `{}` 各写一个 [[table]]，它们一并受保护", first.name, second.name),
+            format!(
+                "write one [[table]] by `{}` and one by `{}`: they are protected together",
+                first.name, second.name
+            ),
+        ),
+    ))
 }
 
 /// The view's columns, and the unit's even if the view does not show it: a table

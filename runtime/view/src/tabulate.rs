@@ -22,7 +22,11 @@ use sluice_domain::{
 };
 use sluice_rows::cells::{CellKey, Cells, SnapshotRows};
 
-use crate::{ViewError, fold::CellFold, units::runs};
+use crate::{
+    ViewError,
+    fold::{CellFold, Zeros},
+    units::runs,
+};
 
 /// Most places of a table's grid, margins included.
 const SLOTS_MAX: usize = 1 << 20;
@@ -111,7 +115,7 @@ struct Grid {
     cells: Vec<Option<Box<CellFold>>>,
     /// The rows of every occupied inner cell, by its place.
     rows: HashMap<usize, RoaringBitmap>,
-    columns: usize,
+    columns: Vec<Zeros>,
     order: Vec<Option<usize>>,
     dominance_n: usize,
 }
@@ -133,9 +137,11 @@ impl Grid {
             Totals::True | Totals::Redacted => all.collect(),
         };
         let (columns, order) = measure_columns(plan);
+        let zeros = |name: &String| if plan.derived.contains_key(name) { Zeros::Skip } else { Zeros::Count };
+        let columns = columns.iter().map(zeros).collect();
         let dominance_n = usize::try_from(dominance_n).unwrap_or(usize::MAX).min(1024);
         let cells = std::iter::repeat_with(|| None).take(places).collect();
-        Ok(Self { axes, margins, cells, rows: HashMap::new(), columns: columns.len(), order, dominance_n })
+        Ok(Self { axes, margins, cells, rows: HashMap::new(), columns, order, dominance_n })
     }
 
     /// Adds rows, cut into units.
@@ -143,8 +149,8 @@ impl Grid {
         let mut columns = rows.columns().iter();
         let keys = self.axes.iter().zip(columns.by_ref()).map(|(axis, column)| axis.places(column));
         let keys: Vec<Vec<usize>> = keys.collect::<Result<_, _>>()?;
-        let values = columns.take(self.columns).map(numbers).collect::<Result<Vec<_>, _>>()?;
-        self.note(&keys, numbered(rows, self.axes.len() + self.columns)?);
+        let values = columns.take(self.columns.len()).map(numbers).collect::<Result<Vec<_>, _>>()?;
+        self.note(&keys, numbered(rows, self.axes.len() + self.columns.len())?);
         for (unit, from, len) in runs {
             for row in *from..from + len {
                 self.row(*unit, row, &keys, &values)?;
@@ -177,7 +183,7 @@ impl Grid {
                 Some(place * (axis.len + 1) + key)
             });
             let cell = place.and_then(|p| self.cells.get_mut(p)).ok_or(ViewError::Read)?;
-            let cell = cell.get_or_insert_with(|| Box::new(CellFold::new(self.columns, self.dominance_n)));
+            let cell = cell.get_or_insert_with(|| Box::new(CellFold::new(&self.columns, self.dominance_n)));
             cell.row(unit, values.iter().map(|v| v.get(row).copied().flatten()));
         }
         Ok(())

@@ -142,11 +142,17 @@ pub fn check(file: JobFile, rulepack: &RulePack) -> Result<(), Refusal> {
     let columns = file.tables.iter().flat_map(named).filter_map(|dimension| match dimension {
         DimensionFile::Column(name) => {
             let domain = vec![(Key::Int(0), String::new())];
-            Some((name.clone(), Dimension { title: name.clone(), name, domain }))
+            Some((name.clone(), Dimension { title: name.clone(), name, domain, base: None }))
         }
         DimensionFile::Declared(_) => None,
     });
-    let nothing = Tabulation { view: view.clone(), dimensions: Vec::new(), measures: Vec::new(), filter: Vec::new() };
+    let nothing = Tabulation {
+        view: view.clone(),
+        dimensions: Vec::new(),
+        measures: Vec::new(),
+        filter: Vec::new(),
+        derived: BTreeMap::new(),
+    };
     let guests = [file.job.guest.is_some(), file.rounds.is_some(), file.report.is_some()];
     let resolved = Resolved {
         inputs: file.inputs.iter().map(|(name, i)| (name.clone(), input(&i.sql))).collect(),
@@ -442,6 +448,7 @@ fn dimensions_of(dimensions: Vec<DimensionFile>, resolved: &Resolved, table: &st
             DimensionFile::Declared(DeclaredDimension { name, title, codes }) => Ok(Dimension {
                 title: title.unwrap_or_else(|| name.clone()),
                 domain: codes.into_iter().map(|code| (code.clone(), code.to_string())).collect(),
+                base: None,
                 name,
             }),
         })

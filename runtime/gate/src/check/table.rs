@@ -208,7 +208,13 @@ fn plan(job: &JobFile, measures: &[Measure]) -> Result<TableC, Refusal> {
         }
         MeasureKind::Quantile { .. } => None,
     });
-    let plan = Tabulation { view, dimensions: Vec::new(), measures: linear.collect(), filter: Vec::new() };
+    let plan = Tabulation {
+        view,
+        dimensions: Vec::new(),
+        measures: linear.collect(),
+        filter: Vec::new(),
+        derived: std::collections::BTreeMap::new(),
+    };
     let totals = match job.totals {
         TotalsFile::True => Totals::True,
         // Redacted margins are never computed: there is nothing to judge or to subtract.

@@ -1,7 +1,8 @@
 //! The common refinement of all tables over one view: what linear algebra sees.
 //!
 //! Every dimension that a table groups or filters by spans a cross product of
-//! declared codes, its *atoms*. Each cell of each table is a set of atoms. Atoms that
+//! declared codes, its *atoms*; the binnings of one column share its finest parts, so
+//! the levels of a hierarchy are sums of each other. Each cell of each table is a set of atoms. Atoms that
 //! lie in exactly the same cells cannot be told apart by any publication and are
 //! merged into one *variable*; atoms in no cell are dropped. So a [`Frame`] holds,
 //! for each cell, a 0/1 vector, whatever the tables share: dimensions, totals, or a
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use sluice_domain::{
     Refusal,
     catalogue::Key,
-    contract::{TableC, Totals},
+    contract::{Dimension, TableC, Totals},
 };
 
 use sluice_rows::cells::CellKey;
@@ -58,10 +59,17 @@ pub(super) fn frames(tables: &[(&TableC, &JudgedTable)], cells_max: usize) -> Re
         .collect()
 }
 
-/// The dimensions of one view's tables and the sizes of their domains.
+/// The finest domains of one view's tables.
 pub(super) struct Axes<'a> {
-    names: Vec<&'a str>,
-    domains: Vec<&'a [(Key, String)]>,
+    axes: Vec<Axis<'a>>,
+}
+
+/// One finest domain: the parts of a dimension, or of all the binnings of one column.
+struct Axis<'a> {
+    name: &'a str,
+    parts: usize,
+    /// What its keys are where it is a dimension of its own.
+    domain: Option<&'a [(Key, String)]>,
 }
 
 impl Frame {
@@ -89,16 +97,20 @@ impl Frame {
 impl<'a> Axes<'a> {
     /// Collects every dimension that is grouped or filtered by.
     pub(super) fn of(tables: &[&'a TableC], cells_max: usize) -> Result<Self, Refusal> {
-        let mut axes = Self { names: Vec::new(), domains: Vec::new() };
+        let mut axes: Vec<Axis<'a>> = Vec::new();
         for table in tables {
             let filters = table.plan.filter.iter().map(|(dimension, _)| dimension);
             for dimension in table.plan.dimensions.iter().chain(filters) {
-                match axes.names.iter().position(|name| *name == dimension.name) {
-                    None => {
-                        axes.names.push(&dimension.name);
-                        axes.domains.push(&dimension.domain);
+                let (name, parts) = (dimension.base_name(), dimension.parts());
+                let domain = dimension.base.is_none().then_some(dimension.domain.as_slice());
+                match axes.iter_mut().find(|axis| axis.name == name) {
+                    None => axes.push(Axis { name, parts, domain }),
+                    Some(axis)
+                        if axis.parts == parts
+                            && (domain.is_none() || axis.domain.is_none_or(|d| Some(d) == domain)) =>
+                    {
+                        axis.domain = axis.domain.or(domain);
                     }
-                    Some(at) if axes.domains.get(at) == Some(&dimension.domain.as_slice()) => {}
                     Some(_) => {
                         return Err(refusals::host_fault(
                             &dimension.name,
@@ -117,30 +129,33 @@ impl<'a> Axes<'a> {
                 return Err(refusals::too_many_cells(&table.name, cells_max));
             }
         }
-        let atoms = axes.domains.iter().try_fold(1usize, |n, domain| n.checked_mul(domain.len()));
+        let atoms = axes.iter().try_fold(1usize, |n, axis| n.checked_mul(axis.parts));
         if atoms.is_none_or(|n| n > cells_max) {
             let view = tables.first().map_or("", |t| t.plan.view.as_str());
             return Err(refusals::too_many_cells(view, cells_max));
         }
-        Ok(axes)
+        Ok(Self { axes })
     }
 
     /// The atoms of the cell of `table` at `key`, ascending.
     fn atoms(&self, table: &TableC, key: &[Option<u32>]) -> Vec<usize> {
         let mut atoms = vec![0usize];
-        for (name, domain) in self.names.iter().zip(&self.domains) {
-            let grouped = table.plan.dimensions.iter().position(|d| d.name == *name);
-            let fixed = grouped.and_then(|i| key.get(i).copied().flatten());
-            let kept: Vec<usize> = domain
-                .iter()
-                .enumerate()
-                .filter(|(i, _)| fixed.is_none_or(|f| usize::try_from(f) == Ok(*i)))
-                .filter(|(_, (code, _))| {
-                    table.plan.filter.iter().filter(|(d, _)| d.name == *name).all(|(_, keys)| keys.contains(code))
+        for axis in &self.axes {
+            let of_axis = |d: &Dimension| d.base_name() == axis.name;
+            let grouped = |part: usize| {
+                let mut levels = table.plan.dimensions.iter().zip(key).filter(|(d, _)| of_axis(d));
+                levels.all(|(d, fixed)| {
+                    fixed.is_none_or(|at| d.place_of(part).is_some_and(|place| usize::try_from(at) == Ok(place)))
                 })
-                .map(|(i, _)| i)
-                .collect();
-            atoms = atoms.iter().flat_map(|atom| kept.iter().map(move |i| atom * domain.len() + i)).collect();
+            };
+            let filtered = |part: usize| {
+                let mut filters = table.plan.filter.iter().filter(|(d, _)| of_axis(d));
+                filters.all(|(d, keys)| {
+                    d.place_of(part).and_then(|place| d.domain.get(place)).is_some_and(|(code, _)| keys.contains(code))
+                })
+            };
+            let kept: Vec<usize> = (0..axis.parts).filter(|part| grouped(*part) && filtered(*part)).collect();
+            atoms = atoms.iter().flat_map(|atom| kept.iter().map(move |i| atom * axis.parts + i)).collect();
         }
         atoms
     }

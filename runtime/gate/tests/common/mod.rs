@@ -20,7 +20,7 @@ pub(crate) struct Row {
 
 pub(crate) fn dimension(name: &str, keys: Vec<Key>) -> Dimension {
     let domain = keys.into_iter().map(|k| (k.clone(), k.to_string())).collect();
-    Dimension { name: name.into(), title: name.into(), domain }
+    Dimension { name: name.into(), title: name.into(), domain, base: None }
 }
 
 pub(crate) fn ints(n: usize) -> Vec<Key> {
@@ -43,7 +43,7 @@ pub(crate) fn table(
             column: column.map(str::to_owned),
         })
         .collect();
-    let plan = Tabulation { view: "v".parse().unwrap(), dimensions, measures, filter };
+    let plan = Tabulation { view: "v".parse().unwrap(), dimensions, measures, filter, derived: BTreeMap::new() };
     TableC { name: name.into(), sql: String::new(), plan, totals }
 }
 

@@ -3,6 +3,7 @@
 
 mod barrier;
 mod calls;
+mod declared;
 mod forbidden;
 mod planning;
 mod randhie;
@@ -169,6 +170,7 @@ pub(super) fn granted(columns: &[&str], filter: Option<&str>, masks: &[(&str, Ma
             columns: columns.iter().map(ToString::to_string).collect(),
             filter: filter.map(str::to_owned),
             masks: masks.iter().map(|(name, mask)| ((*name).to_owned(), mask.clone())).collect(),
+            measures: std::collections::BTreeMap::new(),
         },
         entry: CatalogueEntry::parse(TOWN).unwrap(),
         snapshot: "snap-000001".parse().unwrap(),

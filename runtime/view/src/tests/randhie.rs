@@ -78,6 +78,7 @@ fn view(filter: Option<&str>) -> GrantedView {
             columns: columns.map(str::to_owned).to_vec(),
             filter: filter.map(str::to_owned),
             masks: BTreeMap::from([("xage".to_owned(), Mask::Bin { from: 0, to: 70, width: 10 })]),
+            measures: std::collections::BTreeMap::new(),
         },
         entry: CatalogueEntry::parse(&entry.concat()).unwrap(),
         snapshot: "snap-000001".parse().unwrap(),
