@@ -149,7 +149,7 @@ fn ledger(past: Vec<Number>) -> History {
     let units = (0u32..).take(rows.len()).collect();
     let columns = vec![rows.iter().map(|r| r.values.get("x").copied()).collect()];
     let root = ("people".parse().unwrap(), "snap-000001".parse().unwrap());
-    let views = ["v".parse().unwrap()].into();
+    let views = ["claims".parse().unwrap()].into();
     History::new(root, views, vec!["x".into()], SnapshotRows { units, columns }, |row| 1 << (row % 128), past)
 }
 

@@ -70,7 +70,7 @@ fn domain(agreement: &str) -> (TempDir, Vault, Authorised<Vec<GrantedView>>) {
     let vault = Vault::create(dir.path(), kek).unwrap();
     let entry = CatalogueEntry::parse(TOWN).unwrap();
     let rows = batch(&town());
-    let provided = rows.project(&(0..rows.num_columns() - 1).collect::<Vec<_>>()).unwrap();
+    let provided = rows.project(&(0..rows.num_columns() - 2).collect::<Vec<_>>()).unwrap();
     let source = dir.path().join("people.parquet");
     let mut writer = ArrowWriter::try_new(std::fs::File::create(&source).unwrap(), provided.schema(), None).unwrap();
     writer.write(&provided).unwrap();
