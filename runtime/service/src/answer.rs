@@ -13,7 +13,7 @@ use sluice_domain::{
     rulepack::RulePack,
     state::{Authorised, GrantedView},
 };
-use sluice_gate::{Cleared, intake, route_a, route_a::PreNoise, route_b};
+use sluice_gate::{Answer, Cleared, intake, route_a, route_a::open, route_b};
 use sluice_rows::cells::Cells;
 use sluice_vault::{BlockKey, ObjectKind};
 use sluice_view::{Blocks, Call, InputPlan, ViewError, ViewReader};
@@ -35,7 +35,7 @@ const CALLS_IN_FLIGHT: usize = 256;
 /// What the passes of a run came to.
 pub(crate) struct Answered {
     /// The last round's exact answers, one per table of routes A and B.
-    pub(crate) answers: Vec<PreNoise>,
+    pub(crate) answers: Vec<Answer>,
     /// Keyed commitment to every exact answer of every round; none without any.
     pub(crate) commitment: Option<Digest>,
     /// The state that the last round began with.
@@ -87,7 +87,7 @@ impl Service {
         views: &[GrantedView],
         reader: &ViewReader,
         rules: &RulePack,
-        mut clear: impl FnMut(u32, Vec<PreNoise>) -> Result<Cleared<Vec<CandidateTable>>, Fault>,
+        mut clear: impl FnMut(u32, Vec<Answer>) -> Result<Cleared<Vec<CandidateTable>>, Fault>,
     ) -> Result<Answered, Fault> {
         let roster_size = roster_size(views, &contract.inputs);
         let Some(guest) = contract.guest else {
@@ -128,7 +128,7 @@ impl Service {
 
     /// One table in one round: its calls are dealt to the rooms as they get free. Sums
     /// are whole numbers, so it does not matter which room a call went to.
-    async fn pass(&self, work: &Work<'_>, table: &Table, round: u32, state: &[u8]) -> Result<PreNoise, Fault> {
+    async fn pass(&self, work: &Work<'_>, table: &Table, round: u32, state: &[u8]) -> Result<Answer, Fault> {
         let contract = work.contract;
         let params = Arc::new(params(contract, table, round));
         let (sender, receiver) = mpsc::channel(CALLS_IN_FLIGHT);
@@ -215,6 +215,7 @@ async fn feed(work: &Work<'_>, table: &Table, calls: mpsc::Sender<Call>) -> Resu
 enum Reducer {
     A(route_a::Reducer),
     B(route_b::Reducer),
+    Open(open::Reducer),
 }
 
 impl Reducer {
@@ -222,6 +223,7 @@ impl Reducer {
         match table {
             Table::A(a) => Ok(Self::A(route_a::Reducer::new(a, roster_size, rows_max)?)),
             Table::B(b) => Ok(Self::B(route_b::Reducer::new(b, rows_max)?)),
+            Table::Open(o) => Ok(Self::Open(open::Reducer::new(o, roster_size, rows_max)?)),
             Table::C(_) => Err(Fault::Host("room.table")),
         }
     }
@@ -230,6 +232,7 @@ impl Reducer {
         match self {
             Self::A(a) => a.add(output),
             Self::B(b) => b.add(output),
+            Self::Open(o) => o.add(output),
         }
     }
 
@@ -237,14 +240,16 @@ impl Reducer {
         match (self, other) {
             (Self::A(a), Self::A(b)) => Ok(Self::A(a.merge(b)?)),
             (Self::B(a), Self::B(b)) => Ok(Self::B(a.merge(b)?)),
+            (Self::Open(a), Self::Open(b)) => Ok(Self::Open(a.merge(b)?)),
             _ => Err(Fault::Host("room.table")),
         }
     }
 
-    fn finish(self) -> Result<PreNoise, Refusal> {
+    fn finish(self) -> Result<Answer, Refusal> {
         match self {
-            Self::A(a) => a.finish(),
+            Self::A(a) => a.finish().map(Answer::Sums),
             Self::B(b) => b.finish(),
+            Self::Open(o) => o.finish().map(Answer::Open),
         }
     }
 }
