@@ -15,16 +15,13 @@
 
 use sluice_domain::{
     catalogue::Key,
-    contract::{Dimension, Law, MeasureA, TableA},
+    contract::{Dimension, KeyKind, Law, MeasureA, OpenTable, TableA},
     rulepack::RulePack,
 };
 use sluice_gate::{
     intake::{RawBatch, RawColumn},
     noise::{Mechanism, account::Cost, open::OpenMechanism},
-    route_a::{
-        Reducer,
-        open::{self, KeyKind, OpenTable},
-    },
+    route_a::{Reducer, open},
 };
 
 /// A small generator with a seed: the data and the attacks must be the same each time.
@@ -56,6 +53,7 @@ fn declared(keys: usize, keys_per_unit: u32, law: Law, rho: f64) -> TableA {
         rho,
         noise: law,
         shares: vec![],
+        consistent: None,
     }
 }
 
@@ -291,6 +289,8 @@ fn attack_43_averaging_buys_no_more_than_the_budget() {
 fn open_table(keys_per_unit: u32) -> OpenTable {
     OpenTable {
         name: "open".into(),
+        key: "key".into(),
+        title: "key".into(),
         keys: KeyKind::Int,
         measures: vec![],
         keys_per_unit,

@@ -237,6 +237,7 @@ fn table(keys: Vec<Key>) -> TableA {
         rho: 0.02,
         noise: Law::Gaussian,
         shares: vec![],
+        consistent: None,
     }
 }
 

@@ -77,6 +77,7 @@ pub(crate) fn table(guest: &Guest) -> TableA {
         rho: 0.02,
         noise: Law::Gaussian,
         shares: vec![],
+        consistent: None,
     }
 }
 

@@ -135,6 +135,17 @@ fn table_line(table: &Table, t: &Texts) -> TableLine {
                 sql: None,
             }
         }
+        Table::Open(o) => {
+            let measures = o.measures.iter().map(|m| format!("{} ∈ [{}, {}]/{} · ", m.name, m.lo, m.hi, m.grid));
+            let (measures, keys) = (measures.collect::<String>(), (t.bench.keys_per_unit)(o.keys_per_unit));
+            let (rho, delta) = (number(o.rho), o.delta);
+            TableLine {
+                name: o.name.clone(),
+                route: words::route(Route::A, t.lang),
+                terms: format!("{measures}{} = ? · {keys} · ρ = {rho} · δ = {delta:e}", o.key),
+                sql: None,
+            }
+        }
         Table::C(c) => TableLine {
             name: c.name.clone(),
             route: words::route(Route::C, t.lang),

@@ -151,8 +151,8 @@ fn rows(table: &CandidateTable, t: &'static Texts, chips: &impl Fn(&[Reason]) ->
             CellValue::Published(numbers) => Value::Numbers(
                 numbers
                     .iter()
-                    .zip(&table.measures)
-                    .map(|(n, m)| Number { text: n.map(number), error: m.error_95.map(margin) })
+                    .enumerate()
+                    .map(|(m, n)| Number { text: n.map(number), error: table.error_95(cell, m).map(margin) })
                     .collect(),
             ),
         },
@@ -245,7 +245,7 @@ mod tests {
             name: "t".into(),
             route: Route::C,
             dimensions: vec![Dimension { name: "coins".into(), title: "自付".into(), domain, base: None }],
-            measures: vec![CandidateMeasure { name: "n".into(), sigma: None, error_95: None }],
+            measures: vec![CandidateMeasure { name: "n".into(), sigma: None, error_95: None, made: None }],
             cells: vec![
                 cell(Some(Key::Int(0)), CellValue::Published(vec![Some(12.0)])),
                 cell(Some(Key::Int(25)), CellValue::Withheld(vec![Reason::Dominance])),

@@ -61,8 +61,56 @@ pub struct CandidateMeasure {
     /// Standard deviation of the noise, in the measure's own unit (route A); none for
     /// what is computed from noised numbers.
     pub sigma: Option<f64>,
-    /// Half-width of the 95 % interval, in the measure's own unit (route A).
+    /// Half-width of the 95 % interval, in the measure's own unit (route A); of a cell,
+    /// [`CandidateTable::error_95`] has it for margins too.
     pub error_95: Option<f64>,
+    /// How the numbers came about, where they are not simply noised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
+}
+
+/// How numbers came about that are not simply noised sums and means.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Made {
+    /// Post-processed: what was below zero is zero.
+    NonNegative,
+    /// Post-processed: margins are the sums of the noised cells.
+    AddsUp,
+    /// A private median of block answers: with 95 %, no more than half the blocks and
+    /// `rank_error_95` more lie on either side.
+    Median {
+        /// l.
+        blocks: u32,
+        /// In blocks.
+        rank_error_95: f64,
+    },
+    /// Noised units of a key that came out above the threshold τ: such numbers lean
+    /// upwards.
+    AboveThreshold {
+        /// τ.
+        tau: i64,
+    },
+}
+
+/// √(2·ln 40): P[|X| ≥ t] ≤ 2e^(−t²/2σ²) is 5 % at t = σ·√(2 ln 40), for any sum of
+/// discrete Gaussians (Canonne, Kamath and Steinke 2020, corollary 17).
+pub const SUB_GAUSSIAN_95: f64 = 2.716_203_126_923_4;
+
+impl CandidateTable {
+    /// Half-width of the 95 % interval of one number, in its own unit. A margin of
+    /// noised cells sums n independent noises: σ·√n, held by the sub-Gaussian bound.
+    pub fn error_95(&self, cell: &Cell, measure: usize) -> Option<f64> {
+        let column = self.measures.get(measure)?;
+        let over = cell.key.iter().zip(&self.dimensions).filter(|(key, _)| key.is_none());
+        let cells: usize = over.map(|(_, dimension)| dimension.domain.len()).product();
+        if cell.key.iter().all(Option::is_some) {
+            return column.error_95;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a number of cells")]
+        let root = (cells as f64).sqrt();
+        column.sigma.map(|sigma| SUB_GAUSSIAN_95 * sigma * root)
+    }
 }
 
 /// One cell.

@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::job_file::{
-    DeclaredDimension, DimensionFile, Input, JobFile, JobHead, LimitsFile, RangeSpec, ReportFile, RoundsFile, SumSpec,
-    TableFile, TableFileA, TableFileB, line_of,
+    DeclaredDimension, DimensionFile, Input, JobFile, JobHead, KeyFile, KeysFile, LimitsFile, RangeSpec, ReportFile,
+    RoundsFile, SumSpec, TableFile, TableFileA, TableFileB, line_of,
 };
 use crate::{
     Digest,
@@ -49,6 +49,29 @@ pub enum Combine {
     /// The mean of the clamped answers.
     #[default]
     Mean,
+    /// The private median of the clamped answers, one by one per number.
+    Median,
+}
+
+/// What is made of route A's noised numbers before anybody sees them: post-processing,
+/// so it costs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consistent {
+    /// Numbers below zero become zero.
+    NonNegative,
+    /// Margins are there, and are the sums of the noised cells.
+    AddsUp,
+}
+
+/// What keys are that nobody declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyKind {
+    /// 64-bit whole numbers.
+    Int,
+    /// Text.
+    Text,
 }
 
 /// The distribution of integer noise.
@@ -206,6 +229,15 @@ pub struct Contract {
     pub product: ProductTerms,
     /// zCDP cost, rounds × Σ ρ, charged to every dataset root the agreement touches.
     pub rho: f64,
+    /// Rounds × Σ δ of the tables whose keys nobody declared, charged likewise.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub delta: f64,
+}
+
+/// For what is not written down where there is none of it.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+pub(crate) fn is_nothing(amount: &f64) -> bool {
+    *amount == 0.0
 }
 
 /// Inner room, cleared cells, outer room, and again.
@@ -247,6 +279,9 @@ pub enum Table {
     B(TableB),
     /// Route C.
     C(TableC),
+    /// Route A with keys that nobody declared.
+    #[serde(rename = "A-unknown-keys")]
+    Open(OpenTable),
 }
 
 /// Route A: keys × clamped, noised sums.
@@ -267,6 +302,35 @@ pub struct TableA {
     pub noise: Law,
     /// Ratios of two measures, computed from the noised sums.
     pub shares: Vec<Share>,
+    /// What is made of the noised sums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistent: Option<Consistent>,
+}
+
+/// Route A where the guest names the keys, and a key is released only if enough units
+/// share it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct OpenTable {
+    /// Name of the table.
+    pub name: String,
+    /// Name of the key column.
+    pub key: String,
+    /// Its name for people.
+    pub title: String,
+    /// What the keys are.
+    pub keys: KeyKind,
+    /// Clamped sums per key, in alphabetical order; may be none: the number of units
+    /// is always there.
+    pub measures: Vec<MeasureA>,
+    /// L0.
+    pub keys_per_unit: u32,
+    /// Which noise.
+    pub law: Law,
+    /// zCDP cost of one pass; half of it finds the keys where there are measures, else
+    /// all of it.
+    pub rho: f64,
+    /// Chance that a key of one unit alone is released; τ follows from it.
+    pub delta: f64,
 }
 
 /// Route B: disjoint blocks of units by keyed hash, one answer per block and key,
@@ -398,6 +462,7 @@ impl Table {
             Self::A(a) => &a.name,
             Self::B(b) => &b.name,
             Self::C(c) => &c.name,
+            Self::Open(o) => &o.name,
         }
     }
 
@@ -407,13 +472,24 @@ impl Table {
             Self::A(a) => a.rho,
             Self::B(b) => b.rho,
             Self::C(_) => 0.0,
+            Self::Open(o) => o.rho,
         }
+    }
+
+    /// Chance of one pass that what ρ bounds does not hold.
+    pub fn delta(&self) -> f64 {
+        if let Self::Open(o) = self { o.delta } else { 0.0 }
     }
 
     /// Whether a guest answers it and noise covers it.
     pub fn is_noised(&self) -> bool {
         !matches!(self, Self::C(_))
     }
+}
+
+impl OpenTable {
+    /// The column that is always there: how many units share the key.
+    pub const UNITS: &'static str = "units";
 }
 
 impl TableB {
@@ -433,6 +509,7 @@ impl TableB {
             rho: self.rho,
             noise: Law::Gaussian,
             shares: Vec::new(),
+            consistent: None,
         };
         sums.keys_per_unit = u32::try_from(sums.cells()?).ok()?;
         Some(sums)

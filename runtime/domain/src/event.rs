@@ -155,6 +155,9 @@ pub enum Event {
         snapshots: Vec<(DatasetId, SnapshotId)>,
         /// ρ charged to each dataset root.
         charges: Vec<(DatasetId, f64)>,
+        /// δ charged to each of them.
+        #[serde(default, skip_serializing_if = "crate::contract::is_nothing")]
+        delta: f64,
     },
     /// The run ended and its candidate is sealed.
     RunFinished {

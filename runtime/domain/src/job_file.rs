@@ -10,7 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::{
     catalogue::Key,
-    contract::{Combine, Law, ProductTerms, Profile, Totals},
+    contract::{Combine, Consistent, KeyKind, Law, ProductTerms, Profile, Totals},
     id::{AgreementId, ScenarioId},
     lang::text,
     refusal::{Kind, Refusal},
@@ -97,9 +97,20 @@ pub enum TableFile {
 pub struct TableFileA {
     /// Name of the table.
     pub name: String,
-    /// The table's keys.
+    /// The table's keys, if they are declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dimensions: Vec<DimensionFile>,
+    /// Whether the keys are declared.
+    #[serde(default)]
+    pub keys: KeysFile,
+    /// The key column, if its keys are unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyFile>,
+    /// Chance that a key of one unit alone is released, if keys are unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<f64>,
     /// Measures, by name.
+    #[serde(default)]
     pub measures: BTreeMap<String, SumSpec>,
     /// L0: how many keys one unit may touch.
     #[serde(default = "one")]
@@ -112,6 +123,34 @@ pub struct TableFileA {
     /// Ratios of two measures, computed from the noised sums: they cost nothing.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub shares: BTreeMap<String, [String; 2]>,
+    /// What is made of the noised sums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consistent: Option<Consistent>,
+}
+
+/// Whether route A's keys are declared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeysFile {
+    /// By `dimensions`.
+    #[default]
+    Declared,
+    /// The guest names them; a key that few units share stays unknown.
+    Unknown,
+}
+
+/// A key column whose keys nobody declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFile {
+    /// Column name in the product.
+    pub name: String,
+    /// Name for people; the column name where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What the keys are.
+    #[serde(rename = "type")]
+    pub kind: KeyKind,
 }
 
 /// A `[[table]]` of route B.

@@ -68,6 +68,10 @@ pub struct Budget {
     pub rho_per_product: f64,
     /// Most ρ per dataset root and calendar year.
     pub rho_per_root_and_year: f64,
+    /// Most δ one product may cost (unknown keys).
+    pub delta_per_product: f64,
+    /// Most δ per dataset root and calendar year.
+    pub delta_per_root_and_year: f64,
     /// δ at which ε is reported.
     pub delta: f64,
 }

@@ -33,8 +33,24 @@ pub struct State {
     refused: Vec<RefusedJob>,
     runs: BTreeMap<RunId, RunState>,
     products: BTreeMap<ProductId, ProductState>,
-    spent: BTreeMap<(DatasetId, i16), f64>,
+    spent: BTreeMap<(DatasetId, i16), Spent>,
     spent_by_agreement: BTreeMap<(AgreementId, i16), f64>,
+}
+
+/// What a dataset root has paid.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Spent {
+    /// zCDP.
+    pub rho: f64,
+    /// Chance that what ρ bounds does not hold.
+    pub delta: f64,
+}
+
+impl std::ops::AddAssign for Spent {
+    fn add_assign(&mut self, other: Self) {
+        self.rho += other.rho;
+        self.delta += other.delta;
+    }
 }
 
 /// The domain itself.
@@ -144,6 +160,8 @@ pub struct RunState {
     pub snapshots: Vec<(DatasetId, SnapshotId)>,
     /// ρ charged per dataset root.
     pub charges: Vec<(DatasetId, f64)>,
+    /// δ charged to each of them.
+    pub delta: f64,
     /// How far it has come.
     pub stage: Stage,
     /// When it started.
@@ -284,7 +302,9 @@ impl State {
             Event::JobRefused { operator, name, code, .. } => {
                 self.refused.push(RefusedJob { operator, name, code, at })
             }
-            Event::RunStarted { run, job, snapshots, charges } => self.start_run(run, job, snapshots, charges, at),
+            Event::RunStarted { run, job, snapshots, charges, delta } => {
+                self.start_run(run, job, snapshots, (charges, delta), at)
+            }
             Event::RunFinished { run, candidate, pre_noise, rounds, lineage, sealed_object } => {
                 self.on_run(&run, |r| {
                     r.stage = Stage::InReview;
@@ -332,12 +352,12 @@ impl State {
         run: RunId,
         job: JobId,
         snapshots: Vec<(DatasetId, SnapshotId)>,
-        charges: Vec<(DatasetId, f64)>,
+        (charges, delta): (Vec<(DatasetId, f64)>, f64),
         at: Timestamp,
     ) {
         let year = day_of(at).year();
         for (root, rho) in &charges {
-            *self.spent.entry((root.clone(), year)).or_default() += rho;
+            *self.spent.entry((root.clone(), year)).or_default() += Spent { rho: *rho, delta };
         }
         if let Some(j) = self.jobs.get_mut(&job) {
             j.run = Some(run.clone());
@@ -351,6 +371,7 @@ impl State {
                 job,
                 snapshots,
                 charges,
+                delta,
                 stage: Stage::Started,
                 at,
                 candidate: None,
@@ -458,9 +479,26 @@ impl State {
         self.products.values()
     }
 
-    /// ρ spent on a dataset root in a calendar year.
-    pub fn spent(&self, root: &DatasetId, year: i16) -> f64 {
-        self.spent.get(&(root.clone(), year)).copied().unwrap_or(0.0)
+    /// What a dataset root has paid in a calendar year.
+    pub fn spent(&self, root: &DatasetId, year: i16) -> Spent {
+        self.spent.get(&(root.clone(), year)).copied().unwrap_or_default()
+    }
+
+    /// What a dataset root has paid since its first ingest.
+    pub fn spent_ever(&self, root: &DatasetId) -> Spent {
+        let years = self.spent.iter().filter(|((of, _), _)| of == root);
+        years.fold(Spent::default(), |mut sum, (_, year)| {
+            sum += *year;
+            sum
+        })
+    }
+
+    /// ρ per year that agreements in force at some time of `year` are allotted over a
+    /// dataset root.
+    pub fn allotted(&self, root: &DatasetId, year: i16) -> f64 {
+        let over = |a: &&Agreement| a.views.values().any(|v| v.dataset == *root);
+        let in_force = |a: &&Agreement| (a.agreement.from.year()..=a.agreement.to.year()).contains(&year);
+        self.agreements.values().filter(over).filter(in_force).map(|a| a.agreement.rho_per_year).sum()
     }
 
     /// ρ spent under an agreement in a calendar year.

@@ -6,23 +6,31 @@
 //! It does not charge, record or store anything, and shows nobody anything:
 //! `service` does, with what comes out.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use sluice_domain::{
     Digest, Refusal,
-    candidate::{self, CandidateMeasure, CandidateTable, Cell, CellValue, Reason, Route},
+    candidate::{self, CandidateMeasure, CandidateTable, Cell, CellValue, Made, Reason, Route},
     catalogue::Key,
-    contract::{Contract, Dimension, MeasureA, Table, TableA, TableB, TableC},
+    contract::{Combine, Consistent, Contract, Dimension, MeasureA, OpenTable, Table, TableA, TableB, TableC},
     rulepack::{Disclosure, RulePack},
 };
 use sluice_rows::cells::Cells;
 
 use crate::{
+    answer::Answer,
+    consistent::non_negative,
     findings::pattern_bits,
     lineage::{Entry, History, Ledger, Record, Work, examine, ledger::Member},
-    noise::{Mechanism, NoisyTable},
+    noise::{
+        Mechanism, NoisyTable,
+        medians::Medians,
+        open::{OpenMechanism, OpenNoisy},
+    },
     refusals,
-    route_a::PreNoise,
     route_c::{JudgedTable, Rules, Sensitivity, primary, secondary, secondary::within_limits},
     shares::Shares,
 };
@@ -66,7 +74,7 @@ pub struct GateInput<'a> {
     /// True statistics of the route-C tables, in contract order.
     pub tabulated: Vec<Cells>,
     /// The exact answers of the tables of routes A and B, in contract order.
-    pub answers: Vec<PreNoise>,
+    pub answers: Vec<Answer>,
     /// Whether a view of the job holds an L4 column.
     pub sensitivity: Sensitivity,
     /// The release ledger of every dataset root that a table of route C reads.
@@ -101,7 +109,7 @@ pub fn clear_round(
     contract: &Contract,
     rulepack: &RulePack,
     roster_size: u64,
-    answers: Vec<PreNoise>,
+    answers: Vec<Answer>,
 ) -> Result<Cleared<Vec<CandidateTable>>, Refusal> {
     check_terms(contract, rulepack)?;
     if contract.rounds.is_none() {
@@ -137,37 +145,54 @@ fn check_terms(contract: &Contract, rulepack: &RulePack) -> Result<(), Refusal> 
             "the rule pack is not the one the contract was frozen under",
         ));
     }
-    if table_costs(contract) > contract.rho * (1.0 + COST_ROUNDING) {
+    let delta = f64::from(contract.passes()) * contract.tables.iter().map(Table::delta).sum::<f64>();
+    if table_costs(contract) > contract.rho * (1.0 + COST_ROUNDING) || delta > contract.delta * (1.0 + COST_ROUNDING) {
         return Err(refusals::host_fault(
             &contract.name,
-            "合约记账的 ρ 少于各表之和",
-            "the contract charges less rho than its tables cost",
+            "合约记账的 ρ 或 δ 少于各表之和",
+            "the contract charges less rho or delta than its tables cost",
         ));
     }
     Ok(())
 }
 
 /// Noises every table of routes A and B, in contract order, each answer once.
-fn noise(contract: &Contract, roster_size: u64, answers: Vec<PreNoise>) -> Result<Vec<CandidateTable>, Refusal> {
+fn noise(contract: &Contract, roster_size: u64, answers: Vec<Answer>) -> Result<Vec<CandidateTable>, Refusal> {
     let mut answers = answers.into_iter();
     let mut tables = Vec::new();
-    for table in &contract.tables {
-        let sums = match table {
-            Table::C(_) => continue,
-            Table::A(a) => (a.clone(), roster_size),
-            Table::B(b) => (b.as_sums().ok_or_else(|| misfit(&b.name))?, u64::from(b.blocks)),
-        };
-        let answer = answers.next().filter(|answer| answer.answers(&sums.0, sums.1));
-        let noisy = Mechanism::for_table(&sums.0)?.draw(answer.ok_or_else(|| misfit(table.name()))?)?;
-        tables.push(match table {
-            Table::B(b) => table_b(b, &noisy),
-            _ => table_a(&sums.0, &noisy),
-        });
+    for table in contract.tables.iter().filter(|t| t.is_noised()) {
+        let answer = answers.next().ok_or_else(|| misfit(table.name()))?;
+        tables.push(one(table, roster_size, answer)?);
     }
     if answers.next().is_some() {
         return Err(misfit(&contract.name));
     }
     Ok(tables)
+}
+
+/// Noises the answer to one table.
+fn one(table: &Table, roster_size: u64, answer: Answer) -> Result<CandidateTable, Refusal> {
+    match (table, answer) {
+        (Table::A(a), Answer::Sums(exact)) if exact.answers(a, roster_size) => {
+            Ok(table_a(a, &Mechanism::for_table(a)?.draw(exact)?))
+        }
+        (Table::B(b), Answer::Sums(exact)) if b.combine == Combine::Mean => {
+            let sums = b.as_sums().filter(|sums| exact.answers(sums, u64::from(b.blocks)));
+            let noisy = Mechanism::for_table(&sums.ok_or_else(|| misfit(&b.name))?)?.draw(exact)?;
+            Ok(table_b(b, &noisy))
+        }
+        (Table::B(b), Answer::Blocks(exact)) if b.combine == Combine::Median => {
+            let medians = Medians::for_table(b)?;
+            let drawn = medians.draw(exact)?;
+            Ok(table_of_medians(b, &medians, drawn))
+        }
+        (Table::Open(o), Answer::Open(exact)) if exact.answers(o, roster_size) => {
+            let mechanism = OpenMechanism::for_table(o)?;
+            let noisy = mechanism.draw(exact)?;
+            Ok(table_open(o, mechanism.tau(), &noisy))
+        }
+        _ => Err(misfit(table.name())),
+    }
 }
 
 /// Rounds × Σ ρ of the noised tables.
@@ -286,7 +311,7 @@ fn table_c(table: &TableC, judged: &JudgedTable, added: &BTreeSet<usize>) -> Can
             .plan
             .measures
             .iter()
-            .map(|m| CandidateMeasure { name: m.name.clone(), sigma: None, error_95: None })
+            .map(|m| CandidateMeasure { name: m.name.clone(), sigma: None, error_95: None, made: None })
             .collect(),
         cells: cells.collect(),
     }
@@ -311,7 +336,7 @@ fn keys(dimensions: &[Dimension]) -> Vec<Vec<Option<Key>>> {
 }
 
 fn heading(name: &str, (sigma, error_95): (f64, f64)) -> CandidateMeasure {
-    CandidateMeasure { name: name.to_owned(), sigma: Some(sigma), error_95: Some(error_95) }
+    CandidateMeasure { name: name.to_owned(), sigma: Some(sigma), error_95: Some(error_95), made: None }
 }
 
 /// The mean over blocks: back from the shift, divided by their public number.
@@ -338,25 +363,108 @@ fn table_b(table: &TableB, noisy: &NoisyTable) -> CandidateTable {
     }
 }
 
+/// The private medians over blocks. Their error is one of rank, not of value.
+fn table_of_medians(table: &TableB, medians: &Medians, drawn: Vec<Vec<f64>>) -> CandidateTable {
+    let made = |rank_error_95| Some(Made::Median { blocks: table.blocks, rank_error_95 });
+    let headings = table.measures.iter().zip(medians.rank_errors_95());
+    let published = |values: Vec<f64>| CellValue::Published(values.into_iter().map(Some).collect());
+    CandidateTable {
+        name: table.name.clone(),
+        route: Route::B,
+        dimensions: table.dimensions.clone(),
+        measures: headings
+            .map(|(m, rank)| CandidateMeasure { name: m.name.clone(), sigma: None, error_95: None, made: made(rank) })
+            .collect(),
+        cells: keys(&table.dimensions)
+            .into_iter()
+            .zip(drawn)
+            .map(|(key, values)| Cell { key, value: published(values) })
+            .collect(),
+    }
+}
+
+/// The released keys: they are the domain that this table has.
+fn table_open(table: &OpenTable, tau: i64, noisy: &OpenNoisy) -> CandidateTable {
+    let names = std::iter::once(OpenTable::UNITS).chain(table.measures.iter().map(|m| m.name.as_str()));
+    let mut measures: Vec<_> = names.zip(noisy.errors()).map(|(name, errors)| heading(name, *errors)).collect();
+    if let Some(units) = measures.first_mut() {
+        units.made = Some(Made::AboveThreshold { tau });
+    }
+    let rows = noisy.rows();
+    CandidateTable {
+        name: table.name.clone(),
+        route: Route::A,
+        dimensions: vec![Dimension {
+            name: table.key.clone(),
+            title: table.title.clone(),
+            domain: rows.iter().map(|row| (row.key.clone(), row.key.to_string())).collect(),
+            base: None,
+        }],
+        measures,
+        cells: rows
+            .iter()
+            .map(|row| Cell {
+                key: vec![Some(row.key.clone())],
+                value: CellValue::Published(row.values.iter().copied().map(Some).collect()),
+            })
+            .collect(),
+    }
+}
+
 fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
-    let cells = keys(&table.dimensions).into_iter().zip(noisy.values());
     let shares = Shares::new(table, noisy.joint_errors());
+    let made = table.consistent.map(|consistent| match consistent {
+        Consistent::NonNegative => Made::NonNegative,
+        Consistent::AddsUp => Made::AddsUp,
+    });
+    let kept = |x: f64| if made == Some(Made::NonNegative) { non_negative(x) } else { x };
+    let measures = table.measures.iter().zip(noisy.errors());
+    let measures: Vec<_> = measures.map(|(m, errors)| CandidateMeasure { made, ..heading(&m.name, errors) }).collect();
+    let mut cells: Vec<Cell> = keys(&table.dimensions)
+        .into_iter()
+        .zip(noisy.values())
+        .map(|(key, values)| {
+            let ratios = shares.of(&values);
+            let values = values.into_iter().map(|x| Some(kept(x)));
+            Cell { key, value: CellValue::Published(values.chain(ratios).collect()) }
+        })
+        .collect();
+    if made == Some(Made::AddsUp) {
+        cells.extend(margins(&cells, table.dimensions.len(), measures.len()));
+    }
     CandidateTable {
         name: table.name.clone(),
         route: Route::A,
         dimensions: table.dimensions.clone(),
-        measures: table
-            .measures
-            .iter()
-            .zip(noisy.errors())
-            .map(|(m, errors)| heading(&m.name, errors))
-            .chain(shares.headings())
-            .collect(),
-        cells: cells
-            .map(|(key, values)| {
-                let ratios = shares.of(&values);
-                Cell { key, value: CellValue::Published(values.into_iter().map(Some).chain(ratios).collect()) }
-            })
-            .collect(),
+        measures: measures.into_iter().chain(shares.headings()).collect(),
+        cells,
     }
+}
+
+/// Every margin of noised `cells`, as the sum of their first `sums` numbers; what is
+/// computed of those (shares) has its interval per cell and is not there in a margin.
+fn margins(cells: &[Cell], dimensions: usize, sums: usize) -> Vec<Cell> {
+    let mut margins = Vec::new();
+    for over in 1u64..1 << dimensions.min(63) {
+        let mut of: Vec<Cell> = Vec::new();
+        let mut at: BTreeMap<Vec<Option<Key>>, usize> = BTreeMap::new();
+        for cell in cells {
+            let CellValue::Published(numbers) = &cell.value else { continue };
+            let key = cell.key.iter().enumerate().map(|(d, key)| key.clone().filter(|_| over >> d & 1 == 0));
+            let key: Vec<_> = key.collect();
+            let place = *at.entry(key.clone()).or_insert(of.len());
+            match of.get_mut(place).map(|margin| &mut margin.value) {
+                Some(CellValue::Published(total)) => {
+                    let pairs = total.iter_mut().zip(numbers).take(sums);
+                    pairs.for_each(|(total, x)| *total = total.zip(*x).map(|(total, x)| total + x));
+                }
+                _ => {
+                    let first = numbers.iter().enumerate().map(|(i, x)| x.filter(|_| i < sums));
+                    of.push(Cell { key, value: CellValue::Published(first.collect()) });
+                }
+            }
+        }
+        margins.extend(of);
+    }
+    margins
 }

@@ -5,6 +5,8 @@
 //! It never sees an exact number, and it hides nothing: the errors it states are those
 //! of the numbers it returns.
 
+use sluice_domain::candidate::SUB_GAUSSIAN_95;
+
 /// Noised totals beside the noised cells that they are the sums of.
 pub struct Totals<'a> {
     /// Noised cells.
@@ -29,9 +31,6 @@ pub struct Consistent {
 
 /// Most totals: the work grows with their cube.
 const TOTALS_MAX: usize = 500;
-
-/// √(2·ln 40): see [`sub_gaussian_half_width`].
-const SUB_GAUSSIAN_95: f64 = 2.716_203_126_923_4;
 
 /// The nearest number that a count can be.
 ///

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 use sluice_domain::{
     Refusal, Text,
     artefact::Report,
-    candidate::{self, Candidate, CandidateTable, CellValue, Reason, Route},
+    candidate::{self, Candidate, CandidateTable, CellValue, Made, Reason, Route},
     catalogue::Key,
-    contract::{Aggregate, Contract, Table, TableC, Totals},
+    contract::{Aggregate, Contract, Law, Table, TableC, Totals},
     rulepack::{Disclosure, RulePack},
     text,
 };
@@ -59,7 +59,17 @@ pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack)
                 let keys = a.keys_per_unit;
                 let bound =
                     text(format!("每单位至多影响 {keys} 个键"), format!("one unit touches at most {keys} keys"));
-                noised(table, a.rho, &bound)
+                noised(table, a.noise, a.rho, &bound)
+            }
+            Table::Open(o) => {
+                let (keys, delta) = (o.keys_per_unit, o.delta);
+                let bound = text(
+                    format!("每单位至多影响 {keys} 个键；只有一个单位的键被公布的概率至多 δ = {delta:e}"),
+                    format!(
+                        "one unit touches at most {keys} keys; a key of one unit alone is released with at most delta = {delta:e}"
+                    ),
+                );
+                noised(table, o.law, o.rho, &bound)
             }
             Table::B(b) => {
                 let blocks = b.blocks;
@@ -67,7 +77,7 @@ pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack)
                     format!("单位按密钥散列分入 {blocks} 块，每单位至多改变一块的作答"),
                     format!("units are dealt into {blocks} blocks; one unit changes one block's answer"),
                 );
-                noised(table, b.rho, &bound)
+                noised(table, Law::Gaussian, b.rho, &bound)
             }
             Table::C(c) => route_c(table, c, &rulepack.disclosure),
         };
@@ -79,9 +89,14 @@ pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack)
     Ok(all)
 }
 
-fn noised(table: &CandidateTable, rho: f64, bound: &Text) -> Vec<(Risk, Text)> {
+fn noised(table: &CandidateTable, law: Law, rho: f64, bound: &Text) -> Vec<(Risk, Text)> {
     let mut found = Vec::new();
+    let law = match law {
+        Law::Gaussian => text("高斯", "Gaussian"),
+        Law::Laplace => text("拉普拉斯", "Laplace"),
+    };
     for (m, measure) in table.measures.iter().enumerate() {
+        found.extend(measure.made.map(|made| (Risk::Note, made_text(&measure.name, made))));
         let (Some(sigma), Some(error)) = (measure.sigma, measure.error_95) else { continue };
         let (mut drowned, mut numbers) = (0usize, 0usize);
         for cell in &table.cells {
@@ -95,10 +110,10 @@ fn noised(table: &CandidateTable, rho: f64, bound: &Text) -> Vec<(Risk, Text)> {
         found.push((
             Risk::Note,
             text(
-                format!("“{}”加了离散高斯噪声：σ = {sigma:.2}，95% 误差 ±{error:.1}", measure.name),
+                format!("“{}”加了离散{}噪声：σ = {sigma:.2}，95% 误差 ±{error:.1}", measure.name, law.zh),
                 format!(
-                    "`{}` carries discrete Gaussian noise: sigma = {sigma:.2}, 95 % within ±{error:.1}",
-                    measure.name
+                    "`{}` carries discrete {} noise: sigma = {sigma:.2}, 95 % within ±{error:.1}",
+                    measure.name, law.en
                 ),
             ),
         ));
@@ -123,6 +138,36 @@ fn noised(table: &CandidateTable, rho: f64, bound: &Text) -> Vec<(Risk, Text)> {
         ),
     ));
     found
+}
+
+/// How a column came about that is not simply noised.
+fn made_text(name: &str, made: Made) -> Text {
+    match made {
+        Made::NonNegative => text(
+            format!("“{name}”经后处理：小于零的加噪数已改为零，误差区间不变"),
+            format!("`{name}` is post-processed: noised numbers below zero became zero; the interval holds unchanged"),
+        ),
+        Made::AddsUp => text(
+            format!("“{name}”的合计经后处理：由加噪的各格相加而得，误差随格数的平方根变宽"),
+            format!(
+                "the margins of `{name}` are post-processed: sums of the noised cells, less exact by the root of how many"
+            ),
+        ),
+        Made::Median { blocks, rank_error_95 } => text(
+            format!(
+                "“{name}”是 {blocks} 块作答的隐私中位数：95% 的情形下，两侧的块数都不超过半数加 {rank_error_95:.0}"
+            ),
+            format!(
+                "`{name}` is a private median of {blocks} block answers: with 95 % no more than half the blocks and {rank_error_95:.0} lie on either side"
+            ),
+        ),
+        Made::AboveThreshold { tau } => text(
+            format!("键由客程序给出；加噪单位数高于 τ = {tau} 的键才公布，故“{name}”偏高"),
+            format!(
+                "the guest named the keys; only those whose noised number of units is above tau = {tau} are there, so `{name}` leans upwards"
+            ),
+        ),
+    }
 }
 
 fn route_c(table: &CandidateTable, declared: &TableC, pack: &Disclosure) -> Vec<(Risk, Text)> {
@@ -231,7 +276,7 @@ fn whole(candidate: &Candidate, contract: &Contract, rulepack: &RulePack) -> Res
     let has = |route| candidate.tables.iter().any(|t| t.route == route);
     if has(Route::A) || has(Route::B) {
         let (rho, delta) = (contract.rho, rulepack.budget.delta);
-        let epsilon = Cost::concentrated(rho).epsilon(delta)?;
+        let epsilon = Cost::concentrated(rho).with_delta(contract.delta).epsilon(delta)?;
         found.push((
             Risk::Note,
             text(

@@ -35,6 +35,7 @@ pub(crate) fn table(keys: i64, measures: &[(i64, i64, u32)], keys_per_unit: u32,
         rho,
         noise: sluice_domain::contract::Law::Gaussian,
         shares: vec![],
+        consistent: None,
     }
 }
 
@@ -104,5 +105,6 @@ pub(crate) fn contract(tables: Vec<Table>) -> Contract {
             mark: MarkPolicy::None,
         },
         rho: 0.02,
+        delta: 0.0,
     }
 }

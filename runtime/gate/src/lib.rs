@@ -14,6 +14,7 @@
 //! route D.
 #![forbid(unsafe_code)]
 
+mod answer;
 pub mod check;
 mod clear;
 pub mod consistent;
@@ -31,6 +32,7 @@ pub mod route_b;
 pub mod route_c;
 mod shares;
 
+pub use answer::{Answer, can_keep};
 pub use clear::{Cleared, GateInput, clear, clear_round};
 pub use findings::{Finding, Risk, findings, history_findings, reason_name};
 pub use quarantine::{Quarantined, Released, quarantine};

@@ -133,8 +133,10 @@ fn columns(table: &Table) -> Vec<bool> {
     match table {
         // Shares follow the measures and are exact.
         Table::A(a) => vec![true; a.measures.len()],
-        // Means of blocks are exact too.
+        // Means and medians of blocks are exact too.
         Table::B(b) => vec![false; b.measures.len()],
+        // The number of units, then the sums.
+        Table::Open(o) => vec![true; o.measures.len() + 1],
         Table::C(c) => c.plan.measures.iter().map(|m| m.aggregate.adds_up()).collect(),
     }
 }

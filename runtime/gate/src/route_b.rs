@@ -1,6 +1,6 @@
 //! Route B, sample and aggregate (Nissim, Raskhodnikova and Smith 2007): units are
 //! dealt into blocks by a keyed hash, the guest answers once per block, and the
-//! clamped answers are averaged with noise.
+//! clamped answers are averaged with noise, or a private median of them is taken.
 //!
 //! A unit is in one block, so replacing its rows by none changes one answer, anywhere
 //! in its range, for every key at once: Δ₂² = cells · Σ (hi − lo)². That is what a
@@ -10,17 +10,24 @@
 //!
 //! A block whose call fails, or that says nothing of a key, answers the middle of the
 //! range there. The divisor is the public number of blocks, never a count of answers.
+//!
+//! For a median the answers are kept one by one ([`BlockAnswers`]); for a mean they
+//! are added up at once.
 
 use sluice_domain::{
-    Refusal,
-    contract::{MeasureA, TableA, TableB},
+    Digest, Refusal,
+    contract::{Combine, MeasureA, TableA, TableB},
 };
 
 use crate::{
+    answer::Answer,
     intake::{OutputSchema, RawBatch, decode},
     refusals,
     route_a::PreNoise,
 };
+
+/// Most block answers that one table may come to hold.
+const ANSWERS_MAX: usize = 1 << 22;
 
 /// Adds up the answers of route B, one block at a time.
 pub struct Reducer {
@@ -28,8 +35,23 @@ pub struct Reducer {
     sums: TableA,
     schema: OutputSchema,
     /// Cell-major, then measure; of answers shifted to start at zero.
-    totals: Vec<i128>,
+    kept: Kept,
     answered: u32,
+}
+
+/// What is kept of the answers for each number of the table.
+enum Kept {
+    Sums(Vec<i128>),
+    Blocks(Vec<Vec<i64>>),
+}
+
+/// The exact answers of all blocks to a table of medians, shifted to start at zero.
+/// They leave as a keyed commitment, or through [`crate::noise::medians`], once.
+pub struct BlockAnswers {
+    table: TableB,
+    /// Per number, cell-major, then measure: one answer a block, in ascending order, so
+    /// that it does not matter which room a block was in.
+    answers: Vec<Vec<i64>>,
 }
 
 impl Reducer {
@@ -42,15 +64,25 @@ impl Reducer {
         // Route A's own conditions: ranges, grids, sums below 2⁶², the table's size.
         crate::route_a::Reducer::new(&sums, u64::from(table.blocks), rows_max)?;
         let schema = OutputSchema::of(&sums, rows_max)?;
-        let totals = vec![0; schema.cells() * sums.measures.len()];
-        Ok(Self { table: table.clone(), sums, schema, totals, answered: 0 })
+        let numbers = schema.cells() * sums.measures.len();
+        let kept = match table.combine {
+            Combine::Mean => Kept::Sums(vec![0; numbers]),
+            Combine::Median => {
+                let blocks = usize::try_from(table.blocks).unwrap_or(usize::MAX);
+                if numbers.checked_mul(blocks).is_none_or(|n| n > ANSWERS_MAX) {
+                    return Err(refusals::overflow(&table.name));
+                }
+                Kept::Blocks(vec![Vec::new(); numbers])
+            }
+        };
+        Ok(Self { table: table.clone(), sums, schema, kept, answered: 0 })
     }
 
     /// Adds one block's answer; `None` is a block that failed.
     pub fn add(&mut self, output: Option<&RawBatch>) {
         self.answered = self.answered.saturating_add(1);
         let measures = self.table.measures.len();
-        let mut said: Vec<Option<i128>> = vec![None; self.totals.len()];
+        let mut said: Vec<Option<i128>> = vec![None; self.schema.cells() * measures];
         if let Some(decoded) = output.and_then(|raw| decode(raw, &self.schema)) {
             for (row, cell) in decoded.cells.iter().enumerate() {
                 let Some(cell) = cell else { continue };
@@ -62,10 +94,10 @@ impl Reducer {
             }
         }
         let ranges = self.table.measures.iter().cycle();
-        for ((total, said), m) in self.totals.iter_mut().zip(said).zip(ranges) {
-            *total +=
-                said.map_or_else(|| default(m), |v| v.clamp(i128::from(m.lo), i128::from(m.hi)) - i128::from(m.lo));
-        }
+        let shifted = said.into_iter().zip(ranges).map(|(said, m)| {
+            said.map_or_else(|| default(m), |v| v.clamp(i128::from(m.lo), i128::from(m.hi)) - i128::from(m.lo))
+        });
+        self.kept.add(shifted);
     }
 
     /// Takes up what another reducer of the same table added.
@@ -77,7 +109,7 @@ impl Reducer {
             return Err(refusals::host_fault(&self.table.name, "合并的不是同一张表", "another table's answers"));
         }
         self.answered = self.answered.saturating_add(other.answered);
-        self.totals.iter_mut().zip(other.totals).for_each(|(a, b)| *a += b);
+        self.kept.merge(other.kept);
         Ok(self)
     }
 
@@ -86,13 +118,69 @@ impl Reducer {
     ///
     /// # Errors
     /// `gate.host-fault` when more blocks answered than there are.
-    pub fn finish(mut self) -> Result<PreNoise, Refusal> {
+    pub fn finish(mut self) -> Result<Answer, Refusal> {
         let fault =
             || refusals::host_fault(&self.table.name, "作答的块多于合约所定", "more blocks answered than there are");
         let silent = self.table.blocks.checked_sub(self.answered).ok_or_else(fault)?;
-        let ranges = self.table.measures.iter().cycle();
-        self.totals.iter_mut().zip(ranges).for_each(|(total, m)| *total += default(m) * i128::from(silent));
-        PreNoise::of(&self.sums, u64::from(self.table.blocks), &self.totals)
+        for _ in 0..silent {
+            self.kept.add(self.table.measures.iter().cycle().map(default));
+        }
+        match self.kept {
+            Kept::Sums(sums) => PreNoise::of(&self.sums, u64::from(self.table.blocks), &sums).map(Answer::Sums),
+            Kept::Blocks(mut answers) => {
+                answers.iter_mut().for_each(|number| number.sort_unstable());
+                Ok(Answer::Blocks(BlockAnswers { table: self.table, answers }))
+            }
+        }
+    }
+}
+
+impl Kept {
+    /// One block's answers, one a number.
+    fn add(&mut self, answers: impl Iterator<Item = i128>) {
+        match self {
+            Self::Sums(sums) => sums.iter_mut().zip(answers).for_each(|(sum, x)| *sum += x),
+            // A range of i64 fits an i64 once the contract is frozen: `as_sums` checks it.
+            Self::Blocks(blocks) => {
+                blocks.iter_mut().zip(answers).for_each(|(b, x)| b.push(i64::try_from(x).unwrap_or(i64::MAX)))
+            }
+        }
+    }
+
+    /// Another room's; both are of the same table.
+    fn merge(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Sums(a), Self::Sums(b)) => a.iter_mut().zip(b).for_each(|(a, b)| *a += b),
+            (Self::Blocks(a), Self::Blocks(b)) => a.iter_mut().zip(b).for_each(|(a, b)| a.extend(b)),
+            _ => {}
+        }
+    }
+}
+
+impl BlockAnswers {
+    /// Commits to the answers with a keyed function; see [`PreNoise::commitment`].
+    pub fn commitment(&self, commit: &dyn Fn(&[u8]) -> Digest) -> Digest {
+        let (name, blocks) = (&self.table.name, self.table.blocks);
+        let head = format!("sluice block answers v1\n{name}\n{blocks}\n{}\n", self.answers.len());
+        let mut bytes = head.into_bytes();
+        bytes.extend(self.answers.iter().flatten().flat_map(|answer| answer.to_le_bytes()));
+        commit(&bytes)
+    }
+
+    /// Whether these are the answers to `table`.
+    pub(crate) fn fits(&self, table: &TableB) -> bool {
+        self.table == *table
+    }
+
+    /// The answers by number, for the medians alone.
+    pub(crate) fn into_answers(self) -> Vec<Vec<i64>> {
+        self.answers
+    }
+}
+
+impl std::fmt::Debug for BlockAnswers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "BlockAnswers({}, withheld)", self.table.name)
     }
 }
 
@@ -113,6 +201,7 @@ mod tests {
 
     use super::Reducer;
     use crate::{
+        answer::Answer,
         fixtures::{self, output},
         noise::Mechanism,
     };
@@ -132,7 +221,31 @@ mod tests {
     fn totals(answers: &[Option<&[(i64, &[f64])]>]) -> Vec<i64> {
         let mut reducer = Reducer::new(&table(4), 8).unwrap();
         answers.iter().for_each(|a| reducer.add(a.map(output).as_ref()));
-        reducer.finish().unwrap().sums().to_vec()
+        sums(reducer.finish().unwrap())
+    }
+
+    fn sums(answer: Answer) -> Vec<i64> {
+        if let Answer::Sums(exact) = answer { exact.sums().to_vec() } else { panic!("a mean is of sums") }
+    }
+
+    #[test]
+    fn a_median_keeps_one_answer_a_block_whichever_room_it_was_in() {
+        let table = TableB { combine: Combine::Median, ..table(4) };
+        let room = |answers: &[f64]| {
+            let mut reducer = Reducer::new(&table, 8).unwrap();
+            answers.iter().for_each(|x| reducer.add(Some(&output(&[(0, &[*x])]))));
+            reducer
+        };
+        let all = |reducer: Reducer| {
+            let Answer::Blocks(answers) = reducer.finish().unwrap() else { panic!("a median is of answers") };
+            assert!(answers.fits(&table) && !answers.fits(&TableB { blocks: 5, ..table.clone() }));
+            (answers.commitment(&sluice_domain::Digest::of), answers.into_answers())
+        };
+        let (one, kept) = all(room(&[9.0]).merge(room(&[-1e9, 3.0])).unwrap());
+        // −1e9 → 0, 3 → 23, 9 → 29, and the silent block in the middle.
+        assert_eq!(kept, [vec![0, 20, 23, 29], vec![20; 4]]);
+        assert_eq!(one, all(room(&[3.0, 9.0, -1e9])).0);
+        assert_ne!(one, all(room(&[3.0, 8.0, -1e9])).0);
     }
 
     #[test]
@@ -162,7 +275,7 @@ mod tests {
         one.add(Some(&output(&[(0, &[5.0])])));
         let mut two = Reducer::new(&table(4), 8).unwrap();
         two.add(Some(&output(&[(1, &[7.0])])));
-        assert_eq!(one.merge(two).unwrap().finish().unwrap().sums(), [85, 87]);
+        assert_eq!(sums(one.merge(two).unwrap().finish().unwrap()), [85, 87]);
         let mut many = Reducer::new(&table(2), 8).unwrap();
         (0..3).for_each(|_| many.add(None));
         assert_eq!(many.finish().unwrap_err().code, "gate.host-fault");

@@ -31,7 +31,7 @@ impl<'a> Shares<'a> {
 
     /// Three columns a share: the ratio, and the ends of its 95 % interval.
     pub(crate) fn headings(&self) -> impl Iterator<Item = CandidateMeasure> {
-        let named = |name: String| CandidateMeasure { name, sigma: None, error_95: None };
+        let named = |name: String| CandidateMeasure { name, sigma: None, error_95: None, made: None };
         self.0.iter().flat_map(move |r| ["", "_low95", "_high95"].map(|end| named(format!("{}{end}", r.name))))
     }
 

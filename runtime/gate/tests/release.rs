@@ -52,6 +52,7 @@ fn table_a() -> TableA {
         rho: 0.02,
         noise: Law::Gaussian,
         shares: vec![Share { name: "all".into(), of: "persons".into(), per: "persons".into() }],
+        consistent: None,
     }
 }
 
@@ -104,6 +105,7 @@ fn contract(tables: Vec<Table>) -> Contract {
             mark: MarkPolicy::None,
         },
         rho: 0.02,
+        delta: 0.0,
     }
 }
 
@@ -135,7 +137,7 @@ fn cleared(contract: &Contract) -> Cleared<Vec<sluice_domain::candidate::Candida
         rulepack: &RulePack::shipped().unwrap(),
         roster_size: ROSTER,
         tabulated: vec![tabulate(&table_c(), &rows(), 2)],
-        answers: vec![reducer.finish().unwrap()],
+        answers: vec![reducer.finish().unwrap().into()],
         sensitivity: Sensitivity::Ordinary,
         ledgers: &[ledger(Vec::new())],
     })
@@ -188,7 +190,13 @@ async fn approve(contract: &Contract, run: &RunId, approved: Digest) -> Recorded
         contract_digest: contract.digest(),
         signature: Signature::from_bytes([0; 64]),
     });
-    events.push(Event::RunStarted { run: run.clone(), job: JobId::numbered(7), snapshots: vec![], charges: vec![] });
+    events.push(Event::RunStarted {
+        run: run.clone(),
+        job: JobId::numbered(7),
+        snapshots: vec![],
+        charges: vec![],
+        delta: 0.0,
+    });
     events.push(Event::RunFinished {
         run: run.clone(),
         candidate: approved,
@@ -303,7 +311,7 @@ fn results_that_do_not_fit_the_contract_are_a_host_fault() {
             GateInput { contract, rulepack: &pack, roster_size, tabulated, answers: answer, sensitivity, ledgers };
         clear(input).map(drop).map_err(|refusal| refusal.code)
     };
-    let answer = || vec![Reducer::new(&table_a(), ROSTER, 8).unwrap().finish().unwrap()];
+    let answer = || vec![Reducer::new(&table_a(), ROSTER, 8).unwrap().finish().unwrap().into()];
     let fault = Err("gate.host-fault");
     let both = contract(vec![Table::A(table_a()), Table::C(table_c())]);
     let cells = || vec![tabulate(&table_c(), &rows(), 2)];

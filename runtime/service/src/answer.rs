@@ -13,7 +13,7 @@ use sluice_domain::{
     rulepack::RulePack,
     state::{Authorised, GrantedView},
 };
-use sluice_gate::{Cleared, intake, route_a, route_a::PreNoise, route_b};
+use sluice_gate::{Answer, Cleared, intake, route_a, route_a::open, route_b};
 use sluice_rows::cells::Cells;
 use sluice_vault::{BlockKey, ObjectKind};
 use sluice_view::{Blocks, Call, InputPlan, ViewError, ViewReader};
@@ -35,7 +35,7 @@ pub(crate) const CALLS_IN_FLIGHT: usize = 256;
 /// What the passes of a run came to.
 pub(crate) struct Answered {
     /// The last round's exact answers, one per table of routes A and B.
-    pub(crate) answers: Vec<PreNoise>,
+    pub(crate) answers: Vec<Answer>,
     /// Keyed commitment to every exact answer of every round; none without any.
     pub(crate) commitment: Option<Digest>,
     /// The state that the last round began with.
@@ -86,7 +86,7 @@ impl Service {
         views: &[GrantedView],
         reader: &ViewReader,
         rules: &RulePack,
-        mut clear: impl FnMut(u32, Vec<PreNoise>) -> Result<Cleared<Vec<CandidateTable>>, Fault>,
+        mut clear: impl FnMut(u32, Vec<Answer>) -> Result<Cleared<Vec<CandidateTable>>, Fault>,
     ) -> Result<Answered, Fault> {
         let roster_size = roster_size(views, &contract.inputs);
         let Some(guest) = contract.guest else {
@@ -143,7 +143,7 @@ impl Service {
         table: &Table,
         round: u32,
         state: &[u8],
-    ) -> Result<PreNoise, Fault> {
+    ) -> Result<Answer, Fault> {
         let contract = work.contract;
         let params = Arc::new(params(contract, table, round));
         let (sender, receiver) = mpsc::channel(CALLS_IN_FLIGHT);
@@ -230,6 +230,7 @@ pub(crate) async fn feed(work: &Work<'_>, table: &Table, calls: mpsc::Sender<Cal
 enum Reducer {
     A(route_a::Reducer),
     B(route_b::Reducer),
+    Open(open::Reducer),
 }
 
 impl Reducer {
@@ -237,6 +238,7 @@ impl Reducer {
         match table {
             Table::A(a) => Ok(Self::A(route_a::Reducer::new(a, roster_size, rows_max)?)),
             Table::B(b) => Ok(Self::B(route_b::Reducer::new(b, rows_max)?)),
+            Table::Open(o) => Ok(Self::Open(open::Reducer::new(o, roster_size, rows_max)?)),
             Table::C(_) => Err(Fault::Host("room.table")),
         }
     }
@@ -245,6 +247,7 @@ impl Reducer {
         match self {
             Self::A(a) => a.add(output),
             Self::B(b) => b.add(output),
+            Self::Open(o) => o.add(output),
         }
     }
 
@@ -252,14 +255,16 @@ impl Reducer {
         match (self, other) {
             (Self::A(a), Self::A(b)) => Ok(Self::A(a.merge(b)?)),
             (Self::B(a), Self::B(b)) => Ok(Self::B(a.merge(b)?)),
+            (Self::Open(a), Self::Open(b)) => Ok(Self::Open(a.merge(b)?)),
             _ => Err(Fault::Host("room.table")),
         }
     }
 
-    fn finish(self) -> Result<PreNoise, Refusal> {
+    fn finish(self) -> Result<Answer, Refusal> {
         match self {
-            Self::A(a) => a.finish(),
+            Self::A(a) => a.finish().map(Answer::Sums),
             Self::B(b) => b.finish(),
+            Self::Open(o) => o.finish().map(Answer::Open),
         }
     }
 }

@@ -276,7 +276,7 @@ fn largest(cells: &[&Cell], measure: usize) -> f64 {
 /// columns that carry a share's ends.
 pub(crate) fn interval(table: &CandidateTable, cell: &Cell, measure: usize) -> Option<(f64, f64)> {
     let heading = table.measures.get(measure)?;
-    if let Some(error) = heading.error_95 {
+    if let Some(error) = table.error_95(cell, measure) {
         return number(cell, measure).map(|x| (x - error, x + error));
     }
     let end = |suffix| {

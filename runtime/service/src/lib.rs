@@ -7,6 +7,7 @@
 //! between record and act is finished or cleanly abandoned by [`Service::recover`].
 #![forbid(unsafe_code)]
 
+mod account;
 mod agree;
 mod answer;
 mod audit;
@@ -34,6 +35,7 @@ mod review;
 mod run;
 mod submit;
 
+pub use account::RootAccount;
 pub use audit::Trace;
 pub use copies::{MarkReceipt, MarkTrace, Suspect};
 pub use home::Home;

@@ -16,7 +16,13 @@ use sluice_domain::{
     text,
 };
 
-use crate::{Service, copies::MarkReceipt, product::Bundle, record::ledger_fault};
+use crate::{
+    Service,
+    account::{self, RootAccount},
+    copies::MarkReceipt,
+    product::Bundle,
+    record::ledger_fault,
+};
 
 /// What a released product rests on. Nothing in it depends on rows but keyed
 /// commitments and the digests of what is public already.
@@ -53,6 +59,13 @@ pub struct Receipt {
     pub snapshots: Vec<SnapshotReceipt>,
     /// ρ charged per dataset root.
     pub charges: Vec<(DatasetId, f64)>,
+    /// δ charged to each of them.
+    #[serde(default, skip_serializing_if = "nothing")]
+    pub delta: f64,
+    /// What each of them has paid since its first ingest, this product included, when
+    /// this was issued.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<RootAccount>,
     /// Keyed commitment to the approved candidate.
     pub candidate: Digest,
     /// The votes, with the keys that check them.
@@ -138,6 +151,8 @@ pub(crate) async fn issue(
         views: agreement.views.clone().into_iter().collect(),
         snapshots: snapshots.collect::<Option<_>>().ok_or_else(gone)?,
         charges: record.charges.clone(),
+        delta: record.delta,
+        accounts: record.charges.iter().map(|(root, _)| account::of(state, root, Service::now())).collect(),
         candidate: record.candidate.ok_or_else(gone)?,
         votes: votes.collect::<Option<_>>().ok_or_else(gone)?,
         files: bundle.digests(),
@@ -147,6 +162,11 @@ pub(crate) async fn issue(
     };
     let signature = key.sign(&canonical(&receipt));
     serde_json::to_vec_pretty(&Signed { receipt, signature }).map_err(|_| gone())
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn nothing(delta: &f64) -> bool {
+    *delta == 0.0
 }
 
 /// The bytes that are signed: the receipt as compact JSON, behind a fixed first line.

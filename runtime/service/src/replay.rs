@@ -2,7 +2,7 @@
 //! table of routes A and B, in every round. Nobody sees a number: two keyed commitments are compared.
 
 use sluice_domain::{Refusal, decide, id::RunId, person::Role, state::DemoDomain, text};
-use sluice_gate::route_a::PreNoise;
+use sluice_gate::{Answer, route_a::PreNoise};
 
 use crate::{Service, SignedIn, run::Fault};
 
@@ -39,12 +39,15 @@ impl Service {
     /// As [`Service::replay`]; `run.no-replay` also when the answers differ.
     pub async fn demo_answer(&self, _demo: &DemoDomain, run: &RunId) -> Result<PreNoise, Refusal> {
         match self.replay_answer(run).await? {
-            (Replayed::Same, answers) => answers.into_iter().next().ok_or_else(|| no_replay(run)),
+            (Replayed::Same, answers) => match answers.into_iter().next() {
+                Some(Answer::Sums(exact)) => Ok(exact),
+                _ => Err(no_replay(run)),
+            },
             (Replayed::Different, _) => Err(no_replay(run)),
         }
     }
 
-    async fn replay_answer(&self, run: &RunId) -> Result<(Replayed, Vec<PreNoise>), Refusal> {
+    async fn replay_answer(&self, run: &RunId) -> Result<(Replayed, Vec<Answer>), Refusal> {
         let state = self.snapshot().await?;
         let record = state.run(run).ok_or_else(|| no_replay(run))?;
         let job = state.job(&record.job).ok_or_else(|| no_replay(run))?;

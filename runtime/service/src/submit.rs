@@ -123,6 +123,8 @@ impl Service {
         // What the gate could not judge is refused here, before any data is read.
         let tables_c = contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None });
         sluice_gate::route_c::secondary::within_limits(&tables_c.collect::<Vec<_>>(), rules.disclosure.cells_max)?;
+        sluice_gate::can_keep(&contract, roster_size(granted.get(), &contract.inputs))
+            .map_err(|r| pointed_at(r, job_toml))?;
         Ok(contract)
     }
 

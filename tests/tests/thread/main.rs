@@ -23,6 +23,7 @@ mod marks;
 mod operator;
 mod raw;
 mod rehearsal;
+mod released_keys;
 mod rounds;
 mod seeds;
 mod tamper;

@@ -43,7 +43,7 @@ pub fn register_dataset(state: &State, by: &PersonId, entry: CatalogueEntry) -> 
 ///
 /// # Errors
 /// `agreement.exists`, `agreement.term`, `agreement.dataset`, `agreement.column`,
-/// `agreement.prohibited`, `agreement.budget`, each with the field.
+/// `agreement.prohibited`, `agreement.allotment`, each with the field.
 pub fn sign_agreement(state: &State, by: &PersonId, agreement: Agreement) -> Result<Event, Refusal> {
     require(state, by, &[Role::Bureau])?;
     let no = |code, place: String, zh: String, en: String| {
@@ -114,19 +114,17 @@ pub fn sign_agreement(state: &State, by: &PersonId, agreement: Agreement) -> Res
                 );
             }
         }
-        let granted: f64 = state
-            .agreements()
-            .filter(|a| a.views.values().any(|v| v.dataset == view.dataset))
-            .map(|a| a.agreement.rho_per_year)
-            .sum();
         let root = state.rulepack().budget.rho_per_root_and_year;
-        if granted + terms.rho_per_year > root + f64::EPSILON {
-            return no(
-                "agreement.budget",
-                "agreement.rho_per_year".into(),
-                format!("该数据集每年的隐私预算为 ρ = {root}，已授出 {granted}"),
-                format!("the dataset's yearly budget is ρ = {root}, of which {granted} is granted"),
-            );
+        for year in terms.from.year()..=terms.to.year() {
+            let granted = state.allotted(&view.dataset, year);
+            if granted + terms.rho_per_year > root + f64::EPSILON {
+                return no(
+                    "agreement.allotment",
+                    "agreement.rho_per_year".into(),
+                    format!("该数据集每年的隐私预算为 ρ = {root}，{year} 年已授出 {granted}"),
+                    format!("the dataset's yearly budget is ρ = {root}, of which {granted} is granted in {year}"),
+                );
+            }
         }
     }
     Ok(Event::AgreementSigned { agreement })

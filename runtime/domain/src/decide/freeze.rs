@@ -7,8 +7,9 @@ use crate::{
     Digest, Refusal,
     catalogue::Key,
     contract::{
-        Contract, ContractInput, DeclaredDimension, Dimension, DimensionFile, JobFile, Limits, LimitsFile, MarkPolicy,
-        MeasureA, Report, Rounds, Share, Table, TableA, TableB, TableC, TableFile, TableFileA, TableFileB, Tabulation,
+        Consistent, Contract, ContractInput, DeclaredDimension, Dimension, DimensionFile, JobFile, KeysFile, Law,
+        Limits, LimitsFile, MarkPolicy, MeasureA, OpenTable, Report, Rounds, Share, SumSpec, Table, TableA, TableB,
+        TableC, TableFile, TableFileA, TableFileB, Tabulation,
     },
     id::ViewId,
     lang::text,
@@ -21,6 +22,8 @@ const VERSION: u32 = 2;
 const MARK_BASE_MAX: u32 = 1_000_000;
 /// Name of the table that tells an outer room its parameters.
 const RESERVED: &str = "params";
+/// Column of every product file.
+const STATUS: &str = "status";
 /// 2⁵³: beyond it a float no longer counts grid units exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -61,6 +64,7 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
         .tables
         .into_iter()
         .map(|table| match table {
+            TableFile::A(a) if a.keys == KeysFile::Unknown => open_table(a, rulepack).map(Table::Open),
             TableFile::A(a) => table_a(a, &resolved, rulepack).map(Table::A),
             TableFile::B(b) => table_b(b, &resolved, rulepack).map(Table::B),
             TableFile::C { name, sql, totals } => {
@@ -101,6 +105,16 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
             format!("rho of the whole product (rounds × the tables' sum) is {rho}, at most {most}"),
         ));
     }
+    let delta = f64::from(passes) * tables.iter().map(Table::delta).sum::<f64>();
+    let most = rulepack.budget.delta_per_product;
+    if delta > most {
+        return Err(bad(
+            "job.delta",
+            if rounds.is_some() { "rounds.count" } else { "table" },
+            format!("整个产品的 δ（轮数 × 各表之和）为 {delta:e}，不得超过 {most:e}"),
+            format!("delta of the whole product (rounds × the tables' sum) is {delta:e}, at most {most:e}"),
+        ));
+    }
     let updates = rounds.as_ref().map_or(0, |r| r.count);
     let outer_calls = updates + u32::from(report.is_some());
     let tick_seconds = tick(&tables, passes, outer_calls, &limits, resolved.roster_size, &rulepack.tick)?;
@@ -121,6 +135,7 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
         tick_seconds,
         product: file.product,
         rho,
+        delta,
     })
 }
 
@@ -290,7 +305,7 @@ fn tick(
     let call = u128::from(rules.invocation_micros) + u128::from(limits.fuel.div_ceil(rules.fuel_per_micro.max(1)));
     let pass = |table: &Table| {
         let calls = match table {
-            Table::A(_) => u128::from(roster_size),
+            Table::A(_) | Table::Open(_) => u128::from(roster_size),
             Table::B(b) => u128::from(b.blocks),
             Table::C(_) => return 0,
         };
@@ -335,6 +350,12 @@ fn marks(file: &JobFile) -> Result<(), Refusal> {
             format!("水印的取整基数为 2 至 {MARK_BASE_MAX}"),
             format!("a mark rounds to a base of 2 to {MARK_BASE_MAX}"),
         )),
+        MarkPolicy::Rounding(_) if file.tables.iter().any(adds_up) => Err(bad(
+            "job.mark",
+            "product.mark",
+            "加了水印的合计不再等于各格之和，不能与 adds-up 同用",
+            "marked margins are no longer the sums of their cells: a mark cannot go with `adds-up`",
+        )),
         MarkPolicy::Rounding(_) if file.report.is_some() => Err(bad(
             "job.mark",
             "product.mark",
@@ -345,9 +366,22 @@ fn marks(file: &JobFile) -> Result<(), Refusal> {
     }
 }
 
+fn adds_up(table: &TableFile) -> bool {
+    matches!(table, TableFile::A(a) if a.consistent == Some(Consistent::AddsUp))
+}
+
 fn table_a(file: TableFileA, resolved: &Resolved, rulepack: &RulePack) -> Result<TableA, Refusal> {
-    let TableFileA { name, dimensions, measures, keys_per_unit, rho, noise, shares } = file;
+    let TableFileA { name, dimensions, keys: _, key, delta, measures, keys_per_unit, rho, noise, shares, consistent } =
+        file;
     let place = |field: &str| format!("table.{name}.{field}");
+    if key.is_some() || delta.is_some() {
+        return Err(bad(
+            "job.keys",
+            place(if key.is_some() { "key" } else { "delta" }),
+            "key 与 delta 只用于 keys = \"unknown\" 的表",
+            "`key` and `delta` are for tables with keys = \"unknown\" alone",
+        ));
+    }
     if measures.is_empty() || keys_per_unit == 0 {
         return Err(bad(
             "job.measures",
@@ -358,17 +392,7 @@ fn table_a(file: TableFileA, resolved: &Resolved, rulepack: &RulePack) -> Result
     }
     check_rho(rho, rulepack).map_err(|r| r.at(place("rho")))?;
     let dimensions = dimensions_of(dimensions, resolved, &name)?;
-    let measures = measures
-        .into_iter()
-        .map(|(measure, spec)| {
-            clamp(&name, &measure, spec.sum, spec.grid).map(|(lo, hi)| MeasureA {
-                name: measure,
-                lo,
-                hi,
-                grid: spec.grid,
-            })
-        })
-        .collect::<Result<Vec<_>, Refusal>>()?;
+    let measures = sums(&name, measures)?;
     let known = |measure: &String| measures.iter().any(|m| m.name == *measure);
     if !shares.iter().all(|(share, [of, per])| known(of) && known(per) && !known(share)) {
         return Err(bad(
@@ -379,9 +403,78 @@ fn table_a(file: TableFileA, resolved: &Resolved, rulepack: &RulePack) -> Result
         ));
     }
     let shares = shares.into_iter().map(|(name, [of, per])| Share { name, of, per }).collect();
-    let table = TableA { name: name.clone(), dimensions, measures, keys_per_unit, rho, noise, shares };
+    let table = TableA { name: name.clone(), dimensions, measures, keys_per_unit, rho, noise, shares, consistent };
     fits(&table, rulepack)?;
-    Ok(table)
+    let (zh, en) = match consistent {
+        Some(Consistent::NonNegative) if table.measures.iter().any(|m| m.lo < 0) => (
+            "non-negative 要求每个度量的下界不小于 0",
+            "`non-negative` needs measures whose range starts at 0 or above",
+        ),
+        Some(Consistent::AddsUp) if noise != Law::Gaussian || table.dimensions.is_empty() => {
+            ("adds-up 要求高斯噪声，且至少有一个维度", "`adds-up` needs Gaussian noise and a dimension at least")
+        }
+        _ => return Ok(table),
+    };
+    Err(bad("job.consistent", place("consistent"), zh, en))
+}
+
+/// A table whose keys the guest names.
+fn open_table(file: TableFileA, rulepack: &RulePack) -> Result<OpenTable, Refusal> {
+    let TableFileA { name, dimensions, keys: _, key, delta, measures, keys_per_unit, rho, noise, shares, consistent } =
+        file;
+    let place = |field: &str| format!("table.{name}.{field}");
+    let (Some(key), Some(delta)) = (key, delta) else {
+        return Err(bad(
+            "job.keys",
+            place("keys"),
+            "keys = \"unknown\" 须给出 key 与 delta",
+            "keys = \"unknown\" needs `key` and `delta`",
+        ));
+    };
+    if !dimensions.is_empty() || !shares.is_empty() || consistent.is_some() || keys_per_unit == 0 {
+        return Err(bad(
+            "job.keys",
+            place("keys"),
+            "未知键的表没有 dimensions、shares 与 consistent，keys_per_unit 至少为 1",
+            "a table of unknown keys has no dimensions, shares or consistent, and keys_per_unit of at least 1",
+        ));
+    }
+    check_rho(rho, rulepack).map_err(|r| r.at(place("rho")))?;
+    let most = rulepack.budget.delta_per_product;
+    if !(delta.is_finite() && delta > 0.0 && delta <= most) {
+        return Err(bad(
+            "job.delta",
+            place("delta"),
+            format!("δ 须大于 0 且不超过 {most:e}"),
+            format!("delta is above 0 and at most {most:e}"),
+        ));
+    }
+    let taken = |word: &str| word == OpenTable::UNITS || word == STATUS;
+    if !is_word(&key.name) || taken(&key.name) || measures.contains_key(&key.name) || measures.keys().any(|m| taken(m))
+    {
+        return Err(bad(
+            "job.keys",
+            place("key"),
+            "键列与度量的名称不得重复，也不得为 units 或 status",
+            "the key column and the measures have names of their own, other than `units` and `status`",
+        ));
+    }
+    let title = key.title.unwrap_or_else(|| key.name.clone());
+    let measures = sums(&name, measures)?;
+    Ok(OpenTable { name, key: key.name, title, keys: key.kind, measures, keys_per_unit, law: noise, rho, delta })
+}
+
+/// Clamped sums, in alphabetical order.
+fn sums(table: &str, measures: BTreeMap<String, SumSpec>) -> Result<Vec<MeasureA>, Refusal> {
+    let sum = |(name, spec): (String, SumSpec)| {
+        let (lo, hi) = clamp(table, &name, spec.sum, spec.grid)?;
+        Ok(MeasureA { name, lo, hi, grid: spec.grid })
+    };
+    measures.into_iter().map(sum).collect()
+}
+
+fn is_word(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 fn table_b(file: TableFileB, resolved: &Resolved, rulepack: &RulePack) -> Result<TableB, Refusal> {
@@ -456,8 +549,7 @@ fn dimensions_of(dimensions: Vec<DimensionFile>, resolved: &Resolved, table: &st
     let mut names = BTreeSet::new();
     for dimension in &found {
         let keys: BTreeSet<_> = dimension.domain.iter().map(|(key, _)| key).collect();
-        let word = (1..=64).contains(&dimension.name.len())
-            && dimension.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let word = is_word(&dimension.name);
         let numbers = keys.iter().filter(|k| matches!(k, Key::Int(_))).count();
         let one_type = numbers == 0 || numbers == keys.len();
         if !names.insert(&dimension.name)

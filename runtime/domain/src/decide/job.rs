@@ -108,6 +108,7 @@ pub fn start_run(state: &State, job: &JobState, now: Timestamp) -> Result<(RunId
         job: job.id.clone(),
         snapshots: snapshots.into_iter().collect(),
         charges,
+        delta: job.contract.delta,
     };
     Ok((run, event))
 }
@@ -139,12 +140,28 @@ fn charges(state: &State, contract: &Contract, now: Timestamp) -> Result<Vec<(Da
     // that no choice of input can get around.
     let roots: std::collections::BTreeSet<_> = agreement.views.values().map(|v| v.dataset.clone()).collect();
     for root in &roots {
-        let left = state.rulepack().budget.rho_per_root_and_year - state.spent(root, year);
+        let (budget, spent) = (&state.rulepack().budget, state.spent(root, year));
+        let left = budget.rho_per_root_and_year - spent.rho;
         if contract.rho > left + 1e-12 {
             return over(left);
         }
+        let left = budget.delta_per_root_and_year - spent.delta;
+        if contract.delta > left + 1e-24 {
+            return Err(no_delta(contract.delta, left.max(0.0)));
+        }
     }
     Ok(roots.into_iter().map(|root| (root, contract.rho)).collect())
+}
+
+fn no_delta(delta: f64, left: f64) -> Refusal {
+    Refusal::refused(
+        "job.budget",
+        text(
+            format!("隐私预算不足：本作业需要 δ = {delta:e}，本年余 {left:e}"),
+            format!("not enough privacy budget: the job costs δ = {delta:e}, {left:e} is left this year"),
+        ),
+        text("降低 δ，或等待下一年度", "lower δ, or wait for the next year"),
+    )
 }
 
 /// The moment fixed by the contract at which its result may first be seen outside

@@ -25,7 +25,7 @@ fn candidate(counts: &[f64]) -> Candidate {
             name: "t".into(),
             route: Route::A,
             dimensions: vec![dimension],
-            measures: vec![CandidateMeasure { name: "m0".into(), sigma: None, error_95: None }],
+            measures: vec![CandidateMeasure { name: "m0".into(), sigma: None, error_95: None, made: None }],
             cells: cells.collect(),
         }],
     }

@@ -4,7 +4,7 @@
 //! - [`law`]: integer noise at a proven cost, discrete Gaussian and Laplace;
 //! - [`Mechanism`]: the privacy claim of one route-A table as a value;
 //! - [`threshold`] and [`open`]: tables whose keys nobody declared;
-//! - [`median`]: the exponential mechanism over block answers of route B;
+//! - [`median`] and [`medians`]: the exponential mechanism over block answers of route B;
 //! - [`account`]: what all of it costs together, in ρ and δ, and as ε(δ).
 //!
 //! Every constructor computes a scale from the contract and then asks opendp's own
@@ -19,6 +19,7 @@ mod binomial;
 pub mod discrete;
 mod law;
 pub mod median;
+pub mod medians;
 pub mod open;
 mod threshold;
 

@@ -9,7 +9,11 @@
 
 use std::fmt;
 
-use sluice_domain::{Refusal, catalogue::Key, contract::MeasureA};
+use sluice_domain::{
+    Refusal,
+    catalogue::Key,
+    contract::{MeasureA, OpenTable},
+};
 
 use super::{
     account::Cost,
@@ -17,10 +21,7 @@ use super::{
     law::{Law, Noise},
     threshold::{Counts, Threshold},
 };
-use crate::{
-    refusals,
-    route_a::open::{OpenTable, PreNoise},
-};
+use crate::{refusals, route_a::open::PreNoise};
 
 /// The mechanism of one open table.
 pub struct OpenMechanism {
@@ -163,10 +164,12 @@ impl fmt::Debug for OpenNoisy {
 
 #[cfg(test)]
 mod tests {
+    use sluice_domain::contract::KeyKind;
+
     use super::*;
     use crate::{
         fixtures::output,
-        route_a::open::{KeyKind, Reducer, tests::open_table},
+        route_a::open::{Reducer, tests::open_table},
     };
 
     #[test]

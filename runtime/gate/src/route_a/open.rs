@@ -15,7 +15,7 @@ use std::{
 use sluice_domain::{
     Digest, Refusal,
     catalogue::Key,
-    contract::{Law, MeasureA},
+    contract::{KeyKind, OpenTable},
 };
 
 use super::SUM_LIMIT;
@@ -29,35 +29,6 @@ pub const KEY_BYTES_MAX: usize = 64;
 
 /// Most numbers one table may come to hold: roster × L0 × (measures + 1).
 const NUMBERS_MAX: u64 = 1 << 24;
-
-/// What a guest's keys are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyKind {
-    /// 64-bit whole numbers.
-    Int,
-    /// Text.
-    Text,
-}
-
-/// What the contract says of a table whose keys nobody declared.
-#[derive(Debug, Clone, PartialEq)]
-pub struct OpenTable {
-    /// Name of the table.
-    pub name: String,
-    /// What the keys are.
-    pub keys: KeyKind,
-    /// Clamped sums per key, in alphabetical order; may be none: the number of units
-    /// is always there.
-    pub measures: Vec<MeasureA>,
-    /// L0.
-    pub keys_per_unit: u32,
-    /// Which noise.
-    pub law: Law,
-    /// zCDP cost; half of it finds the keys where there are measures, else all of it.
-    pub rho: f64,
-    /// Chance that a key of one unit alone is released; τ follows from it.
-    pub delta: f64,
-}
 
 /// What one key has come to.
 #[derive(Clone, Default)]
@@ -154,6 +125,25 @@ impl Reducer {
         Some(unit)
     }
 
+    /// Takes up what another reducer of the same table added: units and sums add up,
+    /// key by key.
+    ///
+    /// # Errors
+    /// `gate.host-fault` when it is of another table.
+    pub fn merge(mut self, other: Self) -> Result<Self, Refusal> {
+        if self.table != other.table || self.roster_size != other.roster_size {
+            return Err(refusals::host_fault(&self.table.name, "合并的不是同一张表", "another table's sums"));
+        }
+        self.invocations = self.invocations.saturating_add(other.invocations);
+        for (key, theirs) in other.totals {
+            let total = self.totals.entry(key).or_default();
+            total.units += theirs.units;
+            total.sums.resize(self.table.measures.len(), 0);
+            total.sums.iter_mut().zip(theirs.sums).for_each(|(a, b)| *a += b);
+        }
+        Ok(self)
+    }
+
     /// The exact answer.
     ///
     /// # Errors
@@ -195,6 +185,11 @@ impl PreNoise {
         self.table == table.name && self.totals.values().all(|t| t.sums.len() == table.measures.len())
     }
 
+    /// Whether this is the answer to `table` over a roster of `roster_size` units.
+    pub(crate) fn answers(&self, table: &OpenTable, roster_size: u64) -> bool {
+        self.roster_size == roster_size && self.fits(table)
+    }
+
     /// The totals by key, for the noise alone.
     pub(crate) fn into_totals(self) -> BTreeMap<Key, Total> {
         self.totals
@@ -226,6 +221,8 @@ impl fmt::Debug for PreNoise {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use sluice_domain::contract::{Law, MeasureA};
+
     use super::*;
     use crate::fixtures::{float_column, output, text_column};
 
@@ -233,6 +230,8 @@ pub(crate) mod tests {
         let measure = |i| MeasureA { name: format!("m{i}"), lo: 0, hi: 10, grid: 1 };
         OpenTable {
             name: "open".into(),
+            key: "key".into(),
+            title: "key".into(),
             keys,
             measures: (0..measures).map(measure).collect(),
             keys_per_unit,
@@ -255,6 +254,23 @@ pub(crate) mod tests {
         // 9 is beyond L0 = 2; 6 + 6 is clamped to 10, −3 to 0.
         let both = totals(&table, &[unit, output(&[(7, &[1.0])])]);
         assert_eq!(both, [(Key::Int(5), 1, vec![0]), (Key::Int(7), 2, vec![11])]);
+    }
+
+    #[test]
+    fn merging_adds_units_and_sums_key_by_key() {
+        let table = open_table(KeyKind::Int, 1, 2);
+        let room = |units: &[RawBatch]| {
+            let mut reducer = Reducer::new(&table, 3, 8).unwrap();
+            units.iter().for_each(|unit| reducer.add(Some(unit)));
+            reducer
+        };
+        let (a, b, c) = (output(&[(7, &[6.0])]), output(&[(7, &[3.0]), (8, &[1.0])]), output(&[(8, &[2.0])]));
+        let two = room(&[a]).merge(room(&[b])).unwrap();
+        let both = two.merge(room(&[c])).unwrap().finish().unwrap().into_totals();
+        let both: Vec<_> = both.into_iter().map(|(k, t)| (k, t.units, t.sums)).collect();
+        assert_eq!(both, [(Key::Int(7), 2, vec![9]), (Key::Int(8), 2, vec![3])]);
+        let other = Reducer::new(&open_table(KeyKind::Text, 1, 2), 3, 8).unwrap();
+        assert_eq!(room(&[]).merge(other).unwrap_err().code, "gate.host-fault");
     }
 
     #[test]

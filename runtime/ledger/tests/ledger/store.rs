@@ -277,6 +277,7 @@ async fn what_would_not_read_back_as_itself_is_not_recorded() {
         job: "job-1".parse().unwrap(),
         snapshots: vec![],
         charges: vec![("claims".parse().unwrap(), f64::NAN)],
+        delta: 0.0,
     };
     let long = refused(&"x".repeat(sluice_ledger::ENTRY_BYTES_MAX));
     for event in [nan, long] {

@@ -33,8 +33,9 @@ pub(super) fn write(table: &CandidateTable) -> Result<Vec<u8>, Refusal> {
                 CellValue::Withheld(_) => None,
             };
             record.push(number.map(|n| n.to_string()).unwrap_or_default());
-            if let Some(error) = measure.error_95 {
-                record.push(number.map(|_| error.to_string()).unwrap_or_default());
+            if measure.error_95.is_some() {
+                let error = number.and_then(|_| table.error_95(cell, i));
+                record.push(error.map(|e| e.to_string()).unwrap_or_default());
             }
         }
         let status = if matches!(cell.value, CellValue::Published(_)) { PUBLISHED } else { WITHHELD };

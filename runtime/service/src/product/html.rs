@@ -3,7 +3,7 @@
 use askama::Template;
 use sluice_domain::{
     Refusal,
-    candidate::{Candidate, CandidateTable, Cell, CellValue, Route},
+    candidate::{Candidate, CandidateTable, Cell, CellValue, Made, Route},
     id::ProductId,
 };
 
@@ -61,10 +61,15 @@ fn table(table: &CandidateTable) -> ReportTable<'_> {
         margin: cell.key.iter().any(Option::is_none),
     });
     let rows: Vec<_> = rows.collect();
-    let noise = table
-        .measures
-        .iter()
-        .filter_map(|m| Some(format!("{}: σ = {:.2}, ±{:.1} (95 %)", m.name, m.sigma?, m.error_95?)));
+    let noise = table.measures.iter().filter_map(|m| match (m.made, m.sigma, m.error_95) {
+        (Some(Made::Median { blocks, rank_error_95 }), ..) => {
+            Some(format!("{}: 中位数 median, l = {blocks}, 名次误差 rank ±{rank_error_95:.0} (95 %)", m.name))
+        }
+        (made, Some(sigma), Some(error)) => {
+            Some(format!("{}: σ = {sigma:.2}, ±{error:.1} (95 %){}", m.name, processed(made)))
+        }
+        _ => None,
+    });
     ReportTable {
         name: &table.name,
         route: table.route,
@@ -78,10 +83,20 @@ fn table(table: &CandidateTable) -> ReportTable<'_> {
     }
 }
 
+/// What else was done to a column.
+fn processed(made: Option<Made>) -> String {
+    match made {
+        Some(Made::NonNegative) => "，后处理：负数改为零 post-processed: negative became zero".to_owned(),
+        Some(Made::AddsUp) => "，合计经后处理：由各格相加 margins post-processed: sums of the cells".to_owned(),
+        Some(Made::AboveThreshold { tau }) => format!("，只公布高于 only above τ = {tau}"),
+        Some(Made::Median { .. }) | None => String::new(),
+    }
+}
+
 /// A number with its 95 % interval, where it has one.
 fn with_error(table: &CandidateTable, cell: &Cell, measure: usize) -> String {
     let Some(x) = chart::number(cell, measure) else { return String::new() };
-    let error = table.measures.get(measure).and_then(|m| m.error_95);
+    let error = table.error_95(cell, measure);
     match (error, chart::interval(table, cell, measure)) {
         (Some(error), _) => format!("{} ±{}", chart::short(x), chart::short(error)),
         (None, Some((low, high))) => format!("{} [{}, {}]", chart::short(x), chart::short(low), chart::short(high)),

@@ -43,8 +43,9 @@ pub(super) fn write(table: &CandidateTable) -> Result<Vec<u8>, Refusal> {
         let numbers: Float64Array = table.cells.iter().map(|c| number(&c.value)).collect();
         fields.push(Field::new(&measure.name, DataType::Float64, true));
         columns.push(Arc::new(numbers));
-        if let Some(error) = measure.error_95 {
-            let errors: Float64Array = table.cells.iter().map(|c| number(&c.value).map(|_| error)).collect();
+        if measure.error_95.is_some() {
+            let errors: Float64Array =
+                table.cells.iter().map(|c| number(&c.value).and_then(|_| table.error_95(c, i))).collect();
             fields.push(Field::new(format!("{}_error95", measure.name), DataType::Float64, true));
             columns.push(Arc::new(errors));
         }

@@ -52,9 +52,10 @@ async fn quote(args: JobFileArgs, output: &Output) -> Result<(), Failure> {
     let contract = service.quote(&who, &toml, &components.guests()).await?;
     let (passes, each) = (contract.passes(), contract.tables.iter().map(Table::rho).sum::<f64>());
     let plain = format!(
-        "{}\tρ = {} ({passes} × {each})\t{} s ≤ {} s",
+        "{}\tρ = {} ({passes} × {each})\tδ = {:e}\t{} s ≤ {} s",
         contract.digest(),
         contract.rho,
+        contract.delta,
         contract.tick_seconds,
         contract.limits.wall_seconds
     );
