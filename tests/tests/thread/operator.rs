@@ -90,7 +90,7 @@ async fn by_command(town: &Town, job: &JobId) -> Vec<String> {
             .unwrap();
         format!("{args:?} {}", told(&out))
     };
-    let said = vec![
+    let said = [
         run(&["job", "list"]),
         run(&["--json", "job", "list"]),
         run(&["--lang", "en", "job", "list"]),
