@@ -78,7 +78,7 @@ fn c_gives_the_same_bytes_in_any_folder() {
 fn what_does_not_compile_is_told_with_file_and_line() {
     for (lang, file, broken, line) in [
         ("c", "first_try.c", "#include \"sluice.h\"\nvoid oops(void) { nonsense; }\n", "first_try.c:2:"),
-        ("js", "first_try.js", "const fine = 1;\nnonsense();\n", "first_try.js:2"),
+        ("js", "first_try.js", "const fine = 1;\nnonsense();\nexport default fine;\n", "first_try.js:2"),
         ("python", "first_try.py", "import sluice\nnonsense()\n", "first_try.py\", line 2"),
     ] {
         let folder = tempfile::tempdir().unwrap();

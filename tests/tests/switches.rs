@@ -74,6 +74,14 @@ const READS: &[(&str, &str)] = &[
         "where an author's compilers are",
     ),
     (
+        "sdk/build/src/toolchain.rs: let home = env::var_os(\"CARGO_HOME\").map(PathBuf::from);",
+        "paths that an author's guest does not carry with it",
+    ),
+    (
+        "sdk/build/src/toolchain.rs: let home = home.or_else(|| env::var_os(\"HOME\").map(|home| Path::new(&home).join(\".cargo\")));",
+        "the same",
+    ),
+    (
         "sdk/build/build.rs: let here = PathBuf::from(env::var_os(\"CARGO_MANIFEST_DIR\").ok_or(io::ErrorKind::NotFound)?);",
         "Cargo says where it is built",
     ),

@@ -95,7 +95,7 @@ pub enum Made {
 
 /// √(2·ln 40): P[|X| ≥ t] ≤ 2e^(−t²/2σ²) is 5 % at t = σ·√(2 ln 40), for any sum of
 /// discrete Gaussians (Canonne, Kamath and Steinke 2020, corollary 17).
-pub const SUB_GAUSSIAN_95: f64 = 2.716_203_126_923_4;
+pub const SUB_GAUSSIAN_95: f64 = 2.716_203_031_481_239;
 
 impl CandidateTable {
     /// Half-width of the 95 % interval of one number, in its own unit. A margin of

@@ -15,19 +15,20 @@ use sluice_domain::{
     text,
 };
 use sluice_vault::ObjectKind;
-use sluice_worker::{InspectLimits, Interface};
+use sluice_worker::{InspectLimits, Interface, RoomLimits};
 use zeroize::Zeroizing;
 
 use crate::{
     Service, SignedIn,
     record::{Decided, vault_fault},
+    run::{Fault, host_fault},
 };
 
 /// Most bytes of a job file.
 const JOB_FILE_MAX: usize = 256 * 1024;
 
 impl Service {
-    /// Takes a job in: parse → resolve → freeze → sign → record.
+    /// Takes a job in: parse → resolve → freeze → sign → compile → record.
     ///
     /// # Errors
     /// `job.*`, `sql.*`, `guest.*`, `agreement.*` with place and next step. A
@@ -63,6 +64,7 @@ impl Service {
             for bytes in guests.all().into_iter().flatten() {
                 self.keep_guest(&Digest::of(bytes), bytes)?;
             }
+            self.compile_ahead(&contract, state.rulepack()).await?;
             self.record(who.actor(), |state, now| {
                 let (job, event) = decide::accept_job(state, &by, contract.clone(), signature, now)?;
                 Ok(Decided(job, event))
@@ -126,6 +128,27 @@ impl Service {
         sluice_gate::can_keep(&contract, roster_size(granted.get(), &contract.inputs))
             .map_err(|r| pointed_at(r, job_toml))?;
         Ok(contract)
+    }
+
+    /// Compiles the guests before the tick begins to count: what it takes depends on the
+    /// code alone, and a large interpreter takes minutes.
+    async fn compile_ahead(&self, contract: &Contract, rules: &RulePack) -> Result<(), Refusal> {
+        let (inner, outer) = (RoomLimits::inner(contract), RoomLimits::outer(contract));
+        let updates = contract.rounds.as_ref().map(|r| r.guest);
+        let composes = contract.report.as_ref().map(|r| r.guest);
+        for (guest, interface, limits) in [
+            (contract.guest, Interface::Inner, inner),
+            (updates, Interface::Outer, outer),
+            (composes, Interface::Outer, outer),
+        ] {
+            let Some(guest) = guest else { continue };
+            match self.compile(guest, interface, &limits, rules).await {
+                Ok(_) => {}
+                Err(Fault::Refused(refusal)) => return Err(refusal),
+                Err(Fault::Host(code)) => return Err(host_fault().at(code)),
+            }
+        }
+        Ok(())
     }
 
     fn keep_guest(&self, digest: &Digest, bytes: &[u8]) -> Result<(), Refusal> {

@@ -14,7 +14,7 @@
 use std::{collections::VecDeque, fs::File, io, ops::Range, os::fd::OwnedFd, ptr::NonNull};
 
 use rustix::{
-    fs::{FileType, MemfdFlags, SealFlags},
+    fs::{MemfdFlags, SealFlags},
     mm::{MapFlags, ProtFlags},
 };
 
@@ -105,11 +105,11 @@ impl RingReader {
     ///
     /// Called before the child gives anything up, while there is one thread.
     pub(crate) fn take() -> io::Result<Self> {
-        let given = rustix::fs::fstat(io::stderr())?;
-        let len = usize::try_from(given.st_size).unwrap_or(0);
-        if FileType::from_raw_mode(given.st_mode) != FileType::RegularFile || len == 0 {
+        // Only a sealed memory file is a ring; a log that somebody sends errors to is not.
+        if !rustix::fs::fcntl_get_seals(io::stderr()).is_ok_and(|seals| seals.contains(SealFlags::SHRINK)) {
             return Ok(Self(None));
         }
+        let len = usize::try_from(rustix::fs::fstat(io::stderr())?.st_size).unwrap_or(0);
         let map = Map::of(io::stderr(), len, ProtFlags::READ)?;
         replace_stderr(&File::options().write(true).open("/dev/null")?)?;
         Ok(Self(Some(map)))

@@ -111,7 +111,7 @@ async fn whatever_stands_in_the_rooms_place_the_operator_sees_one_word() {
         ("answers before it is asked", "cat $0.says; exec sleep 60", &before_asked, "room.map"),
         ("claims four gibibytes", "cat $0.says; exec sleep 60", &too_long, "room.map"),
         ("speaks out of turn", "cat $0.says; exec sleep 60", &wrong_tag, "room.map"),
-        ("half an answer", "cat $0.says", &half, "room.map"),
+        ("half an answer", "cat $0.says; exec sleep 2", &half, "room.map"),
         // The last one: it takes until the tick.
         ("hangs", "exec sleep 600", &[], "run.tick-missed"),
     ];

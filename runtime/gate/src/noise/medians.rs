@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn too_few_blocks_for_all_numbers_are_refused_with_how_many() {
-        let no = Medians::for_table(&table(200)).unwrap_err();
+        let no = Medians::for_table(&table(190)).unwrap_err();
         assert_eq!(no.code, "gate.blocks");
         // S = 4/ε per number, ε = √(8·0.05/4): l ≥ (8/ε)(ln 101 + ln 20), the wider range.
         let needed = (8.0 / (8.0f64 * 0.0125).sqrt() * (101f64.ln() + 20f64.ln())).ceil();
