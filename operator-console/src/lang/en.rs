@@ -99,6 +99,7 @@ pub(super) static TEXTS: Texts = Texts {
         contract: "Contract",
         contract_digest: "Contract digest",
         guest_digest: "Guest digest",
+        outer_digest: "Outer guest digest",
         no_guest: "no guest (tabulated by the host)",
         rulepack: "Rule pack",
         params: "Parameters",

@@ -120,6 +120,7 @@ pub(crate) struct BenchTexts {
     pub(crate) contract: &'static str,
     pub(crate) contract_digest: &'static str,
     pub(crate) guest_digest: &'static str,
+    pub(crate) outer_digest: &'static str,
     pub(crate) no_guest: &'static str,
     pub(crate) rulepack: &'static str,
     pub(crate) params: &'static str,

@@ -99,6 +99,7 @@ pub(super) static TEXTS: Texts = Texts {
         contract: "合约",
         contract_digest: "合约摘要",
         guest_digest: "程序摘要",
+        outer_digest: "外室程序摘要",
         no_guest: "无程序（由宿主汇总）",
         rulepack: "规则包",
         params: "参数",

@@ -32,6 +32,8 @@ pub(crate) struct Context {
     pub(crate) views: Vec<ViewLine>,
     pub(crate) contract_digest: String,
     pub(crate) guest_digest: Option<String>,
+    /// Of the outer rooms: between rounds, and of the report.
+    pub(crate) outer_digests: Vec<String>,
     pub(crate) rulepack: String,
     pub(crate) params: Vec<(String, String)>,
     pub(crate) limits: String,
@@ -88,6 +90,11 @@ impl Context {
             views: agreement.views.iter().map(|(id, view)| view_line(id, view, t)).collect(),
             contract_digest: bench.contract_digest.to_string(),
             guest_digest: contract.guest.map(|d| d.to_string()),
+            outer_digests: {
+                let rounds = contract.rounds.as_ref().map(|r| r.guest);
+                let report = contract.report.as_ref().map(|r| r.guest);
+                rounds.into_iter().chain(report).map(|d| d.to_string()).collect()
+            },
             rulepack: contract.rulepack.clone(),
             params: contract.params.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
             limits: (t.bench.limits_line)(limits.fuel, limits.memory_mib, limits.rows_max, limits.wall_seconds),
