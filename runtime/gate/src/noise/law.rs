@@ -84,18 +84,12 @@ impl Noise {
 
     /// Standard deviation, grid units.
     pub(crate) fn sigma(&self) -> f64 {
-        match self.law {
-            Law::Gaussian => self.scale,
-            Law::Laplace => discrete::laplace_sigma(self.scale),
-        }
+        sigma(self.law, self.scale)
     }
 
     /// The smallest whole w with P(|noise| ≤ w) at least `coverage`, grid units.
     pub(crate) fn half_width(&self, coverage: Coverage) -> f64 {
-        match self.law {
-            Law::Gaussian => discrete::half_width(self.scale, coverage),
-            Law::Laplace => discrete::laplace_half_width(self.scale, coverage),
-        }
+        half_width(self.law, self.scale, coverage)
     }
 
     /// `sums` with fresh noise. The engine's message could quote its input: it stops here.
@@ -147,6 +141,22 @@ pub(super) fn widened<E>(
 
 fn gaussian_engine(scale: f64) -> Option<Measurement<Vector, L2Distance<f64>, ZeroConcentratedDivergence, Vec<i64>>> {
     make_gaussian(vectors(), L2Distance::<f64>::default(), scale, None).ok()
+}
+
+/// Standard deviation of `law` at `scale`, grid units.
+pub(super) fn sigma(law: Law, scale: f64) -> f64 {
+    match law {
+        Law::Gaussian => scale,
+        Law::Laplace => discrete::laplace_sigma(scale),
+    }
+}
+
+/// The smallest whole w with P(|noise| ≤ w) at least `coverage`, grid units.
+pub(super) fn half_width(law: Law, scale: f64, coverage: Coverage) -> f64 {
+    match law {
+        Law::Gaussian => discrete::half_width(scale, coverage),
+        Law::Laplace => discrete::laplace_half_width(scale, coverage),
+    }
 }
 
 fn laplace_engine(scale: f64) -> Option<Measurement<Vector, L1Distance<f64>, MaxDivergence, Vec<i64>>> {

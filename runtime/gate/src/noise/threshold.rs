@@ -22,8 +22,8 @@ use opendp::{
 
 use super::{
     account::{Cost, pure_epsilon},
-    discrete::{self, Coverage},
-    law::{Law, float_up, positive, sqrt_up, widened},
+    discrete::Coverage,
+    law::{self, Law, float_up, positive, sqrt_up, widened},
 };
 
 /// Units per numbered key.
@@ -84,19 +84,13 @@ impl Threshold {
 
     /// Standard deviation of a count, in units.
     pub(crate) fn sigma(&self) -> f64 {
-        match self.law {
-            Law::Gaussian => self.scale,
-            Law::Laplace => discrete::laplace_sigma(self.scale),
-        }
+        law::sigma(self.law, self.scale)
     }
 
     /// Half-width of a count's interval, in units, over all draws. A *released* count
     /// is one that came out high: its own interval leans, and the contract says so.
     pub(crate) fn half_width(&self, coverage: Coverage) -> f64 {
-        match self.law {
-            Law::Gaussian => discrete::half_width(self.scale, coverage),
-            Law::Laplace => discrete::laplace_half_width(self.scale, coverage),
-        }
+        law::half_width(self.law, self.scale, coverage)
     }
 
     /// The keys above τ with their noised counts; uses the counts up.
@@ -212,7 +206,7 @@ mod tests {
         let cost = Threshold::with(Law::Laplace, 5, 5.0, 75).cost();
         assert!(close(all(laplace(75), 5), 8.41e-7) && close(all(laplace(74), 5), 1.03e-6));
         assert!(cost.delta >= all(laplace(75), 5) * (1.0 - 1e-9) && cost.delta < all(laplace(74), 5));
-        let masses = discrete::masses(8.0);
+        let masses = crate::noise::discrete::masses(8.0);
         let gaussian = |from: usize| masses[from..].iter().rev().sum::<f64>();
         let cost = Threshold::with(Law::Gaussian, 4, 8.0, 50).cost();
         assert!(cost.delta >= all(gaussian(50), 4) && cost.delta < all(gaussian(49), 4), "{cost:?}");
