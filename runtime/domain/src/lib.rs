@@ -8,6 +8,7 @@
 //! [`approval`] (two people said yes to the same bytes).
 #![forbid(unsafe_code)]
 
+mod aggregate;
 pub mod agreement;
 pub mod approval;
 pub mod artefact;
