@@ -17,7 +17,6 @@
 mod answer;
 pub mod check;
 mod clear;
-pub mod consistent;
 mod findings;
 #[cfg(test)]
 mod fixtures;
