@@ -135,6 +135,7 @@ fn cells(table: &Table) -> Cells {
         top_n_sum: stats.top.iter().map(|x| x.abs()).sum(),
         any_negative: stats.negative,
         all_same: stats.all_same,
+        ..MeasureStats::default()
     };
     let cell = |cell: &Cell| {
         let measures = cell.measures.iter().map(measure).collect();

@@ -254,7 +254,9 @@ impl<'a> Secrets<'a> {
 /// close together. None is the best for every table, so the gate sweeps all.
 fn orders<'a>(frame: &Frame, judged: impl Fn(usize) -> Option<&'a JudgedCell>) -> [Vec<usize>; 5] {
     let units = |i: &usize| judged(*i).map_or(0, |c| c.units);
-    let number = |i: &usize| judged(*i).and_then(|c| c.numbers.first()).map_or(0.0, |n| n.additive.abs());
+    let number = |i: &usize| {
+        judged(*i).and_then(|c| c.numbers.first()?.amounts.first()).map_or(0.0, |amount| amount.value.abs())
+    };
     let terms = |i: &usize| frame.cells.get(*i).map_or(0, |c| c.variables.len());
     let margins = |i: &usize| judged(*i).map_or(0, |c| c.key.iter().filter(|part| part.is_none()).count());
     let ordered = |before: &dyn Fn(&usize, &usize) -> std::cmp::Ordering| {
