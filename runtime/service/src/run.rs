@@ -161,7 +161,7 @@ impl Service {
         let sensitivity = sensitivity(granted.get());
         // One run after another from here until its record: nobody clears against less
         // than everything that was cleared before.
-        let (ledgers, held) = self.ledgers(contract, granted.get(), &reader).await?;
+        let (ledgers, held) = self.ledgers(contract, granted, &reader).await?;
         let input =
             GateInput { contract, rulepack: rules, roster_size, tabulated, answers, sensitivity, ledgers: &ledgers };
         let (cleared, entered) = sluice_gate::clear(input)?;

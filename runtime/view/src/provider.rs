@@ -85,18 +85,21 @@ impl AuthorisedView {
     }
 
     /// Every row of the snapshot, also those that the bureau's filter keeps from this
-    /// view, in stored order: some granted columns as they are, then row and unit. For
-    /// the release ledger alone, which must know whom a difference of views consists of.
+    /// view, in stored order: some measure columns as they are, approved measures as they
+    /// are computed, then every granted column, row and unit. For the release ledger
+    /// alone, which must know whom a difference of views consists of, and who changed
+    /// between two snapshots.
     pub(crate) async fn whole(&self, columns: &[String]) -> Result<SendableRecordBatchStream> {
         let raw = self.raw.as_arrow();
-        let names = columns.iter().map(String::as_str).chain([ROW_COLUMN, UNIT_COLUMN]);
-        let wanted = names.map(|name| Ok(raw.index_of(name)?)).collect::<Result<Vec<_>>>()?;
-        let scan = self.sealed.scan(Arc::clone(self.raw.inner()), wanted.clone(), None).await?;
+        let all: Vec<usize> = (0..raw.fields().len()).collect();
+        let scan = self.sealed.scan(Arc::clone(self.raw.inner()), all, None).await?;
         let read = DFSchema::try_from(scan.schema().as_ref().clone())?;
-        let output = wanted.iter().map(|i| {
-            let name = raw.field(*i).name();
-            Ok((physical(&ident(name.as_str()), &read)?, name.clone()))
+        let measured = columns.iter().map(|name| match raw.index_of(name) {
+            Ok(_) => Ok(ident(name.as_str())),
+            Err(_) => self.masked.get(self.visible.index_of(name)?).cloned().ok_or_else(|| missing(name)),
         });
+        let stored = raw.fields().iter().map(|field| Ok(ident(field.name().as_str())));
+        let output = measured.chain(stored).enumerate().map(|(i, expr)| Ok((physical(&expr?, &read)?, i.to_string())));
         let plan = ProjectionExec::try_new(output.collect::<Result<Vec<_>>>()?, scan)?;
         plan.execute(0, Arc::clone(&self.context))
     }
@@ -149,6 +152,10 @@ impl AuthorisedView {
         let parts = own.chain(asked).filter(|e| is_leakproof(e, raw)).cloned();
         conjunction(parts).map(|e| physical(&e, &self.raw)).transpose()
     }
+}
+
+fn missing(column: &str) -> DataFusionError {
+    DataFusionError::Plan(format!("no column {column}"))
 }
 
 fn with_hidden(fields: impl Iterator<Item = Field>) -> Schema {

@@ -118,8 +118,8 @@ impl ViewReader {
         tabulate::tabulate(rows, plan, totals, dominance_n).await
     }
 
-    /// All rows of the snapshot under `view`, whatever the view filters, with the
-    /// values of some of its measure columns. For the release ledger alone.
+    /// All rows of the snapshot under `view`, whatever the view filters, with the values of
+    /// some of its number columns and approved measures. For the release ledger alone.
     ///
     /// # Errors
     /// Any [`ViewError`].

@@ -157,7 +157,7 @@ fn quantity(measure: &MeasureC) -> Quantity<'_> {
 
 /// What an interval must hold.
 #[derive(Clone, Copy, PartialEq)]
-enum Need {
+pub(crate) enum Need {
     /// Two different whole numbers.
     TwoCounts,
     /// More than one value.
@@ -182,18 +182,22 @@ fn need(quantity: Quantity<'_>, cell: &JudgedCell, number: &Number, rules: &Rule
             Need::Wide(k as f64)
         }
         (Quantity::Rows | Quantity::Units | Quantity::Values(_), ..) => Need::TwoCounts,
-        (Quantity::Total(_), _, Some(p)) if !cell.reasons.is_empty() && number.largest > 0.0 => {
-            let reach = p * number.largest;
-            Need::Reach { low: (number.additive - reach).max(0.0), high: number.additive + reach }
+        (Quantity::Total(_), _, Some(p)) if cell.is_unsafe() && number.largest > 0.0 => {
+            Need::reach(number.additive, p * number.largest)
         }
         (Quantity::Total(_), ..) => Need::Width,
     }
 }
 
 impl Need {
+    /// `reach` to either side of a true value that is not negative.
+    pub(crate) fn reach(value: f64, reach: f64) -> Self {
+        Self::Reach { low: (value - reach).max(0.0), high: value + reach }
+    }
+
     /// Whether [low, high] holds it; `slack` is the solver's accuracy. Widening the
     /// interval never turns a yes into a no.
-    fn met(self, low: f64, high: f64, slack: f64) -> bool {
+    pub(crate) fn met(self, low: f64, high: f64, slack: f64) -> bool {
         match self {
             Self::TwoCounts => (high + slack).floor() - (low - slack).ceil() >= 1.0,
             Self::Width => high - low > 4.0 * slack,

@@ -23,7 +23,7 @@ use super::{
     frame::{Axes, Frame, frames},
     primary::{JudgedCell, JudgedTable},
     rules::Rules,
-    span::{Fate, Sparse, indicator, sweep},
+    span::{Fate, Sparse, indicator, sweep_beyond},
 };
 
 /// Checks, from the contract alone, that a job's tables are small enough.
@@ -71,16 +71,18 @@ pub(crate) fn suppress(frame: &Frame, tables: &[(&TableC, &JudgedTable)], rules:
         all.iter().copied().filter(|i| judged(*i).is_some_and(|c| !c.reasons.is_empty())).collect();
     let mut withheld = &primary | &unsafe_differences(frame, tables, rules);
     let unions = unions(frame, tables, &primary, rules);
-    // Most valuable first: margins, then cells with many units.
+    // What is out already first, then the most valuable: margins, cells with many units.
     let mut order: Vec<usize> = all.into_iter().collect();
+    let out = |i: &usize| judged(*i).is_some_and(JudgedCell::is_out);
     order.sort_by_key(|i| {
         let cell = judged(*i);
         let margins = cell.map_or(0, |c| c.key.iter().filter(|part| part.is_none()).count());
-        (std::cmp::Reverse(margins), std::cmp::Reverse(cell.map_or(0, |c| c.units)))
+        (std::cmp::Reverse(out(i)), std::cmp::Reverse(margins), std::cmp::Reverse(cell.map_or(0, |c| c.units)))
     });
+    let given = order.iter().filter(|i| out(i)).count();
     let mut audit = Audit::of(frame, tables, rules);
     loop {
-        withheld.extend(give_away(frame, &order, &withheld, &unions));
+        withheld.extend(give_away(frame, (&order, given), &withheld, &unions));
         let extra: BTreeSet<usize> = audit
             .too_close(&withheld)
             .into_iter()
@@ -94,15 +96,20 @@ pub(crate) fn suppress(frame: &Frame, tables: &[(&TableC, &JudgedTable)], rules:
 }
 
 /// The cells whose publication would put a withheld cell or a protected union into
-/// the span of what is published.
-fn give_away(frame: &Frame, order: &[usize], withheld: &BTreeSet<usize>, unions: &[Sparse]) -> Vec<usize> {
+/// the span of what is published; the first `given` of them are out already.
+fn give_away(
+    frame: &Frame,
+    (order, given): (&[usize], usize),
+    withheld: &BTreeSet<usize>,
+    unions: &[Sparse],
+) -> Vec<usize> {
     let vector = |i: &usize| frame.cells.get(*i).map(|c| indicator(&c.variables)).unwrap_or_default();
     let candidates: Vec<usize> = order.iter().copied().filter(|i| !withheld.contains(i)).collect();
     let vectors: Vec<Sparse> = candidates.iter().map(vector).collect();
     // A cell without atoms (its filter excludes it) is empty by contract: no secret.
     let protected: Vec<Sparse> =
         withheld.iter().map(vector).chain(unions.iter().cloned()).filter(|v| !v.is_empty()).collect();
-    let fates = sweep(&vectors, &protected, frame.variables);
+    let fates = sweep_beyond(given, &vectors, &protected, frame.variables);
     candidates.into_iter().zip(fates).filter(|(_, fate)| *fate == Fate::Suppressed).map(|(i, _)| i).collect()
 }
 
@@ -119,6 +126,7 @@ fn one_more<'a>(
     let variables = |i: usize| frame.cells.get(i).map_or(&[][..], |c| c.variables.as_slice());
     let units = |i: &usize| judged(*i).map_or(0, |c| c.units);
     let holders = target.variables.iter().filter_map(|v| frame.cells_of.get(*v as usize)).flatten();
+    let out = |i: &usize| judged(*i).is_some_and(JudgedCell::is_out);
     let sums: BTreeSet<usize> = holders.copied().filter(|i| !withheld.contains(i)).collect();
     let mut shortest: Vec<usize> = sums.iter().copied().collect();
     shortest.sort_by_key(|i| (variables(*i).len(), *i));
@@ -130,10 +138,10 @@ fn one_more<'a>(
                 let part = variables(*i);
                 part.len() < variables(*sum).len() && part.iter().all(|v| variables(*sum).binary_search(v).is_ok())
             };
-            let free = |i: &usize| !withheld.contains(i) && !sums.contains(i);
+            let free = |i: &usize| !withheld.contains(i) && !sums.contains(i) && !out(i);
             terms.filter(|i| free(i) && inside(i)).min_by_key(|i| (units(i), *i))
         })
-        .or_else(|| shortest.first().copied())
+        .or_else(|| shortest.iter().copied().find(|i| !out(i)))
 }
 
 /// Vectors to protect that are no cell of their own: see the module's text.

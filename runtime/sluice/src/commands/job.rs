@@ -59,6 +59,9 @@ async fn quote(args: JobFileArgs, output: &Output) -> Result<(), Failure> {
         contract.tick_seconds,
         contract.limits.wall_seconds
     );
+    if let Some(note) = service.note_on_snapshots(&contract).await? {
+        output.say(&note);
+    }
     output.data(&contract, &plain);
     Ok(())
 }
@@ -67,6 +70,12 @@ async fn submit(args: SubmitArgs, output: &Output) -> Result<(), Failure> {
     let (toml, components) = files(&args.job)?;
     let (service, who) = open_as(&args.job.actor).await?;
     let secret = password(&args.job.actor.password_file)?;
+    // What is refused is recorded by the submission itself.
+    if let Ok(contract) = service.quote(&who, &toml, &components.guests()).await
+        && let Some(note) = service.note_on_snapshots(&contract).await?
+    {
+        output.say(&note);
+    }
     let job = service.submit_with(&who, secret, &toml, &components.guests()).await?;
     let tick = service.tick(&job).await?;
     output.say(&text(
