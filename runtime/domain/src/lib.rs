@@ -26,6 +26,7 @@ pub mod person;
 pub mod refusal;
 pub mod rulepack;
 pub mod state;
+pub mod visible;
 
 pub use digest::Digest;
 pub use lang::{Lang, Text, text};

@@ -192,14 +192,17 @@ fn rooms_side_by_side_answer_every_unit_once() {
     let two = std::num::NonZeroUsize::new(2).unwrap();
     let guest = compiled(&component(&module("", TAKE_VALUE, ONE_VALUE)));
     let mut rooms = Rooms::open(&programs(), &guest, &limits(), &[], &[], two).unwrap();
-    let mut got = Vec::new();
-    assert_eq!(rooms.map_all((0..5000).map(|n| unit(&[n])), |o| got.push(value(o).unwrap())).unwrap(), 5000);
+    let mut got = [Vec::new(), Vec::new()];
+    let sinks = got.each_mut().map(|got| |o| got.push(value(o).unwrap()));
+    assert_eq!(rooms.map_all((0..5000).map(|n| unit(&[n])), sinks).unwrap(), 5000);
+    assert!(got.iter().all(|got| got.is_sorted()));
+    let mut got = got.concat();
     got.sort_unstable();
     assert!(got.into_iter().eq(0..5000));
     // One that dies makes the run void.
     let pid = rustix::process::Pid::from_raw(rooms.rooms()[1].pid() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    assert!(matches!(rooms.map_all((0..5000).map(|n| unit(&[n])), drop), Err(WorkerError::Died)));
+    assert!(matches!(rooms.map_all((0..5000).map(|n| unit(&[n])), [drop, drop]), Err(WorkerError::Died)));
 }
 
 #[test]
