@@ -7,7 +7,7 @@ use sluice_domain::{Refusal, candidate::Reason, contract::Aggregate};
 use sluice_rows::cells::CellStats;
 
 use super::{
-    Entry, History, Microdata, Origin, Quantity,
+    Entry, History, Microdata, Origin, Quantity, SetHash,
     few::{ATOMS_MAX, Few},
     refine::{Published, Refinement, World},
 };
@@ -141,9 +141,9 @@ pub fn examine(
             }
         };
         let curved = of(&curved);
-        for (small, _, cell) in near(&curved, &new, people) {
-            if small > 0 {
-                examined.withhold.insert(cell);
+        for (apart, _, (cell, _)) in near(&curved, &new, people) {
+            if apart > 0 {
+                examined.withhold.insert(*cell);
             }
         }
         if !matches!(quantity, Quantity::Quantile(_)) {
@@ -156,26 +156,31 @@ pub fn examine(
 }
 
 /// Pairs of a published old and a published new set that differ in fewer than k units:
-/// (units of the difference, the old one, the new one's cell). Sets that differ in
+/// (units of the difference, the old one, the new one with its cell). Sets that differ in
 /// fewer units than they have blocks agree on a block, so equal blocks find them all.
-fn near<'a>(old: &[&'a Entry], new: &[&(usize, Entry)], people: &People<'_>) -> Vec<(u64, &'a Entry, usize)> {
+fn near<'a>(
+    old: &[&'a Entry],
+    new: &[&'a (usize, Entry)],
+    people: &People<'_>,
+) -> Vec<(u64, &'a Entry, &'a (usize, Entry))> {
     let k = people.k();
     let blocks = Blocks::of(new);
     let exhaustive = k > super::BLOCKS_MAX as u64;
     let mut found = Vec::new();
     for entry in old.iter().filter(|e| e.is_published()) {
-        let mut looked: Vec<usize> = Vec::new();
+        let mut looked: Vec<(usize, SetHash)> = Vec::new();
         let agreeing = entry.blocks.iter().enumerate().flat_map(|(block, print)| blocks.holders(block, *print));
         let all = new.iter().filter(|n| exhaustive && n.1.is_published()).copied();
-        for (cell, other) in agreeing.chain(all) {
-            // |A△B| ≥ ||A|−|B||, so the sizes rule most pairs out.
-            if entry.units.abs_diff(other.units) >= k || looked.contains(cell) {
+        for number in agreeing.chain(all) {
+            let (cell, other) = number;
+            // |A△B| ≥ ||A|−|B||, so the sizes rule most pairs out. A cell may have two sets.
+            if entry.units.abs_diff(other.units) >= k || looked.contains(&(*cell, other.hash)) {
                 continue;
             }
-            looked.push(*cell);
+            looked.push((*cell, other.hash));
             let apart = people.data.units(&(&entry.rows ^ &other.rows));
             if apart < k {
-                found.push((apart, *entry, *cell));
+                found.push((apart, *entry, number));
             }
         }
     }
@@ -373,15 +378,15 @@ fn pairs(
             }
         }
     }
-    let of_cell: HashMap<usize, &Entry> = fresh.iter().map(|(cell, entry)| (*cell, entry)).collect();
-    for (apart, entry, cell) in near(old, fresh, people) {
-        let Some(number) = of_cell.get(&cell) else { continue };
-        if !look(entry, cell, &number.rows, examined) && apart > 0 {
-            // Within a snapshot a person weighs it; between two, it is whoever changed.
-            match entry.of {
-                Origin::Current => examined.review.insert(cell),
-                Origin::Earlier => examined.withhold.insert(cell),
-            };
+    for (apart, entry, (cell, number)) in near(old, fresh, people) {
+        if look(entry, *cell, &number.rows, examined) || apart == 0 {
+            continue;
+        }
+        match entry.of {
+            Origin::Current => drop(examined.review.insert(*cell)),
+            // Between two snapshots it is whoever changed; how much of one cell did is below.
+            Origin::Earlier if entry.place == number.place => {}
+            Origin::Earlier => drop(examined.withhold.insert(*cell)),
         }
     }
     changed(quantity, old, fresh, people, examined);

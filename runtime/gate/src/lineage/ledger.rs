@@ -11,7 +11,7 @@
 //! for the count under it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
     sync::Arc,
 };
@@ -43,6 +43,8 @@ pub struct Ledger {
     columns: Vec<String>,
     data: Microdata,
     now: Renumbered,
+    /// Rows of earlier snapshots by the ones that a count may take for them.
+    replaced: HashMap<u32, u32>,
     past: Vec<(Number, Origin)>,
     known: Known,
 }
@@ -84,6 +86,7 @@ impl Ledger {
     ) -> Self {
         let (older, numbers): (Vec<SnapshotRows>, Vec<Vec<Number>>) = earlier.into_iter().unzip();
         let joined = join(std::iter::once(rows).chain(older).collect());
+        let replaced = joined.replaced;
         let (mut renumbered, mut all) = (joined.numbers.into_iter(), Vec::new());
         let now = renumbered.next().unwrap_or(Renumbered::Same);
         let mut enter = |numbers: Vec<Number>, by: &Renumbered, of| {
@@ -105,7 +108,8 @@ impl Ledger {
         let derived = columns.iter().enumerate().filter(|(_, name)| name.starts_with('='));
         let derived = derived.map(|(i, formula)| (i, parts(formula))).collect();
         let data = Microdata::new(joined.units, joined.columns, key).deriving(derived);
-        let mut ledger = Self { dataset, snapshot, views, columns, data, now, past: all, known: Known::default() };
+        let mut ledger =
+            Self { dataset, snapshot, views, columns, data, now, replaced, past: all, known: Known::default() };
         ledger.known = ledger.knowing(ledger.past.iter().map(|(number, _)| (number, &number.rows)));
         ledger
     }
@@ -234,8 +238,9 @@ impl Ledger {
     fn entries(&self, number: &Number, rows: &RoaringBitmap, known: &Known, of: Origin, rules: &Rules) -> Vec<Entry> {
         let column = self.column(number.quantity.column()).unwrap_or(usize::MAX);
         let counted = |mut sets: Vec<(Quantity, RoaringBitmap)>, rows: &RoaringBitmap| {
-            sets.push((Quantity::Count, rows.clone()));
-            sets.push((Quantity::Units, self.data.stairs(rows)));
+            let rows: RoaringBitmap = rows.iter().map(|row| self.replaced.get(&row).copied().unwrap_or(row)).collect();
+            sets.push((Quantity::Units, self.data.stairs(&rows)));
+            sets.push((Quantity::Count, rows));
             sets
         };
         let other = match &number.quantity {

@@ -6,6 +6,8 @@
 //! snapshot is a set of rows here like any other, and whatever adds up on one snapshot
 //! adds up over all of them: rows are paired only where their values are equal.
 
+use std::collections::HashMap;
+
 use roaring::RoaringBitmap;
 use sluice_rows::cells::SnapshotRows;
 
@@ -17,6 +19,9 @@ pub(super) struct Joined {
     pub(super) columns: Vec<Vec<Option<f64>>>,
     /// Per snapshot, in the order given, the new number of each of its rows.
     pub(super) numbers: Vec<Renumbered>,
+    /// Rows that are gone, each with a changed row of the same unit in the first snapshot:
+    /// a count of rows is the same of either.
+    pub(super) replaced: HashMap<u32, u32>,
 }
 
 /// The new number of each row of one snapshot.
@@ -49,10 +54,16 @@ impl Renumbered {
 pub(super) fn join(mut snapshots: Vec<SnapshotRows>) -> Joined {
     if let [only] = snapshots.as_mut_slice() {
         let columns = std::mem::take(&mut only.columns);
-        return Joined { units: dense(&only.units), columns, numbers: vec![Renumbered::Same] };
+        return Joined {
+            units: dense(&only.units),
+            columns,
+            numbers: vec![Renumbered::Same],
+            replaced: HashMap::new(),
+        };
     }
     let width = snapshots.iter().map(|s| s.columns.len()).max().unwrap_or(0);
-    let mut joined = Joined { units: Vec::new(), columns: vec![Vec::new(); width], numbers: Vec::new() };
+    let mut joined =
+        Joined { units: Vec::new(), columns: vec![Vec::new(); width], numbers: Vec::new(), replaced: HashMap::new() };
     let mut numbers: Vec<Vec<u32>> = vec![Vec::new(); snapshots.len()];
     let mut unit = 0u32;
     loop {
@@ -60,6 +71,7 @@ pub(super) fn join(mut snapshots: Vec<SnapshotRows>) -> Joined {
         let Some(next) = next.min().copied() else { break };
         // Its rows so far: content, and the last snapshot that took it.
         let mut rows: Vec<(u32, u64, usize)> = Vec::new();
+        let mut first = 0;
         for (at, (snapshot, numbers)) in snapshots.iter().zip(&mut numbers).enumerate() {
             while snapshot.units.get(numbers.len()) == Some(&next) {
                 let row = numbers.len();
@@ -78,6 +90,14 @@ pub(super) fn join(mut snapshots: Vec<SnapshotRows>) -> Joined {
                     all.push(column.get(row).copied().flatten());
                 }
             }
+            if at == 0 {
+                first = rows.len();
+            }
+            // What changed is told apart by its values, in the order of the file.
+            let (of_first, own) = rows.split_at(first);
+            let changed = of_first.iter().filter(|(.., taken)| *taken != at).map(|(number, ..)| *number);
+            let gone = own.iter().filter(|(.., taken)| *taken == at).map(|(number, ..)| *number);
+            joined.replaced.extend(gone.zip(changed));
         }
         unit = unit.saturating_add(1);
     }
@@ -122,6 +142,7 @@ mod tests {
         assert_eq!(of(0), [0, 1, 4, 5]);
         assert_eq!(of(1), [1, 2, 3, 6]);
         assert_eq!(joined.units, [0, 0, 0, 1, 2, 3, 3]);
+        assert_eq!(joined.replaced, HashMap::from([(2, 0), (6, 5)]));
         assert_eq!(joined.columns[0], [10.0, 11.0, 11.0, 50.0, 20.0, 30.0, 31.0].map(Some));
     }
 }
