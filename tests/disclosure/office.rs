@@ -19,7 +19,7 @@ use sluice_gate::{
     GateInput, Sensitivity, clear,
     lineage::{Ledger, Number, Record},
 };
-use sluice_rows::cells::SnapshotRows;
+use sluice_rows::cells::{SnapshotRows, Zeros};
 
 use crate::common::{Row, tabulate};
 
@@ -71,7 +71,7 @@ impl Office {
             contract: &contract,
             rulepack: &RulePack::shipped().unwrap(),
             roster_size: 1_000,
-            tabulated: tables.iter().map(|t| tabulate(t, rows, 2)).collect(),
+            tabulated: &tables.iter().map(|t| tabulate(t, rows, 2)).collect::<Vec<_>>(),
             answers: Vec::new(),
             sensitivity: Sensitivity::Ordinary,
             ledgers: &[ledger],
@@ -131,6 +131,7 @@ fn stored(rows: &[Row], columns: &[String]) -> SnapshotRows {
     SnapshotRows {
         units: rows.iter().map(|row| digest(&row.unit)).collect(),
         contents: rows.iter().map(content).collect(),
+        zeros: vec![Zeros::Count; columns.len()],
         columns: columns.iter().map(|c| rows.iter().map(|row| row.values.get(c).copied()).collect()).collect(),
     }
 }

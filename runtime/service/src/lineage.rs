@@ -196,10 +196,11 @@ async fn rows(reader: &ViewReader, views: &BTreeMap<ViewId, Reading>) -> Result<
                 for (held, content) in held.contents.iter_mut().zip(rows.contents) {
                     *held = held.rotate_left(1) ^ content;
                 }
-                for (name, values) in named.zip(rows.columns) {
+                for ((name, values), zeros) in named.zip(rows.columns).zip(rows.zeros) {
                     if !names.contains(&name) {
                         names.push(name);
                         held.columns.push(values);
+                        held.zeros.push(zeros);
                     }
                 }
             }

@@ -21,6 +21,7 @@ use super::{Entry, Examined, History, People, Place, Quantity, Standing, Work, r
 use crate::route_c::{
     Switch,
     audit::Need,
+    primary::amount,
     programme::{Contradiction, System},
 };
 
@@ -98,7 +99,8 @@ impl<'a> Sets<'a> {
             return Err(Unaudited);
         }
         // A sum that can be negative is bounded by nothing.
-        if quantity.column().is_some_and(|c| rows.iter().any(|set| people.data.any_negative(set, c))) {
+        let total = if let Quantity::Total(column) = quantity { Some(*column) } else { None };
+        if total.is_some_and(|c| rows.iter().any(|set| people.data.any_negative(set, c))) {
             return Ok(BTreeSet::new());
         }
         let Refinement { atoms, of_set } = Refinement::of(&rows);
@@ -240,13 +242,14 @@ impl Target {
 impl People<'_> {
     /// What the interval of a withheld number must hold.
     fn need(&self, quantity: &Quantity, entry: &Entry) -> Need {
-        let stats = self.data.stats(&entry.rows, &[quantity.column()], self.dominance_n);
-        let Some(measure) = stats.measures.first().filter(|_| matches!(quantity, Quantity::Total(_))) else {
-            let few = self.rules.threshold.is_some_and(|k| stats.units < k);
+        let (part, aggregate) = quantity.part();
+        let (cell, measure) = self.data.stats_for(aggregate, &entry.rows, quantity.column(), self.dominance_n);
+        if !quantity.is_magnitude() {
+            let few = self.rules.threshold.is_some_and(|k| cell.units < k);
             return if entry.standing == Standing::Complement { Need::TwoCounts } else { self.count(few) };
-        };
-        let own = !self.rules.judge(quantity.aggregate(), &stats, measure).is_empty();
-        let largest = measure.top.first().map_or(0.0, |x| x.abs());
+        }
+        let own = !self.rules.judge_part(part, &cell, &measure).is_empty();
+        let largest = amount(part, &cell, &measure).largest;
         match self.rules.p_percent {
             Some(p) if own && largest > 0.0 => Need::reach(entry.value, p * largest),
             _ => Need::Width,
@@ -254,7 +257,7 @@ impl People<'_> {
     }
 
     fn need_of_empty(&self, quantity: &Quantity) -> Need {
-        if matches!(quantity, Quantity::Total(_)) { Need::Width } else { self.count(true) }
+        if quantity.is_magnitude() { Need::Width } else { self.count(true) }
     }
 
     /// A count below k may be anything from 0 to k; any other may be k different ones.

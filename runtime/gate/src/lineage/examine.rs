@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use roaring::RoaringBitmap;
-use sluice_domain::{Refusal, candidate::Reason, contract::Aggregate};
+use sluice_domain::{
+    Refusal,
+    candidate::Reason,
+    contract::{Aggregate, Part},
+};
 use sluice_rows::cells::CellStats;
 
 use super::{
@@ -67,22 +71,29 @@ enum Verdict {
 }
 
 impl Quantity {
-    pub(super) fn aggregate(&self) -> Aggregate {
+    /// What of which aggregate it is judged as.
+    pub(super) fn part(&self) -> (Part, Aggregate) {
         match self {
-            Self::Count => Aggregate::Rows,
-            Self::Units => Aggregate::Units,
-            Self::Values(_) => Aggregate::Count,
-            Self::Total(_) | Self::Quantile(_) => Aggregate::Sum,
+            Self::Count => (Part::Rows, Aggregate::Rows),
+            Self::Units => (Part::Units, Aggregate::Units),
+            Self::Values(_) => (Part::Values, Aggregate::Count),
+            Self::Total(_) | Self::Quantile(_) => (Part::Total, Aggregate::Sum),
+            Self::Squares(_) => (Part::Squares, Aggregate::VarPop),
         }
+    }
+
+    /// Whether it adds up values and not rows.
+    pub(super) fn is_magnitude(&self) -> bool {
+        matches!(self, Self::Total(_) | Self::Squares(_))
     }
 }
 
 impl People<'_> {
     /// `rows` judged as if they were a cell of this quantity.
     fn judge(&self, quantity: &Quantity, rows: &RoaringBitmap) -> Verdict {
-        let stats = self.data.stats(rows, &[quantity.column()], self.dominance_n);
-        let measure = stats.measures.first().copied().unwrap_or_default();
-        let mut reasons = self.rules.judge(quantity.aggregate(), &stats, &measure);
+        let (part, aggregate) = quantity.part();
+        let (cell, measure) = self.data.stats_for(aggregate, rows, quantity.column(), self.dominance_n);
+        let mut reasons = self.rules.judge_part(part, &cell, &measure);
         let negative = reasons.remove(&Reason::Negative);
         match (reasons.is_empty(), negative) {
             (false, _) => Verdict::Unsafe,
@@ -94,9 +105,11 @@ impl People<'_> {
     /// Whether one cell of two snapshots may be published in both: either nothing of it
     /// changed, or the units that changed pass the rules by the size of their changes.
     fn may_change(&self, quantity: &Quantity, from: &RoaringBitmap, to: &RoaringBitmap) -> bool {
-        let changes = self.data.change(from, to, quantity.column(), self.dominance_n);
+        let of = |x: f64| if matches!(quantity, Quantity::Squares(_)) { x * x } else { x };
+        let changes = self.data.change((from, to), quantity.column(), of, self.dominance_n);
         let cell = CellStats { rows: changes.count, units: changes.units, measures: Vec::new() };
-        changes.units == 0 || self.rules.judge(quantity.aggregate(), &cell, &changes).is_empty()
+        let part = if quantity.is_magnitude() { Part::Total } else { quantity.part().0 };
+        changes.units == 0 || self.rules.judge_part(part, &cell, &changes).is_empty()
     }
 
     pub(super) fn k(&self) -> u64 {
@@ -107,7 +120,7 @@ impl People<'_> {
     fn judges_magnitudes(&self, quantity: &Quantity) -> bool {
         let rules = self.rules;
         let on = rules.p_percent.is_some() || rules.dominance_share.is_some() || rules.largest_share.is_some();
-        matches!(quantity, Quantity::Total(_)) && (on || rules.all_same == Switch::On || rules.negatives == Switch::On)
+        quantity.is_magnitude() && (on || rules.all_same == Switch::On || rules.negatives == Switch::On)
     }
 }
 
@@ -150,9 +163,26 @@ pub fn examine(
             linear(quantity, &of(&|q| q == quantity), &new, people, work, &mut examined)?;
         }
     }
+    curved_together(new, people, &mut examined);
     let withhold = examined.withhold.clone();
     examined.review.retain(|cell| !withhold.contains(cell));
     Ok(examined)
+}
+
+/// Within one job: a quantile and anything else on its column that differ in fewer than
+/// k units. The later cell goes.
+fn curved_together(new: &[(usize, Entry)], people: &People<'_>, examined: &mut Examined) {
+    let curved = |e: &Entry| matches!(e.quantity, Quantity::Quantile(_));
+    for (at, (cell, entry)) in new.iter().enumerate().filter(|(_, (_, e))| curved(e)) {
+        let later = |i: usize, other: &Entry| i > at || !curved(other);
+        let others = new.iter().enumerate();
+        let same_column = others.filter(|(i, (_, e))| later(*i, e) && e.quantity.column() == entry.quantity.column());
+        let others: Vec<&(usize, Entry)> = same_column.map(|(_, other)| other).collect();
+        let near = near(&[entry], &others, people).into_iter().filter(|(apart, ..)| *apart > 0);
+        if entry.is_published() {
+            examined.withhold.extend(near.map(|(_, _, (other, _))| *other.max(cell)));
+        }
+    }
 }
 
 /// Pairs of a published old and a published new set that differ in fewer than k units:

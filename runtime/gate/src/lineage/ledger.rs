@@ -19,7 +19,7 @@ use std::{
 use roaring::RoaringBitmap;
 use sluice_domain::{
     candidate::Reason,
-    contract::{Aggregate, MeasureC, TableC},
+    contract::{Aggregate, MeasureC, Part, TableC},
     id::{DatasetId, SnapshotId, ViewId},
 };
 use sluice_rows::cells::{Cells, SnapshotRows};
@@ -30,7 +30,7 @@ use super::{
 };
 use crate::route_c::{
     JudgedTable, Rules,
-    primary::{JudgedCell, number},
+    primary::{JudgedCell, amount},
 };
 
 /// One dataset root, opened for one run.
@@ -86,7 +86,7 @@ impl Ledger {
     ) -> Self {
         let (older, numbers): (Vec<SnapshotRows>, Vec<Vec<Number>>) = earlier.into_iter().unzip();
         let joined = join(std::iter::once(rows).chain(older).collect());
-        let replaced = joined.replaced;
+        let (replaced, zeros) = (joined.replaced, joined.zeros);
         let (mut renumbered, mut all) = (joined.numbers.into_iter(), Vec::new());
         let now = renumbered.next().unwrap_or(Renumbered::Same);
         let mut enter = |numbers: Vec<Number>, by: &Renumbered, of| {
@@ -107,7 +107,7 @@ impl Ledger {
         };
         let derived = columns.iter().enumerate().filter(|(_, name)| name.starts_with('='));
         let derived = derived.map(|(i, formula)| (i, parts(formula))).collect();
-        let data = Microdata::new(joined.units, joined.columns, key).deriving(derived);
+        let data = Microdata::new(joined.units, joined.columns, key).with_zeros(zeros).deriving(derived);
         let mut ledger =
             Self { dataset, snapshot, views, columns, data, now, replaced, past: all, known: Known::default() };
         ledger.known = ledger.knowing(ledger.past.iter().map(|(number, _)| (number, &number.rows)));
@@ -161,20 +161,20 @@ impl Ledger {
             let rows = self.now.rows(&stored);
             let mut seen = BTreeSet::new();
             for measure in &plan.measures {
-                let quantity = named(measure, member.table);
-                if !seen.insert(quantity.clone()) {
-                    continue;
+                for (part, quantity) in named(measure, member.table) {
+                    if !seen.insert(quantity.clone()) {
+                        continue;
+                    }
+                    let column = self.column(quantity.column());
+                    let fate = Fate { cell, complement: member.added.contains(&i), part };
+                    let standing = self.standing(fate, measure.aggregate, column, &rows, rules, dominance_n);
+                    let Some((standing, value)) = standing else { continue };
+                    let valued = |row: &u32| {
+                        column.is_none_or(|c| self.now.row(*row).is_some_and(|row| self.data.has_value(row, c)))
+                    };
+                    let rows = stored.iter().filter(valued).collect();
+                    numbers.push((i, Number { quantity, rows, value, standing, place: place.clone() }));
                 }
-                let column = self.column(quantity.column());
-                let fate = Fate { cell, complement: member.added.contains(&i) };
-                let Some((standing, value)) = self.standing(fate, measure, column, &rows, rules, dominance_n) else {
-                    continue;
-                };
-                let valued = |row: &u32| {
-                    column.is_none_or(|c| self.now.row(*row).is_some_and(|row| self.data.has_value(row, c)))
-                };
-                let rows = stored.iter().filter(valued).collect();
-                numbers.push((i, Number { quantity, rows, value, standing, place: place.clone() }));
             }
         }
         numbers
@@ -190,21 +190,23 @@ impl Ledger {
     fn standing(
         &self,
         fate: Fate<'_>,
-        measure: &MeasureC,
+        aggregate: Aggregate,
         column: Option<usize>,
         rows: &RoaringBitmap,
         rules: &Rules,
         dominance_n: usize,
     ) -> Option<(Standing, f64)> {
-        let stats = self.data.stats(rows, &[column], dominance_n);
-        let of_measure = stats.measures.first().copied().unwrap_or_default();
-        let value = number(measure.aggregate, &stats, &of_measure).additive;
+        let (cell, measure) = self.data.stats_for(aggregate, rows, column, dominance_n);
+        // Nothing follows from a quantile, so it is no secret of its own.
+        let (value, own) = fate.part.map_or((0.0, false), |part| {
+            let own = !rules.judge_part(part, &cell, &measure).is_empty();
+            (amount(part, &cell, &measure).value, own)
+        });
         let reasons = &fate.cell.reasons;
-        let counts = matches!(measure.aggregate, Aggregate::Rows | Aggregate::Units | Aggregate::Count);
-        let class = counts && reasons.contains(&Reason::Class);
+        let class = fate.part.is_some_and(Part::is_count) && reasons.contains(&Reason::Class);
         let standing = if reasons.is_empty() && !fate.complement {
             Standing::Published
-        } else if class || !rules.judge(measure.aggregate, &stats, &of_measure).is_empty() {
+        } else if class || own {
             Standing::Withheld
         } else if reasons.contains(&Reason::Differencing) {
             Standing::Differencing
@@ -257,6 +259,7 @@ impl Ledger {
                 counted(vec![(Quantity::Total(column), rows.clone())], rows)
             }
             Named::Sum(_) | Named::Mean(_) => vec![(Quantity::Total(column), rows.clone())],
+            Named::Squares(_) => vec![(Quantity::Squares(column), rows.clone())],
             Named::Quantile(_) => vec![(Quantity::Quantile(column), rows.clone())],
         };
         let place = Arc::new(number.place.clone());
@@ -275,22 +278,29 @@ impl Ledger {
 struct Fate<'a> {
     cell: &'a JudgedCell,
     complement: bool,
+    /// The sum that it is asked about; none for a quantile.
+    part: Option<Part>,
 }
 
 /// What a measure says, by the name of its column that no other agreement can mean
-/// otherwise.
-fn named(measure: &MeasureC, table: &TableC) -> Named {
+/// otherwise, each with the sum that it is; a quantile is none.
+fn named(measure: &MeasureC, table: &TableC) -> Vec<(Option<Part>, Named)> {
     let name = || {
         let column = measure.column.clone().unwrap_or_default();
         table.plan.derived.get(&column).map_or(column, |formula| derived_name(formula))
     };
-    match measure.aggregate {
-        Aggregate::Rows => Named::Rows,
-        Aggregate::Units => Named::Units,
-        Aggregate::Count => Named::Values(name()),
-        Aggregate::Sum => Named::Sum(name()),
-        Aggregate::Mean => Named::Mean(name()),
+    if matches!(measure.aggregate, Aggregate::Quantile(_)) {
+        return vec![(None, Named::Quantile(name()))];
     }
+    let of_part = |part: &Part| match part {
+        Part::Rows => Named::Rows,
+        Part::Units => Named::Units,
+        Part::Values => Named::Values(name()),
+        Part::Total if measure.aggregate == Aggregate::Mean => Named::Mean(name()),
+        Part::Total => Named::Sum(name()),
+        Part::Squares => Named::Squares(name()),
+    };
+    measure.aggregate.parts().iter().map(|part| (Some(*part), of_part(part))).collect()
 }
 
 impl Named {
@@ -298,7 +308,11 @@ impl Named {
     fn column(&self) -> Option<&String> {
         match self {
             Self::Rows | Self::Units => None,
-            Self::Values(column) | Self::Sum(column) | Self::Mean(column) | Self::Quantile(column) => Some(column),
+            Self::Values(column)
+            | Self::Sum(column)
+            | Self::Mean(column)
+            | Self::Squares(column)
+            | Self::Quantile(column) => Some(column),
         }
     }
 }

@@ -59,6 +59,8 @@ pub enum Quantity {
     /// Total of a column; a mean counts as one: whoever reads it is taken to know the
     /// count under it.
     Total(usize),
+    /// Sum of the squares of a column.
+    Squares(usize),
     /// A quantile of a column.
     Quantile(usize),
 }
@@ -68,7 +70,9 @@ impl Quantity {
     pub fn column(&self) -> Option<usize> {
         match self {
             Self::Count | Self::Units => None,
-            Self::Values(column) | Self::Total(column) | Self::Quantile(column) => Some(*column),
+            Self::Values(column) | Self::Total(column) | Self::Squares(column) | Self::Quantile(column) => {
+                Some(*column)
+            }
         }
     }
 }

@@ -67,6 +67,8 @@ pub enum Named {
     Sum(String),
     /// Mean of a column; its value here is the total.
     Mean(String),
+    /// Sum of the squares of a column.
+    Squares(String),
     /// A quantile of a column.
     Quantile(String),
 }

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use roaring::RoaringBitmap;
-use sluice_rows::cells::SnapshotRows;
+use sluice_rows::cells::{SnapshotRows, Zeros};
 
 /// Rows of all snapshots, a unit's rows adjacent.
 pub(super) struct Joined {
@@ -17,6 +17,8 @@ pub(super) struct Joined {
     pub(super) units: Vec<u32>,
     /// Of each column, each row's value.
     pub(super) columns: Vec<Vec<Option<f64>>>,
+    /// Of each column, whether a unit counts whose contribution is zero.
+    pub(super) zeros: Vec<Zeros>,
     /// Per snapshot, in the order given, the new number of each of its rows.
     pub(super) numbers: Vec<Renumbered>,
     /// Rows that are gone, each with a changed row of the same unit in the first snapshot:
@@ -52,18 +54,21 @@ impl Renumbered {
 
 /// Puts `snapshots`, each with its units ascending, on one numbering.
 pub(super) fn join(mut snapshots: Vec<SnapshotRows>) -> Joined {
+    let zeros = snapshots.first_mut().map(|s| std::mem::take(&mut s.zeros)).unwrap_or_default();
+    let width = snapshots.first().map_or(0, |s| s.columns.len());
+    let mut joined = Joined {
+        units: Vec::new(),
+        columns: vec![Vec::new(); width],
+        zeros,
+        numbers: Vec::new(),
+        replaced: HashMap::new(),
+    };
     if let [only] = snapshots.as_mut_slice() {
-        let columns = std::mem::take(&mut only.columns);
-        return Joined {
-            units: dense(&only.units),
-            columns,
-            numbers: vec![Renumbered::Same],
-            replaced: HashMap::new(),
-        };
+        joined.units = dense(&only.units);
+        joined.columns = std::mem::take(&mut only.columns);
+        joined.numbers.push(Renumbered::Same);
+        return joined;
     }
-    let width = snapshots.iter().map(|s| s.columns.len()).max().unwrap_or(0);
-    let mut joined =
-        Joined { units: Vec::new(), columns: vec![Vec::new(); width], numbers: Vec::new(), replaced: HashMap::new() };
     let mut numbers: Vec<Vec<u32>> = vec![Vec::new(); snapshots.len()];
     let mut unit = 0u32;
     loop {
@@ -124,6 +129,7 @@ mod tests {
         SnapshotRows {
             units: rows.iter().map(|(unit, _)| *unit).collect(),
             contents: rows.iter().map(|(_, content)| *content).collect(),
+            zeros: vec![Zeros::Count],
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
             columns: vec![rows.iter().map(|(_, content)| Some(*content as f64)).collect()],
         }

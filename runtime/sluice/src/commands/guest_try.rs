@@ -191,7 +191,9 @@ fn plain(rehearsed: &Rehearsed, caveat: &str, lang: Lang) -> String {
         ),
     ];
     let (units, seconds) = (rehearsed.roster_size, rehearsed.tick_seconds);
-    lines.push(if rehearsed.roster_published {
+    lines.push(if units == 0 {
+        say(format!("出域时刻：提交后 {seconds} 秒"), format!("release tick: {seconds} s after submission"))
+    } else if rehearsed.roster_published {
         say(
             format!("出域时刻：提交后 {seconds} 秒（名册 {units} 个单位，已公布）"),
             format!("release tick: {seconds} s after submission (the published roster has {units} units)"),
