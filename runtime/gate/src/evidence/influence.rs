@@ -74,6 +74,12 @@ impl Part {
             Aggregate::Count => Some(count),
             Aggregate::Sum => Some(sum),
             Aggregate::Mean => (count > 0.5).then_some(sum / count),
+            // Not replayed: neither follows from a count and a sum.
+            Aggregate::VarSamp
+            | Aggregate::VarPop
+            | Aggregate::StddevSamp
+            | Aggregate::StddevPop
+            | Aggregate::Quantile(_) => None,
         }
     }
 }
@@ -192,7 +198,8 @@ impl<'a> Tabulated<'a> {
             let CellValue::Published(values) = &cell.value else { continue };
             for (m, (measure, _)) in self.measures.iter().enumerate() {
                 let again = self.recount.get(&place).unwrap_or(&nothing).number(m, measure.aggregate);
-                let out = values.get(m).copied().flatten();
+                let replayed = !measure.aggregate.parts().is_empty() && !measure.aggregate.is_spread();
+                let out = values.get(m).copied().flatten().filter(|_| replayed);
                 differ += usize::from(change(out, again) > RECOUNT_ROUNDING);
                 let (deleted, replaced) = self.most.get(&(place, m)).copied().unwrap_or_default();
                 let cell = crate::findings::key_text(cell);
