@@ -559,6 +559,25 @@ impl State {
         Ok(Authorised { agreement: id.clone(), inner: views.collect::<Result<_, Refusal>>()? })
     }
 
+    /// Those of the authorised views that read `dataset`, on another of its snapshots: for
+    /// the release ledger alone, which holds what is asked now against what was cleared
+    /// then. None if the dataset has no such snapshot.
+    pub fn on_snapshot(
+        &self,
+        granted: &Authorised<Vec<GrantedView>>,
+        dataset: &DatasetId,
+        snapshot: &SnapshotId,
+    ) -> Option<Authorised<Vec<GrantedView>>> {
+        let other = self.datasets.get(dataset)?.snapshots.iter().find(|s| s.id == *snapshot)?;
+        let on = |view: &GrantedView| GrantedView {
+            snapshot: other.id.clone(),
+            roster_size: other.roster_size,
+            ..view.clone()
+        };
+        let views = granted.inner.iter().filter(|v| v.view.dataset == *dataset).map(on).collect();
+        Some(Authorised { agreement: granted.agreement.clone(), inner: views })
+    }
+
     /// The views of a recorded run, on the snapshots it was charged for, whatever
     /// has been ingested since: what a run reads, and what its replay reads again.
     ///
