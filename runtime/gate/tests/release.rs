@@ -30,7 +30,7 @@ use sluice_gate::{
     route_a::Reducer,
 };
 use sluice_ledger::{Ledger, LedgerKey, Recorded};
-use sluice_rows::cells::SnapshotRows;
+use sluice_rows::cells::{SnapshotRows, Zeros};
 
 const ROSTER: u64 = 500;
 
@@ -152,7 +152,14 @@ fn ledger(past: Vec<Number>) -> History {
     let columns = vec![rows.iter().map(|r| r.values.get("x").copied()).collect()];
     let root = ("people".parse().unwrap(), "snap-000001".parse().unwrap());
     let views = ["claims".parse().unwrap()].into();
-    History::new(root, views, vec!["x".into()], SnapshotRows { units, columns }, |row| 1 << (row % 128), past)
+    History::new(
+        root,
+        views,
+        vec!["x".into()],
+        SnapshotRows { units, zeros: vec![Zeros::Count; columns.len()], columns },
+        |row| 1 << (row % 128),
+        past,
+    )
 }
 
 fn candidate() -> (Contract, Quarantined<Candidate>) {

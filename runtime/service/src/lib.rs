@@ -34,6 +34,7 @@ mod release;
 mod replay;
 mod review;
 mod run;
+mod schema;
 mod submit;
 
 pub use account::RootAccount;
@@ -45,6 +46,7 @@ pub use people::SignedIn;
 pub use receipt::{Receipt, verify_receipt};
 pub use replay::Replayed;
 pub use run::RunEnd;
+pub use schema::SchemaFile;
 pub use sluice_ledger::verify;
 pub use sluice_vault::{Kek, Salt};
 pub use sluice_worker::Programs;

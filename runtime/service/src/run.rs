@@ -13,7 +13,7 @@ use sluice_domain::{
     id::{JobId, RunId},
     person::Role,
     rulepack::RulePack,
-    state::{Authorised, GrantedView, RunState, Stage, State},
+    state::{Authorised, GrantedView, JobState, RunState, Stage, State},
     text,
 };
 use sluice_gate::{Cleared, GateInput, Quarantined, Sensitivity};
@@ -67,6 +67,16 @@ impl Service {
     /// `job.*` when it may not start. What goes wrong later ends the run as void:
     /// recorded, charged, and told to the operator at the tick as one fixed word.
     pub async fn run(&self, job: &JobId) -> Result<(RunId, RunEnd), Refusal> {
+        self.run_until(job, decide::tick_of).await
+    }
+
+    /// As [`Service::run`], with another end than the tick: for a rehearsal, where there
+    /// is nobody to tell about and the machine may be slower than a domain's.
+    pub(crate) async fn run_until(
+        &self,
+        job: &JobId,
+        end: fn(&JobState) -> Timestamp,
+    ) -> Result<(RunId, RunEnd), Refusal> {
         let _alive = self.hold(job)?;
 
         // Record: the charge comes first and is never refunded.
@@ -80,7 +90,7 @@ impl Service {
         let run = started.get().0.clone();
 
         // Compute, in isolation, until the tick that the contract fixed.
-        let (event, _lineage) = match self.compute(job, &run).await {
+        let (event, _lineage) = match self.compute(job, &run, end).await {
             Ok((event, lineage)) => (event, lineage),
             Err(fault) => (Event::RunVoid { run: run.clone(), code: fault.code().to_owned() }, None),
         };
@@ -129,12 +139,17 @@ impl Service {
         Ok(())
     }
 
-    async fn compute(&self, job: &JobId, run: &RunId) -> Result<(Event, Option<File>), Fault> {
+    async fn compute(
+        &self,
+        job: &JobId,
+        run: &RunId,
+        end: fn(&JobState) -> Timestamp,
+    ) -> Result<(Event, Option<File>), Fault> {
         let state = self.snapshot().await?;
         let record = state.job(job).ok_or(Fault::Host("job.unknown"))?;
         let contract = &record.contract;
         let granted = state.authorise_run(state.run(run).ok_or(Fault::Host("run.unknown"))?)?;
-        let left = decide::tick_of(record).duration_since(Self::now()).try_into().unwrap_or_default();
+        let left = end(record).duration_since(Self::now()).try_into().unwrap_or_default();
         let work = self.candidate_of(contract, &granted, state.rulepack(), job, run);
         tokio::time::timeout(left, work).await.map_err(|_| Fault::Host("run.tick-missed"))?
     }

@@ -120,14 +120,7 @@ impl Service {
             looked_at(Interface::Outer, updates, "rounds.guest")?,
             looked_at(Interface::Outer, composes, "report.guest")?,
         ];
-        let resolved = resolve(granted.get(), &file, guests).map_err(|r| pointed_at(r, job_toml))?;
-        let contract = decide::freeze(file, resolved, rules).map_err(|r| pointed_at(r, job_toml))?;
-        // What the gate could not judge is refused here, before any data is read.
-        let tables_c = contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None });
-        sluice_gate::route_c::secondary::within_limits(&tables_c.collect::<Vec<_>>(), rules.disclosure.cells_max)?;
-        sluice_gate::can_keep(&contract, roster_size(granted.get(), &contract.inputs))
-            .map_err(|r| pointed_at(r, job_toml))?;
-        Ok(contract)
+        frozen(granted.get(), job_toml, file, guests, rules)
     }
 
     /// Compiles the guests before the tick begins to count: what it takes depends on the
@@ -158,6 +151,23 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// The contract over these views, with guests that were looked at before.
+pub(crate) fn frozen(
+    views: &[GrantedView],
+    job_toml: &str,
+    file: JobFile,
+    guests: [Option<Digest>; 3],
+    rules: &RulePack,
+) -> Result<Contract, Refusal> {
+    let resolved = resolve(views, &file, guests).map_err(|r| pointed_at(r, job_toml))?;
+    let contract = decide::freeze(file, resolved, rules).map_err(|r| pointed_at(r, job_toml))?;
+    // What the gate could not judge is refused here, before any data is read.
+    let tables_c = contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None });
+    sluice_gate::route_c::secondary::within_limits(&tables_c.collect::<Vec<_>>(), rules.disclosure.cells_max)?;
+    sluice_gate::can_keep(&contract, roster_size(views, &contract.inputs)).map_err(|r| pointed_at(r, job_toml))?;
+    Ok(contract)
 }
 
 /// The components that a job file names.

@@ -26,6 +26,7 @@ mod raw;
 mod rehearsal;
 mod released_keys;
 mod rounds;
+mod schema;
 mod seeds;
 mod tamper;
 mod town;
