@@ -22,7 +22,6 @@ use sluice_rows::cells::Cells;
 
 use crate::{
     answer::Answer,
-    consistent::non_negative,
     findings::pattern_bits,
     lineage::{Entry, History, Ledger, Record, Work, examine, ledger::Member},
     noise::{
@@ -439,6 +438,14 @@ fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
         measures: measures.into_iter().chain(shares.headings()).collect(),
         cells,
     }
+}
+
+/// The nearest number that a count can be: post-processing, which costs nothing. Truth
+/// x ≥ 0 implies |max(0, y) − x| ≤ |y − x| for every y, so the half-width of the interval
+/// around y holds around max(0, y) as well. Only for measures whose range starts at 0 or
+/// above.
+fn non_negative(noised: f64) -> f64 {
+    noised.max(0.0)
 }
 
 /// Every margin of noised `cells`, as the sum of their first `sums` numbers; what is

@@ -24,7 +24,7 @@ use self::{
 };
 use crate::{
     lineage::{Examined, History, People, Work, examine},
-    route_c::{frame::Frame, secondary::suppress},
+    route_c::{Depth, frame::Frame, secondary::suppress},
 };
 
 /// The verdict on a case.
@@ -127,7 +127,7 @@ fn clear(
     let people = People { data: &source.data, rules: &case.rules, dominance_n: case.dominance_n };
     let mut differencing = BTreeSet::new();
     let (secondary, examined, entries) = loop {
-        let secondary = suppress(&frame, &[(&table.plan, &table.judged)], &case.rules);
+        let secondary = suppress(Depth::Audited, &frame, &[(&table.plan, &table.judged)], &case.rules);
         let hard = |(i, cell): (usize, &crate::route_c::primary::JudgedCell)| {
             cell.reasons.iter().any(|r| !for_a_person(*r)).then_some(i)
         };

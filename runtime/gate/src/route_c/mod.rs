@@ -20,4 +20,4 @@ pub(crate) mod span;
 
 pub use primary::{JudgedTable, primary};
 pub use rules::{Class, Rules, Sensitivity, Switch};
-pub use secondary::secondary;
+pub use secondary::{Depth, secondary, secondary_to};
