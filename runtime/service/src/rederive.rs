@@ -125,7 +125,7 @@ impl Service {
             contract: &contract,
             rulepack: rules,
             roster_size: roster_size(granted.get(), &contract.inputs),
-            tabulated,
+            tabulated: &tabulated,
             answers: Vec::new(),
             sensitivity: sensitivity(granted.get()),
             ledgers: &ledgers,

@@ -7,6 +7,7 @@ use sluice_domain::{
     candidate::Candidate,
     day_of, decide,
     event::Event,
+    evidence::Evidence,
     id::RunId,
     state::{RunState, Stage, State},
     text,
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Service, SignedIn, changes, chart,
-    pages::{Ballot, Bits, Finding, Shown, Voted, Weight, Workbench},
+    pages::{Ballot, Bits, Finding, Shown, ShownCheck, Voted, Weight, Workbench},
     product::made,
     record::{SYSTEM, vault_fault},
 };
@@ -40,10 +41,11 @@ impl Service {
         }
         let candidate = self.candidate(&state, run)?;
         let history = self.history(&state, run, candidate.for_review())?;
+        let evidence = self.evidence_of(&state, run)?;
         let job = state.run(run).and_then(|r| state.job(&r.job)).ok_or_else(crate::run::host_fault)?;
         let year = day_of(Self::now()).year();
         let bits = self.bits(&state, &job.contract.agreement, &job.operator, year)?;
-        workbench(&state, who, run, candidate.for_review(), history, bits)
+        workbench(&state, who, run, candidate.for_review(), (history, evidence), bits)
     }
 
     /// What the release ledger says of the run's tables of route C.
@@ -70,6 +72,7 @@ impl Service {
         decide::may_open(&state, &reviewer, &run)?;
         // The bytes are read back and their commitment recomputed: a changed byte voids the vote.
         self.candidate(&state, &run)?;
+        self.evidence_of(&state, &run)?;
         self.record(who.actor(), |state, at| {
             let signature = key.sign(&vote_message(&run, &seen, &reviewer, decision, &comment, at));
             let vote = Vote {
@@ -155,7 +158,7 @@ fn workbench(
     who: &SignedIn,
     run: &RunId,
     candidate: &Candidate,
-    history: Vec<sluice_gate::Finding>,
+    (history, evidence): (Vec<sluice_gate::Finding>, Option<Evidence>),
     bits: Bits,
 ) -> Result<Workbench, Refusal> {
     let gone = crate::run::host_fault;
@@ -185,6 +188,7 @@ fn workbench(
         artefacts: candidate.report.artefacts().iter().map(Shown::of).collect(),
         said: made::all_said(&candidate.tables, &job.contract),
         findings: findings(candidate, job, state, history)?,
+        evidence: evidence.map(|e| e.checks.into_iter().map(ShownCheck::of).collect()).unwrap_or_default(),
         changes: changes::since_approved(state, job, record),
         bits,
         candidate: candidate.clone(),
