@@ -200,8 +200,7 @@ impl Entry {
     /// Its name is everything that the code, and the leave to run it, depend on.
     fn of(guest: Digest, profile: Profile, cache: &Path) -> Self {
         let rules = Digest::of(RULES.concat().as_bytes());
-        let name =
-            format!("{guest} {ENGINE} {rules} {} {} {}", profile.as_str(), std::env::consts::ARCH, cpu());
+        let name = format!("{guest} {ENGINE} {rules} {} {} {}", profile.as_str(), std::env::consts::ARCH, cpu());
         Self { path: cache.join(format!("{}.cwasm", Digest::of(name.as_bytes()))), name }
     }
 
