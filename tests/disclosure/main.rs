@@ -1,4 +1,4 @@
-//! Attacks 39–42, 48 and 51 of the gate's red team: differencing, trackers, linked
+//! Attacks 33, 39–42, 48 and 51 of the gate's red team: an extreme percentile, differencing, trackers, linked
 //! tables, snapshots, the pattern of withheld cells, colluding recipients. Each leaks
 //! with lineage (or class disclosure) left out, and is stopped with it. Leaving a layer
 //! out is done here alone, by judging every job against an empty ledger.
@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use sluice_domain::contract::{Grid, Quantile, Rank};
 use sluice_gate::check::check_case;
 
 /// 60 people in three regions of 20: id, region, sex, whether all but the first are
@@ -65,6 +66,36 @@ fn numbers(jobs: &[Value], reports: &[Value], keys: &[&[(&str, &str)]]) -> Optio
 
 fn with_lineage(jobs: &[Value]) -> Vec<Value> {
     check(jobs)["jobs"].as_array().unwrap().clone()
+}
+
+#[test]
+fn attack_33_an_extreme_percentile_is_one_person() {
+    // The 99th percentile of sixty incomes is the highest, to the unit of the grid.
+    let incomes: Vec<f64> = (0..60).map(|i| if i == 17 { 4_711.0 } else { 100.0 + f64::from(i) }).collect();
+    let lines: Vec<String> = incomes.iter().enumerate().map(|(i, x)| format!("p{i:02},{x}")).collect();
+    let csv = format!("id,income\n{}\n", lines.join("\n")).into_bytes();
+    let status = |q: f64, rules: Value| {
+        let case = json!({
+            "schema": "sluice-gate-case/1",
+            "data": {"file": "people.csv", "unit": "id"},
+            "rules": rules,
+            "jobs": [{"measures": [{"agg": "quantile", "column": "income", "q": q, "grid": 1}]}],
+        });
+        let report = check_case(&case.to_string(), |_| Ok(csv.clone())).unwrap();
+        serde_json::to_value(report).unwrap()["jobs"][0]["cells"][0]["status"].clone()
+    };
+    let mut sorted = incomes.clone();
+    sorted.sort_by(f64::total_cmp);
+    let p99 = Quantile { rank: Rank::of(0.99).unwrap(), grid: Grid::try_from(1.0).unwrap() };
+    assert_eq!(p99.of_sorted(&sorted), Some(4_711.0), "what is published is the richest person's income");
+    assert_eq!(status(0.99, json!({})), "safe", "without the rule it is out");
+    let rules = json!({"threshold": 5});
+    assert_eq!(status(0.99, rules.clone()), "primary");
+    // Five on either side are enough: 60 · 0.08 is four, 60 · 0.09 is five.
+    assert_eq!(
+        [status(0.92, rules.clone()), status(0.91, rules.clone()), status(0.5, rules)],
+        ["primary", "safe", "safe"]
+    );
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use sluice_domain::Lang;
 
 use super::{
-    BenchTexts, FrameTexts, GridTexts, InboxTexts, LedgerTexts, ProblemTexts, ProductTexts, SignInTexts, Texts,
-    VoteTexts,
+    BenchTexts, EvidenceTexts, FrameTexts, GridTexts, InboxTexts, LedgerTexts, ProblemTexts, ProductTexts, SignInTexts,
+    Texts, VoteTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -194,5 +194,18 @@ pub(super) static TEXTS: Texts = Texts {
         place: "Place",
         next: "Next step",
         home: "Back to the inbox",
+    },
+    evidence: EvidenceTexts {
+        title: "Evidence: what the host found out beside the rules",
+        short: "Evidence",
+        lead: "Made inside the run, before review, for reviewers alone. None of it is a proof: below each stands what it cannot show.",
+        noised: "There is none on tables of routes A and B: judging them on exact values would void their guarantee. Look at the contract, the code's digest and the noised candidate:",
+        alarm: "Needs a decision",
+        look: "Worth a look",
+        clear: "Nothing found",
+        value_scan: "Rare values",
+        influence: "One person's influence (replays without, and with another)",
+        canaries: "Canaries (people who do not exist)",
+        capacity: "Capacity",
     },
 };

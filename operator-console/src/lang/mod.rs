@@ -23,6 +23,7 @@ pub(crate) struct Texts {
     pub(crate) product: ProductTexts,
     pub(crate) ledger: LedgerTexts,
     pub(crate) problem: ProblemTexts,
+    pub(crate) evidence: EvidenceTexts,
 }
 
 /// What stands around every page.
@@ -223,6 +224,21 @@ pub(crate) struct ProblemTexts {
     pub(crate) place: &'static str,
     pub(crate) next: &'static str,
     pub(crate) home: &'static str,
+}
+
+/// The evidence on the workbench.
+pub(crate) struct EvidenceTexts {
+    pub(crate) title: &'static str,
+    pub(crate) short: &'static str,
+    pub(crate) lead: &'static str,
+    pub(crate) noised: &'static str,
+    pub(crate) alarm: &'static str,
+    pub(crate) look: &'static str,
+    pub(crate) clear: &'static str,
+    pub(crate) value_scan: &'static str,
+    pub(crate) influence: &'static str,
+    pub(crate) canaries: &'static str,
+    pub(crate) capacity: &'static str,
 }
 
 /// The texts of `lang`.

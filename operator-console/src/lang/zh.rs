@@ -3,8 +3,8 @@
 use sluice_domain::Lang;
 
 use super::{
-    BenchTexts, FrameTexts, GridTexts, InboxTexts, LedgerTexts, ProblemTexts, ProductTexts, SignInTexts, Texts,
-    VoteTexts,
+    BenchTexts, EvidenceTexts, FrameTexts, GridTexts, InboxTexts, LedgerTexts, ProblemTexts, ProductTexts, SignInTexts,
+    Texts, VoteTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -194,5 +194,18 @@ pub(super) static TEXTS: Texts = Texts {
         place: "位置",
         next: "下一步",
         home: "回到收件箱",
+    },
+    evidence: EvidenceTexts {
+        title: "佐证：规则之外，宿主查到了什么",
+        short: "佐证",
+        lead: "在运行之内、审核之前算出，只给审核专家看。都不是证明：每项下面写明它看不出什么。",
+        noised: "路线 A、B 的表不作佐证，按确切值评判会使其差分隐私保证失效；请看合约、程序摘要与加噪后的候选：",
+        alarm: "须判断",
+        look: "宜细看",
+        clear: "未见异常",
+        value_scan: "罕见取值扫描",
+        influence: "一人的影响（删去与换人重放）",
+        canaries: "诱饵（虚构的人）",
+        capacity: "容量",
     },
 };

@@ -23,7 +23,7 @@ use crate::{
     lang::{Texts, texts, words},
     problem::Problem,
     session::Visitor,
-    show::{Moment, grid, grid::Grid, moment},
+    show::{Moment, evidence, grid, grid::Grid, moment},
 };
 
 #[derive(Template)]
@@ -38,6 +38,7 @@ pub(crate) struct Page {
     votes: String,
     grids: Vec<Grid>,
     artefacts: Vec<grid::Artefact>,
+    evidence: evidence::Evidence,
     raw: String,
     commitment: String,
     findings: Vec<FindingLine>,
@@ -148,6 +149,7 @@ pub(crate) async fn render(app: &App, visitor: &Visitor, bench: Workbench, ballo
         context: Context::of(&bench, t),
         grids: grid::for_reviewers(&bench.candidate.tables, bench.charts, t),
         artefacts: grid::artefacts(bench.artefacts),
+        evidence: evidence::blocks(bench.evidence, &bench.candidate.tables, t),
         raw: bench.raw,
         commitment: bench.commitment.to_string(),
         findings: bench.findings.into_iter().map(|f| finding_line(f.weight, f.text.of(t.lang), t)).collect(),

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::aggregate::Grid;
 pub use crate::binning::{Binning, CodeGroup, Edge};
 pub use crate::column_type::{ColumnType, DECIMAL_DIGITS_MAX, ListItem, UnknownType};
 use crate::{
@@ -138,6 +139,10 @@ pub struct Column {
     /// Lowest and highest value of a number that is taken in, both included; public.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<[i64; 2]>,
+    /// Of a measure, the step to which quantiles of it are rounded; without one it has
+    /// none. Public.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<Grid>,
     /// Code list; required for dimensions, and then no other value is taken in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub codes: Vec<Code>,
@@ -253,6 +258,9 @@ impl CatalogueEntry {
                     "取值范围须由小到大，且只用于整数、浮点与定点小数列",
                     "a range goes from low to high and belongs to an int, a float or a decimal column",
                 );
+            }
+            if c.grid.is_some() && c.role != ColumnRole::Measure {
+                return bad(&c.name, "网格只用于度量列", "a grid belongs to a measure");
             }
             if c.kind == ColumnType::Null && !c.nullable {
                 return bad(&c.name, "null 列必须可空", "a null column is nullable");

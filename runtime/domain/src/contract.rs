@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::aggregate::{Aggregate, Grid, Part, Quantile, Rank};
 pub use crate::job_file::{
     DeclaredDimension, DimensionFile, Input, JobFile, JobHead, KeyFile, KeysFile, LimitsFile, RangeSpec, ReportFile,
     RoundsFile, SumSpec, TableFile, TableFileA, TableFileB, line_of,
@@ -414,22 +415,6 @@ pub struct MeasureC {
     pub aggregate: Aggregate,
     /// The measure column; none for counts of rows and of units.
     pub column: Option<String>,
-}
-
-/// Aggregates that route C knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Aggregate {
-    /// `count(*)`: rows.
-    Rows,
-    /// `count(DISTINCT unit)`: privacy units.
-    Units,
-    /// `count(column)`: rows with a value.
-    Count,
-    /// `sum(column)`.
-    Sum,
-    /// `avg(column)`: over rows with a value.
-    Mean,
 }
 
 impl Contract {

@@ -8,6 +8,7 @@
 //! [`approval`] (two people said yes to the same bytes).
 #![forbid(unsafe_code)]
 
+mod aggregate;
 pub mod agreement;
 pub mod approval;
 pub mod artefact;
@@ -19,6 +20,7 @@ pub mod contract;
 pub mod decide;
 pub mod digest;
 pub mod event;
+pub mod evidence;
 pub mod id;
 pub mod job_file;
 pub mod lang;

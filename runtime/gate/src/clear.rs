@@ -72,7 +72,7 @@ pub struct GateInput<'a> {
     /// Units on the published roster of the dataset root.
     pub roster_size: u64,
     /// True statistics of the route-C tables, in contract order.
-    pub tabulated: Vec<Cells>,
+    pub tabulated: &'a [Cells],
     /// The exact answers of the tables of routes A and B, in contract order.
     pub answers: Vec<Answer>,
     /// Whether a view of the job holds an L4 column.
@@ -93,7 +93,7 @@ pub fn clear(input: GateInput<'_>) -> Result<(Cleared<Vec<CandidateTable>>, Reco
     let GateInput { contract, rulepack, roster_size, tabulated, answers, sensitivity, ledgers } = input;
     check_terms(contract, rulepack)?;
     let rules = Rules::of(&rulepack.disclosure, sensitivity);
-    let (tables_c, record) = disclosure_control(contract, &tabulated, &rules, &rulepack.disclosure, ledgers)?;
+    let (tables_c, record) = disclosure_control(contract, tabulated, &rules, &rulepack.disclosure, ledgers)?;
     let (mut tables_c, mut noised) = (tables_c.into_iter(), noise(contract, roster_size, answers)?.into_iter());
     let in_order = contract.tables.iter().map(|t| if t.is_noised() { noised.next() } else { tables_c.next() });
     let tables = in_order.collect::<Option<_>>().ok_or_else(|| misfit(&contract.name))?;

@@ -30,7 +30,7 @@ use sluice_gate::{
     route_a::Reducer,
 };
 use sluice_ledger::{Ledger, LedgerKey, Recorded};
-use sluice_rows::cells::SnapshotRows;
+use sluice_rows::cells::{SnapshotRows, Zeros};
 
 const ROSTER: u64 = 500;
 
@@ -136,7 +136,7 @@ fn cleared(contract: &Contract) -> Cleared<Vec<sluice_domain::candidate::Candida
         contract,
         rulepack: &RulePack::shipped().unwrap(),
         roster_size: ROSTER,
-        tabulated: vec![tabulate(&table_c(), &rows(), 2)],
+        tabulated: &[tabulate(&table_c(), &rows(), 2)],
         answers: vec![reducer.finish().unwrap().into()],
         sensitivity: Sensitivity::Ordinary,
         ledgers: &[ledger(Vec::new())],
@@ -152,7 +152,14 @@ fn ledger(past: Vec<Number>) -> History {
     let columns = vec![rows.iter().map(|r| r.values.get("x").copied()).collect()];
     let root = ("people".parse().unwrap(), "snap-000001".parse().unwrap());
     let views = ["claims".parse().unwrap()].into();
-    History::new(root, views, vec!["x".into()], SnapshotRows { units, columns }, |row| 1 << (row % 128), past)
+    History::new(
+        root,
+        views,
+        vec!["x".into()],
+        SnapshotRows { units, zeros: vec![Zeros::Count; columns.len()], columns },
+        |row| 1 << (row % 128),
+        past,
+    )
 }
 
 fn candidate() -> (Contract, Quarantined<Candidate>) {
@@ -202,6 +209,7 @@ async fn approve(contract: &Contract, run: &RunId, approved: Digest) -> Recorded
         candidate: approved,
         pre_noise: None,
         lineage: None,
+        evidence: None,
         rounds: Vec::new(),
         sealed_object: Digest::of(b""),
     });
@@ -304,11 +312,18 @@ async fn an_approval_of_other_bytes_or_another_run_lets_nothing_out() {
 #[test]
 fn results_that_do_not_fit_the_contract_are_a_host_fault() {
     let pack = RulePack::shipped().unwrap();
-    let with = |contract: &Contract, tabulated, answer, roster_size| {
+    let with = |contract: &Contract, tabulated: Vec<_>, answer, roster_size| {
         let sensitivity = Sensitivity::Ordinary;
         let ledgers = &[ledger(Vec::new())];
-        let input =
-            GateInput { contract, rulepack: &pack, roster_size, tabulated, answers: answer, sensitivity, ledgers };
+        let input = GateInput {
+            contract,
+            rulepack: &pack,
+            roster_size,
+            tabulated: &tabulated,
+            answers: answer,
+            sensitivity,
+            ledgers,
+        };
         clear(input).map(drop).map_err(|refusal| refusal.code)
     };
     let answer = || vec![Reducer::new(&table_a(), ROSTER, 8).unwrap().finish().unwrap().into()];

@@ -50,6 +50,35 @@ pub struct MeasureStats {
     pub any_negative: bool,
     /// Whether all units' contributions are the same value.
     pub all_same: bool,
+    /// The squares of the values, where a variance was asked for.
+    pub squares: Option<Squares>,
+    /// The quantile of the units' contributions, rounded, where it was asked for.
+    pub quantile: Option<f64>,
+}
+
+/// The squares of a measure column's values in one cell; a unit contributes the sum
+/// over its rows.
+#[derive(Default, Clone, Copy)]
+pub struct Squares {
+    /// Sum over rows.
+    pub sum: f64,
+    /// The two largest contributions.
+    pub top: [f64; 2],
+    /// Sum of the n largest contributions, n of the rule pack.
+    pub top_n_sum: f64,
+    /// Whether all units' contributions are the same value.
+    pub all_same: bool,
+    /// Sum of the squared deviations of the rows' values from their mean.
+    pub deviations: f64,
+}
+
+/// Whether a unit counts whose contribution to a measure is zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Zeros {
+    /// It has a value.
+    Count,
+    /// It does not: the measure was derived.
+    Skip,
 }
 
 impl Cells {
@@ -79,6 +108,8 @@ pub struct SnapshotRows {
     pub units: Vec<u32>,
     /// Of each column asked for, each row's value, if it has one.
     pub columns: Vec<Vec<Option<f64>>>,
+    /// Of each column, whether a unit counts whose contribution is zero.
+    pub zeros: Vec<Zeros>,
 }
 
 impl fmt::Debug for SnapshotRows {

@@ -13,6 +13,7 @@ mod answer;
 mod audit;
 pub mod chart;
 mod copies;
+mod evidence;
 mod final_check;
 mod home;
 mod inbox;

@@ -140,10 +140,11 @@ async fn rows(
         match &mut all {
             None => all = Some((columns, rows)),
             Some((names, held)) => {
-                for (name, values) in columns.into_iter().zip(rows.columns) {
+                for ((name, values), zeros) in columns.into_iter().zip(rows.columns).zip(rows.zeros) {
                     if !names.contains(&name) {
                         names.push(name);
                         held.columns.push(values);
+                        held.zeros.push(zeros);
                     }
                 }
             }

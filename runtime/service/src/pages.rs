@@ -9,6 +9,7 @@ use sluice_domain::{
     artefact::{Artefact, Content},
     candidate::{Candidate, CandidateTable},
     contract::Contract,
+    evidence::Check,
     id::{DatasetId, JobId, OrgId, PersonId, ProductId, RunId, SnapshotId},
 };
 
@@ -115,6 +116,8 @@ pub struct Workbench {
     pub charts: Vec<(String, String)>,
     /// What an outer room composed, drawn by the host.
     pub artefacts: Vec<Shown>,
+    /// What the host found out beside the rules; none for routes A and B.
+    pub evidence: Vec<ShownCheck>,
     /// The gate's findings, riskiest first.
     pub findings: Vec<Finding>,
     /// The frozen contract.
@@ -163,6 +166,22 @@ impl Shown {
             Content::Chart(chart) => (String::new(), Some(crate::chart::draw_spec(chart))),
         };
         Self { name: artefact.name.clone(), text, svg }
+    }
+}
+
+/// One check of the evidence, ready to be shown.
+pub struct ShownCheck {
+    /// The check.
+    pub check: Check,
+    /// Its plot as SVG drawn by the host.
+    pub svg: Option<String>,
+}
+
+impl ShownCheck {
+    /// Shows `check`.
+    pub fn of(check: Check) -> Self {
+        let svg = check.plot.as_ref().map(crate::chart::draw_spec);
+        Self { check, svg }
     }
 }
 

@@ -7,6 +7,7 @@ use sluice_domain::{
     candidate::Candidate,
     decide,
     event::Event,
+    evidence::Evidence,
     id::RunId,
     state::{RunState, Stage, State},
     text,
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Service, SignedIn, chart,
-    pages::{Ballot, Finding, Shown, Voted, Weight, Workbench},
+    pages::{Ballot, Finding, Shown, ShownCheck, Voted, Weight, Workbench},
     record::{SYSTEM, vault_fault},
 };
 
@@ -39,7 +40,8 @@ impl Service {
         }
         let candidate = self.candidate(&state, run)?;
         let history = self.history(&state, run, candidate.for_review())?;
-        workbench(&state, who, run, candidate.for_review(), history)
+        let evidence = self.evidence_of(&state, run)?;
+        workbench(&state, who, run, candidate.for_review(), (history, evidence))
     }
 
     /// What the release ledger says of the run's tables of route C.
@@ -66,6 +68,7 @@ impl Service {
         decide::may_open(&state, &reviewer, &run)?;
         // The bytes are read back and their commitment recomputed: a changed byte voids the vote.
         self.candidate(&state, &run)?;
+        self.evidence_of(&state, &run)?;
         self.record(who.actor(), |state, at| {
             let signature = key.sign(&vote_message(&run, &seen, &reviewer, decision, &comment, at));
             let vote = Vote {
@@ -151,7 +154,7 @@ fn workbench(
     who: &SignedIn,
     run: &RunId,
     candidate: &Candidate,
-    history: Vec<sluice_gate::Finding>,
+    (history, evidence): (Vec<sluice_gate::Finding>, Option<Evidence>),
 ) -> Result<Workbench, Refusal> {
     let gone = crate::run::host_fault;
     let record: &RunState = state.run(run).ok_or_else(gone)?;
@@ -179,6 +182,7 @@ fn workbench(
         charts: candidate.tables.iter().map(|t| (t.name.clone(), chart::draw(t))).collect(),
         artefacts: candidate.report.artefacts().iter().map(Shown::of).collect(),
         findings: findings(candidate, job, state, history)?,
+        evidence: evidence.map(|e| e.checks.into_iter().map(ShownCheck::of).collect()).unwrap_or_default(),
         candidate: candidate.clone(),
         contract: job.contract.clone(),
         contract_digest: job.contract_digest,

@@ -3,12 +3,25 @@
 //!
 //! It holds the running sum of the current unit only; when the unit changes, that sum
 //! is folded in as one contribution. So a unit counts once however many rows it has,
-//! and dominance is judged on people, not on rows.
+//! and dominance is judged on people, not on rows. Only a quantile keeps more: one
+//! number per unit of the cell.
 
+use sluice_domain::contract::{Aggregate, Quantile};
 use sluice_rows::{
-    cells::{CellStats, MeasureStats},
+    cells::{CellStats, MeasureStats, Squares, Zeros},
     sum::Sum,
 };
+
+/// A measure column and what has to be kept of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    pub(crate) zeros: Zeros,
+    pub(crate) aggregates: Vec<Aggregate>,
+}
+
+/// One measure of the table: the place of its column, and its quantile if it is one.
+pub(crate) type Asked = (Option<usize>, Option<Quantile>);
 
 /// Accumulates one cell: inner or margin alike.
 pub(crate) struct CellFold {
@@ -20,8 +33,8 @@ pub(crate) struct CellFold {
 
 impl CellFold {
     /// An empty cell with these measure columns, keeping the `largest` contributions.
-    pub(crate) fn new(columns: &[Zeros], largest: usize) -> Self {
-        let measures = columns.iter().map(|zeros| MeasureFold::new(*zeros, largest)).collect();
+    pub(crate) fn new(columns: &[Wanted], largest: usize) -> Self {
+        let measures = columns.iter().map(|wanted| MeasureFold::new(wanted, largest)).collect();
         Self { rows: 0, units: 0, open: None, measures }
     }
 
@@ -40,23 +53,18 @@ impl CellFold {
         }
     }
 
-    /// The finished cell. `order` names, for each measure of the table, the measure
-    /// column it reads; none for counts of rows and units.
-    pub(crate) fn finish(mut self, order: &[Option<usize>]) -> CellStats {
+    /// The finished cell, with one entry per measure `asked` for; counts of rows and
+    /// units have no column and are left at their default.
+    pub(crate) fn finish(mut self, asked: &[Asked]) -> CellStats {
         self.measures.iter_mut().for_each(MeasureFold::close);
-        let stats: Vec<MeasureStats> = self.measures.iter().map(MeasureFold::stats).collect();
-        let measures = order.iter().map(|c| c.and_then(|c| stats.get(c).copied()).unwrap_or_default()).collect();
-        CellStats { rows: self.rows, units: self.units, measures }
+        let stats: Vec<MeasureStats> = self.measures.iter_mut().map(MeasureFold::stats).collect();
+        let measure = |(column, quantile): &Asked| {
+            let stats = column.and_then(|c| stats.get(c).copied()).unwrap_or_default();
+            let sorted = column.and_then(|c| self.measures.get(c)?.contributions.as_deref());
+            MeasureStats { quantile: quantile.zip(sorted).and_then(|(q, sorted)| q.of_sorted(sorted)), ..stats }
+        };
+        CellStats { rows: self.rows, units: self.units, measures: asked.iter().map(measure).collect() }
     }
-}
-
-/// Whether a unit whose contribution is zero counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Zeros {
-    /// It has a value.
-    Count,
-    /// It does not: the measure was derived.
-    Skip,
 }
 
 struct MeasureFold {
@@ -65,31 +73,31 @@ struct MeasureFold {
     units: u64,
     sum: Sum,
     abs_sum: Sum,
-    /// Largest contributions by absolute value, descending; at least two places.
-    largest: Vec<f64>,
-    /// How many of them the rule's dominance looks at.
-    n: usize,
+    largest: Largest,
     any_negative: bool,
-    first: Option<f64>,
-    all_same: bool,
+    same: Same,
     /// The open unit's contribution so far, if it has a value.
     open: Option<Sum>,
+    squares: Option<SquaresFold>,
+    /// Every unit's contribution, for quantiles.
+    contributions: Option<Vec<f64>>,
 }
 
 impl MeasureFold {
-    fn new(zeros: Zeros, n: usize) -> Self {
+    fn new(wanted: &Wanted, n: usize) -> Self {
+        let any = |of: fn(&Aggregate) -> bool| wanted.aggregates.iter().any(of);
         Self {
-            zeros,
+            zeros: wanted.zeros,
             count: 0,
             units: 0,
             sum: Sum::default(),
             abs_sum: Sum::default(),
-            largest: vec![0.0; n.max(2)],
-            n,
+            largest: Largest::new(n),
             any_negative: false,
-            first: None,
-            all_same: true,
+            same: Same::default(),
             open: None,
+            squares: any(|a| a.is_spread()).then(|| SquaresFold::new(n)),
+            contributions: any(|a| matches!(a, Aggregate::Quantile(_))).then(Vec::new),
         }
     }
 
@@ -98,38 +106,142 @@ impl MeasureFold {
         self.sum.add(value);
         self.any_negative |= value < 0.0;
         self.open.get_or_insert_default().add(value);
+        if let Some(squares) = &mut self.squares {
+            squares.add(value, self.count);
+        }
     }
 
     /// Folds the open unit's contribution in.
     fn close(&mut self) {
+        if let Some(squares) = &mut self.squares {
+            squares.close();
+        }
         let Some(contribution) = self.open.take().map(Sum::value) else { return };
         if self.zeros == Zeros::Skip && contribution == 0.0 {
             return;
         }
         self.units += 1;
-        self.all_same &= *self.first.get_or_insert(contribution) == contribution;
-        let size = contribution.abs();
-        self.abs_sum.add(size);
-        let place = self.largest.partition_point(|x| *x >= size);
-        if place < self.largest.len() {
-            self.largest.insert(place, size);
-            self.largest.pop();
+        self.same.add(contribution);
+        self.abs_sum.add(contribution.abs());
+        self.largest.add(contribution.abs());
+        if let Some(contributions) = &mut self.contributions {
+            contributions.push(contribution);
         }
     }
 
-    fn stats(&self) -> MeasureStats {
-        let mut top_n = Sum::default();
-        self.largest.iter().take(self.n).for_each(|x| top_n.add(*x));
-        let mut largest = self.largest.iter().copied();
+    fn stats(&mut self) -> MeasureStats {
+        if let Some(contributions) = &mut self.contributions {
+            contributions.sort_unstable_by(f64::total_cmp);
+        }
         MeasureStats {
             count: self.count,
             units: self.units,
             sum: self.sum.value(),
             abs_sum: self.abs_sum.value(),
-            top: [largest.next().unwrap_or_default(), largest.next().unwrap_or_default()],
-            top_n_sum: top_n.value(),
+            top: self.largest.two(),
+            top_n_sum: self.largest.sum(),
             any_negative: self.any_negative,
-            all_same: self.units > 0 && self.all_same,
+            all_same: self.same.holds(),
+            squares: self.squares.as_ref().map(SquaresFold::finish),
+            quantile: None,
         }
+    }
+}
+
+/// The squares of one column in one cell.
+struct SquaresFold {
+    sum: Sum,
+    largest: Largest,
+    same: Same,
+    open: Option<Sum>,
+    /// Running mean of the rows' values and sum of squared deviations from it (Welford 1962).
+    mean: f64,
+    deviations: f64,
+}
+
+impl SquaresFold {
+    fn new(n: usize) -> Self {
+        Self {
+            sum: Sum::default(),
+            largest: Largest::new(n),
+            same: Same::default(),
+            open: None,
+            mean: 0.0,
+            deviations: 0.0,
+        }
+    }
+
+    /// The `count`-th value of the cell.
+    fn add(&mut self, value: f64, count: u64) {
+        self.sum.add(value * value);
+        self.open.get_or_insert_default().add(value * value);
+        let from_before = value - self.mean;
+        #[expect(clippy::cast_precision_loss, reason = "a number of rows")]
+        let step = from_before / count as f64;
+        self.mean += step;
+        self.deviations += from_before * (value - self.mean);
+    }
+
+    fn close(&mut self) {
+        let Some(contribution) = self.open.take().map(Sum::value) else { return };
+        self.same.add(contribution);
+        self.largest.add(contribution);
+    }
+
+    fn finish(&self) -> Squares {
+        Squares {
+            sum: self.sum.value(),
+            top: self.largest.two(),
+            top_n_sum: self.largest.sum(),
+            all_same: self.same.holds(),
+            deviations: self.deviations,
+        }
+    }
+}
+
+/// The largest contributions, descending; at least two places.
+struct Largest {
+    places: Vec<f64>,
+    /// How many of them the rule's dominance looks at.
+    n: usize,
+}
+
+impl Largest {
+    fn new(n: usize) -> Self {
+        Self { places: vec![0.0; n.max(2)], n }
+    }
+
+    fn add(&mut self, size: f64) {
+        let place = self.places.partition_point(|x| *x >= size);
+        if place < self.places.len() {
+            self.places.insert(place, size);
+            self.places.pop();
+        }
+    }
+
+    fn two(&self) -> [f64; 2] {
+        let mut places = self.places.iter().copied();
+        [places.next().unwrap_or_default(), places.next().unwrap_or_default()]
+    }
+
+    fn sum(&self) -> f64 {
+        self.places.iter().take(self.n).copied().collect::<Sum>().value()
+    }
+}
+
+/// Whether everything added so far is one value.
+#[derive(Default)]
+struct Same {
+    first: Option<f64>,
+    differs: bool,
+}
+
+impl Same {
+    fn add(&mut self, value: f64) {
+        self.differs |= *self.first.get_or_insert(value) != value;
+    }
+
+    fn holds(&self) -> bool {
+        self.first.is_some() && !self.differs
     }
 }

@@ -27,6 +27,7 @@ mod functions;
 mod input;
 mod leakproof;
 mod mask;
+mod measure;
 mod names;
 mod nearest;
 mod parse;

@@ -1,4 +1,4 @@
-//! The names that SQL may use: one view, three functions, three aggregates.
+//! The names that SQL may use: one view, three functions, the aggregates of route C.
 //!
 //! DataFusion's planner asks this for every name. There is no catalogue behind it,
 //! no information schema, no table function, no variable and no file format, so a
@@ -11,12 +11,21 @@ use std::{
 
 use datafusion::{
     arrow::datatypes::{DataType, SchemaRef},
-    common::{Result, TableReference, plan_err},
+    common::{Result, TableReference, not_impl_err, plan_err},
     config::ConfigOptions,
     functions,
-    functions_aggregate::{average::avg_udaf, count::count_udaf, planner::AggregateFunctionPlanner, sum::sum_udaf},
+    functions_aggregate::{
+        average::avg_udaf,
+        count::count_udaf,
+        median::median_udaf,
+        planner::AggregateFunctionPlanner,
+        stddev::{stddev_pop_udaf, stddev_udaf},
+        sum::sum_udaf,
+        variance::{var_pop_udaf, var_samp_udaf},
+    },
     logical_expr::{
-        AggregateUDF, HigherOrderUDF, LogicalTableSource, ScalarUDF, TableSource, WindowUDF,
+        AggregateUDF, HigherOrderUDF, LogicalTableSource, ScalarUDF, TableSource, Volatility, WindowUDF, create_udaf,
+        function::AccumulatorArgs,
         planner::{ContextProvider, ExprPlanner},
     },
 };
@@ -77,6 +86,12 @@ impl ContextProvider for Names {
             "count" => Some(count_udaf()),
             "sum" => Some(sum_udaf()),
             "avg" | "mean" => Some(avg_udaf()),
+            "var" | "var_samp" | "var_sample" => Some(var_samp_udaf()),
+            "var_pop" | "var_population" => Some(var_pop_udaf()),
+            "stddev" | "stddev_samp" => Some(stddev_udaf()),
+            "stddev_pop" => Some(stddev_pop_udaf()),
+            "median" => Some(median_udaf()),
+            "quantile" => Some(quantile_udaf()),
             _ => None,
         };
         // Aggregates are asked for last, so a name that is not here is nowhere.
@@ -114,4 +129,17 @@ impl ContextProvider for Names {
     fn udwf_names(&self) -> Vec<String> {
         Vec::new()
     }
+}
+
+/// `quantile(column, q)`: a name to plan with. No SQL is ever executed, so nothing
+/// stands behind it.
+fn quantile_udaf() -> Arc<AggregateUDF> {
+    static QUANTILE: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| {
+        let float = || Arc::new(DataType::Float64);
+        let takes = vec![DataType::Float64, DataType::Float64];
+        let accumulator = Arc::new(|_: AccumulatorArgs<'_>| not_impl_err!("planned, never run"));
+        let state = Arc::new(vec![DataType::Float64]);
+        Arc::new(create_udaf("quantile", takes, float(), Volatility::Immutable, accumulator, state))
+    });
+    Arc::clone(&QUANTILE)
 }

@@ -5,7 +5,11 @@
 //! this order: the snapshot's granted columns → the bureau's row filter → the masks →
 //! leak-proof filters of the asker's → the columns asked for → the barrier.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use datafusion::{
@@ -25,7 +29,7 @@ use datafusion::{
     physical_plan::{ExecutionPlan, filter::FilterExec, projection::ProjectionExec},
 };
 use sluice_domain::state::GrantedView;
-use sluice_rows::{ROW_COLUMN, UNIT_COLUMN};
+use sluice_rows::{ROW_COLUMN, UNIT_COLUMN, cells::Zeros};
 use sluice_vault::arrow_type;
 
 use crate::{
@@ -53,6 +57,8 @@ pub(crate) struct AuthorisedView {
     masked: Vec<Expr>,
     /// Names of columns that are visible as they are.
     unmasked: BTreeSet<String>,
+    /// The approved measures over `raw`, by name.
+    derived: BTreeMap<String, Expr>,
     /// The bureau's row filter, made total.
     filter: Option<Expr>,
 }
@@ -77,28 +83,44 @@ impl AuthorisedView {
             let binned = binnings(c, *m).map(|binning| mask::binned(c, binning));
             mask::visible(c, *m, pseudonyms).into_iter().chain(binned)
         });
-        let derived = derived(granted).map_err(|_| ViewError::Open)?.into_iter().map(|(_, e)| e);
-        let masked = shown.chain(derived).chain([ident(ROW_COLUMN), ident(UNIT_COLUMN)]).collect();
+        let derived = derived(granted).map_err(|_| ViewError::Open)?;
+        let formulas = derived.iter().map(|(_, e)| e.clone());
+        let masked = shown.chain(formulas).chain([ident(ROW_COLUMN), ident(UNIT_COLUMN)]).collect();
+        let derived = derived.into_iter().map(|(name, e)| (name.to_owned(), e)).collect();
         let unmasked = columns.iter().filter(|(_, m)| m.is_none()).map(|(c, _)| c.name.clone()).collect();
         let filter = row_filter(granted).map_err(|_| ViewError::Open)?;
-        Ok(Self { sealed, context, raw, visible: Arc::new(visible), masked, unmasked, filter })
+        Ok(Self { sealed, context, raw, visible: Arc::new(visible), masked, unmasked, derived, filter })
     }
 
     /// Every row of the snapshot, also those that the bureau's filter keeps from this
-    /// view, in stored order: some granted columns as they are, then row and unit. For
-    /// the release ledger alone, which must know whom a difference of views consists of.
+    /// view, in stored order: some of its measures, unmasked columns and approved ones,
+    /// then row and unit. For the release ledger alone, which must know whom a
+    /// difference of views consists of.
     pub(crate) async fn whole(&self, columns: &[String]) -> Result<SendableRecordBatchStream> {
         let raw = self.raw.as_arrow();
         let names = columns.iter().map(String::as_str).chain([ROW_COLUMN, UNIT_COLUMN]);
-        let wanted = names.map(|name| Ok(raw.index_of(name)?)).collect::<Result<Vec<_>>>()?;
-        let scan = self.sealed.scan(Arc::clone(self.raw.inner()), wanted.clone(), None).await?;
+        let output: Vec<(Expr, &str)> = names
+            .map(|name| match self.derived.get(name) {
+                Some(formula) => (formula.clone(), name),
+                None => (ident(name), name),
+            })
+            .collect();
+        let needed: BTreeSet<usize> = output
+            .iter()
+            .flat_map(|(e, _)| e.column_refs())
+            .map(|c| Ok(raw.index_of(&c.name)?))
+            .collect::<Result<_>>()?;
+        let wanted: Vec<usize> = needed.into_iter().collect();
+        let scan = self.sealed.scan(Arc::clone(self.raw.inner()), wanted, None).await?;
         let read = DFSchema::try_from(scan.schema().as_ref().clone())?;
-        let output = wanted.iter().map(|i| {
-            let name = raw.field(*i).name();
-            Ok((physical(&ident(name.as_str()), &read)?, name.clone()))
-        });
+        let output = output.iter().map(|(e, name)| Ok((physical(e, &read)?, (*name).to_owned())));
         let plan = ProjectionExec::try_new(output.collect::<Result<Vec<_>>>()?, scan)?;
         plan.execute(0, Arc::clone(&self.context))
+    }
+
+    /// Whether a unit counts whose contribution to a measure is zero.
+    pub(crate) fn zeros(&self, measure: &str) -> Zeros {
+        if self.derived.contains_key(measure) { Zeros::Skip } else { Zeros::Count }
     }
 
     /// The scan behind the barrier: fields `wanted` of the visible schema, in that

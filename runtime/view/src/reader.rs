@@ -109,7 +109,7 @@ impl ViewReader {
     /// Any [`ViewError`].
     pub async fn tabulate(&self, plan: &Tabulation, totals: Totals, dominance_n: u32) -> Result<Cells, ViewError> {
         let (measures, _) = tabulate::measure_columns(plan);
-        let named = plan.dimensions.iter().map(|d| d.name.as_str()).chain(measures.iter().map(String::as_str));
+        let named = plan.dimensions.iter().map(|d| d.name.as_str()).chain(measures.iter().map(|m| m.name.as_str()));
         let outputs = named.chain([ROW_COLUMN]).map(ident).collect();
         let filter = conjunction(plan.filter.iter().map(|(dimension, keys)| {
             ident(dimension.name.as_str()).in_list(keys.iter().map(literal).collect(), false)
@@ -119,14 +119,14 @@ impl ViewReader {
     }
 
     /// All rows of the snapshot under `view`, whatever the view filters, with the
-    /// values of some of its measure columns. For the release ledger alone.
+    /// values of some of its measures. For the release ledger alone.
     ///
     /// # Errors
     /// Any [`ViewError`].
     pub async fn snapshot_rows(&self, view: &ViewId, columns: &[String]) -> Result<SnapshotRows, ViewError> {
         let view = self.views.get(view).ok_or(ViewError::NotGranted)?;
         let rows = view.whole(columns).await.map_err(|_| ViewError::Read)?;
-        tabulate::snapshot_rows(rows, columns.len()).await
+        tabulate::snapshot_rows(rows, columns.iter().map(|name| view.zeros(name)).collect()).await
     }
 
     fn ask(&self, view: &ViewId, outputs: Vec<Expr>, filter: Option<Expr>) -> Result<Question, ViewError> {

@@ -30,8 +30,8 @@ impl Form {
                 "write it as: SELECT columns or expressions [AS name], … FROM one granted view [WHERE condition]",
             ),
             Self::Table => text(
-                "改写为：SELECT 维度, …, count(*) | count(DISTINCT 隐私单元列) | count(度量) | sum(度量) | avg(度量) FROM 一个授权视图 [WHERE 维度 = 代码 AND 维度 IN (代码, …)] GROUP BY 维度, …",
-                "write it as: SELECT dimensions, …, count(*) | count(DISTINCT unit column) | count(measure) | sum(measure) | avg(measure) FROM one granted view [WHERE dimension = code AND dimension IN (code, …)] GROUP BY dimensions, …",
+                "改写为：SELECT 维度, …, count(*) | count(DISTINCT 隐私单元列) | count(度量) | sum | avg | stddev | var_samp | median(度量) | quantile(度量, 0.25) FROM 一个授权视图 [WHERE 维度 = 代码 AND 维度 IN (代码, …)] GROUP BY 维度, …",
+                "write it as: SELECT dimensions, …, count(*) | count(DISTINCT unit column) | count(measure) | sum | avg | stddev | var_samp | median(measure) | quantile(measure, 0.25) FROM one granted view [WHERE dimension = code AND dimension IN (code, …)] GROUP BY dimensions, …",
             ),
             Self::Filter => {
                 text("由主管部门改正协议中视图的 filter", "the bureau corrects the view's filter in the agreement")

@@ -8,28 +8,27 @@ use std::collections::BTreeMap;
 use datafusion::{
     common::ScalarValue,
     logical_expr::{
-        Aggregate as AggregatePlan, BinaryExpr, Expr, LogicalPlan, Operator,
-        expr::{AggregateFunction, AggregateFunctionParams, InList},
-        utils::split_conjunction,
+        Aggregate as AggregatePlan, BinaryExpr, Expr, LogicalPlan, Operator, expr::InList, utils::split_conjunction,
     },
 };
 use sluice_domain::{
     Refusal,
     catalogue::{ColumnRole, ColumnType, Key},
-    contract::{Aggregate, Dimension, MeasureC, Tabulation},
+    contract::{Dimension, MeasureC, Tabulation},
     state::GrantedView,
     text,
 };
 
 use crate::{
     filter::row_filter,
+    measure::{listed, measure},
     nearest, parse,
     refuse::{self, Form, refuse},
     schema::{ViewColumn, ViewRole, arrow_schema, view_schema},
     tabulate::slots,
 };
 
-const FORM: Form = Form::Table;
+pub(crate) const FORM: Form = Form::Table;
 
 /// Plans a table of route C from its SQL. Pure: reads no data.
 ///
@@ -60,7 +59,8 @@ fn reduce(views: &[GrantedView], sql: &str) -> Result<Tabulation, Refusal> {
             dimensions.push(grouping(&columns, key, alias)?);
         } else {
             let call = aggregate.aggr_expr.get(place.saturating_sub(aggregate.group_expr.len()));
-            measures.push(measure(&columns, call.ok_or_else(|| refuse::expression(FORM, output.name()))?, alias)?);
+            let call = call.ok_or_else(|| refuse::expression(FORM, output.name()))?;
+            measures.push(measure(view, &columns, call, alias)?);
         }
     }
     for key in &aggregate.group_expr {
@@ -152,11 +152,12 @@ fn aggregation(plan: &LogicalPlan) -> Result<(&[Expr], &AggregatePlan), Refusal>
 }
 
 /// An expression without its names, and the heading that the operator gave it. The
-/// planner itself names the star `count(*)`, which is no heading.
-fn unalias(mut expr: &Expr) -> (&Expr, Option<&str>) {
+/// planner itself names the star `count(*)` and an alias of a function `var_samp(x)`,
+/// which are no headings.
+pub(crate) fn unalias(mut expr: &Expr) -> (&Expr, Option<&str>) {
     let mut heading = None;
     while let Expr::Alias(alias) = expr {
-        heading = heading.or(Some(alias.name.as_str()).filter(|name| *name != "count(*)"));
+        heading = heading.or(Some(alias.name.as_str()).filter(|name| !name.ends_with(')')));
         expr = &alias.expr;
     }
     (expr, heading)
@@ -189,71 +190,6 @@ fn dimension(columns: &[ViewColumn], name: &str) -> Result<Dimension, Refusal> {
             text(format!("可用的维度：{known}"), format!("the dimensions are: {known}")),
         )
     })
-}
-
-fn measure(columns: &[ViewColumn], call: &Expr, alias: Option<&str>) -> Result<MeasureC, Refusal> {
-    let shown = call.to_string();
-    let (call, _) = unalias(call);
-    let Expr::AggregateFunction(AggregateFunction { func, params }) = call else {
-        return Err(refuse::expression(FORM, &shown));
-    };
-    let AggregateFunctionParams { args, distinct, filter, order_by, null_treatment } = params;
-    if filter.is_some() || !order_by.is_empty() || null_treatment.is_some() {
-        return Err(refuse::expression(FORM, &shown));
-    }
-    let [arg] = args.as_slice() else { return Err(refuse::expression(FORM, &shown)) };
-    let named = |aggregate, heading: String, column: Option<&str>| MeasureC {
-        name: alias.map_or(heading, str::to_owned),
-        aggregate,
-        column: column.map(str::to_owned),
-    };
-    match (func.name(), distinct, arg) {
-        // What DataFusion makes of the star.
-        ("count", false, Expr::Literal(ScalarValue::Int64(Some(1)), _)) => {
-            Ok(named(Aggregate::Rows, "count".to_owned(), None))
-        }
-        ("count", true, Expr::Column(c)) => match columns.iter().find(|v| v.name == c.name).map(|v| &v.role) {
-            Some(ViewRole::Unit) => Ok(named(Aggregate::Units, "units".to_owned(), None)),
-            _ => {
-                let unit = listed(columns, |c| c.role == ViewRole::Unit);
-                Err(refuse(
-                    "sql.measure",
-                    &shown,
-                    text("DISTINCT 只能用于统计隐私单元", "DISTINCT counts privacy units only"),
-                    text(format!("使用 count(DISTINCT {unit})"), format!("use count(DISTINCT {unit})")),
-                ))
-            }
-        },
-        ("count", false, Expr::Column(c)) => {
-            measured(columns, &c.name).map(|c| named(Aggregate::Count, format!("count_{c}"), Some(c)))
-        }
-        ("sum", false, Expr::Column(c)) => {
-            measured(columns, &c.name).map(|c| named(Aggregate::Sum, format!("sum_{c}"), Some(c)))
-        }
-        ("avg", false, Expr::Column(c)) => {
-            measured(columns, &c.name).map(|c| named(Aggregate::Mean, format!("avg_{c}"), Some(c)))
-        }
-        ("count" | "sum" | "avg", ..) => Err(refuse::expression(FORM, &shown)),
-        (name, ..) => Err(refuse::function(FORM, name)),
-    }
-}
-
-fn measured<'a>(columns: &'a [ViewColumn], name: &str) -> Result<&'a str, Refusal> {
-    let found = columns.iter().find(|c| c.name == name && c.role == ViewRole::Measure);
-    found.map(|c| c.name.as_str()).ok_or_else(|| {
-        let known = listed(columns, |c| c.role == ViewRole::Measure);
-        refuse(
-            "sql.measure",
-            name,
-            text(format!("列 `{name}` 不是度量"), format!("the column `{name}` is not a measure")),
-            text(format!("可用的度量：{known}"), format!("the measures are: {known}")),
-        )
-    })
-}
-
-fn listed(columns: &[ViewColumn], which: impl Fn(&ViewColumn) -> bool) -> String {
-    let names: Vec<_> = columns.iter().filter(|c| which(c)).map(|c| c.name.as_str()).collect();
-    names.join(", ")
 }
 
 /// The WHERE clause: declared dimensions against codes, joined by AND. Keys come out

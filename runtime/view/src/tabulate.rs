@@ -18,13 +18,13 @@ use futures::StreamExt;
 use roaring::RoaringBitmap;
 use sluice_domain::{
     catalogue::Key,
-    contract::{Dimension, Tabulation, Totals},
+    contract::{Aggregate, Dimension, Tabulation, Totals},
 };
-use sluice_rows::cells::{CellKey, Cells, SnapshotRows};
+use sluice_rows::cells::{CellKey, Cells, SnapshotRows, Zeros};
 
 use crate::{
     ViewError,
-    fold::{CellFold, Zeros},
+    fold::{Asked, CellFold, Wanted},
     units::runs,
 };
 
@@ -33,6 +33,9 @@ const SLOTS_MAX: usize = 1 << 20;
 
 /// Most dimensions: a row belongs to `2^dimensions` cells and margins.
 const DIMENSIONS_MAX: usize = 8;
+
+/// Most contributions that the quantiles of one table keep, margins included: 1 GiB.
+const CONTRIBUTIONS_MAX: usize = 1 << 27;
 
 /// Places of the grid over these dimensions, margins included; `None` if too many.
 pub(crate) fn slots(dimensions: &[Dimension]) -> Option<usize> {
@@ -43,18 +46,25 @@ pub(crate) fn slots(dimensions: &[Dimension]) -> Option<usize> {
     (places <= SLOTS_MAX).then_some(places)
 }
 
-/// The distinct measure columns of a plan, and which of them each measure reads.
-pub(crate) fn measure_columns(plan: &Tabulation) -> (Vec<String>, Vec<Option<usize>>) {
-    let mut columns: Vec<String> = Vec::new();
-    let order = plan.measures.iter().map(|m| {
-        let name = m.column.as_ref()?;
-        Some(columns.iter().position(|c| c == name).unwrap_or_else(|| {
-            columns.push(name.clone());
-            columns.len() - 1
-        }))
+/// The distinct measure columns of a plan with what is wanted of each, and what each
+/// measure reads.
+pub(crate) fn measure_columns(plan: &Tabulation) -> (Vec<Wanted>, Vec<Asked>) {
+    let mut columns: Vec<Wanted> = Vec::new();
+    let asked = plan.measures.iter().map(|m| {
+        let quantile = if let Aggregate::Quantile(q) = m.aggregate { Some(q) } else { None };
+        let Some(name) = &m.column else { return (None, None) };
+        let place = columns.iter().position(|c| c.name == *name).unwrap_or(columns.len());
+        if place == columns.len() {
+            let zeros = if plan.derived.contains_key(name) { Zeros::Skip } else { Zeros::Count };
+            columns.push(Wanted { name: name.clone(), zeros, aggregates: Vec::new() });
+        }
+        if let Some(column) = columns.get_mut(place) {
+            column.aggregates.push(m.aggregate);
+        }
+        (Some(place), quantile)
     });
-    let order = order.collect();
-    (columns, order)
+    let asked = asked.collect();
+    (columns, asked)
 }
 
 /// Folds rows into cells. The rows' columns are the plan's dimensions, then the
@@ -79,9 +89,10 @@ pub(crate) async fn tabulate(
 /// Gathers the rows of [`crate::provider::AuthorisedView::whole`].
 pub(crate) async fn snapshot_rows(
     mut rows: SendableRecordBatchStream,
-    columns: usize,
+    zeros: Vec<Zeros>,
 ) -> Result<SnapshotRows, ViewError> {
-    let mut all = SnapshotRows { units: Vec::new(), columns: vec![Vec::new(); columns] };
+    let columns = zeros.len();
+    let mut all = SnapshotRows { units: Vec::new(), columns: vec![Vec::new(); columns], zeros };
     let (mut last, mut unit) = (None, 0u32);
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(|_| ViewError::Read)?;
@@ -115,9 +126,11 @@ struct Grid {
     cells: Vec<Option<Box<CellFold>>>,
     /// The rows of every occupied inner cell, by its place.
     rows: HashMap<usize, RoaringBitmap>,
-    columns: Vec<Zeros>,
-    order: Vec<Option<usize>>,
+    columns: Vec<Wanted>,
+    asked: Vec<Asked>,
     dominance_n: usize,
+    /// No fewer than the contributions that the quantiles keep.
+    kept: usize,
 }
 
 /// One dimension's places: its keys in declared order, then the margin.
@@ -136,16 +149,19 @@ impl Grid {
             Totals::None => vec![vec![false; axes.len()]],
             Totals::True | Totals::Redacted => all.collect(),
         };
-        let (columns, order) = measure_columns(plan);
-        let zeros = |name: &String| if plan.derived.contains_key(name) { Zeros::Skip } else { Zeros::Count };
-        let columns = columns.iter().map(zeros).collect();
+        let (columns, asked) = measure_columns(plan);
         let dominance_n = usize::try_from(dominance_n).unwrap_or(usize::MAX).min(1024);
         let cells = std::iter::repeat_with(|| None).take(places).collect();
-        Ok(Self { axes, margins, cells, rows: HashMap::new(), columns, order, dominance_n })
+        Ok(Self { axes, margins, cells, rows: HashMap::new(), columns, asked, dominance_n, kept: 0 })
     }
 
     /// Adds rows, cut into units.
     fn batch(&mut self, rows: &RecordBatch, runs: &[(u64, usize, usize)]) -> Result<(), ViewError> {
+        let quantiles = self.asked.iter().filter(|(_, quantile)| quantile.is_some()).count();
+        self.kept = self.kept.saturating_add(rows.num_rows().saturating_mul(quantiles * self.margins.len()));
+        if self.kept > CONTRIBUTIONS_MAX {
+            return Err(ViewError::Read);
+        }
         let mut columns = rows.columns().iter();
         let keys = self.axes.iter().zip(columns.by_ref()).map(|(axis, column)| axis.places(column));
         let keys: Vec<Vec<usize>> = keys.collect::<Result<_, _>>()?;
@@ -191,10 +207,10 @@ impl Grid {
 
     /// The occupied cells in declared order, a margin after the keys it sums over.
     fn finish(self) -> Cells {
-        let Self { axes, cells, rows, order, .. } = self;
+        let Self { axes, cells, rows, asked, .. } = self;
         let rows = rows.into_iter().map(|(place, rows)| (key_of(&axes, place), rows)).collect();
         let occupied = cells.into_iter().enumerate().filter_map(|(place, cell)| Some((place, cell?)));
-        Cells::new(occupied.map(|(place, cell)| (key_of(&axes, place), cell.finish(&order))).collect(), rows)
+        Cells::new(occupied.map(|(place, cell)| (key_of(&axes, place), cell.finish(&asked))).collect(), rows)
     }
 }
 

@@ -20,8 +20,8 @@ use common::{
 };
 use sluice_rows::{RowBatch, arrow::record_batch::RecordBatch};
 use sluice_worker::{
-    LayerName, LayerStatus, Origin, Profile, Programs, Room, RoomLimits, Rooms, UnitOutcome, WorkerError, compile,
-    layers,
+    InspectLimits, Interface, LayerName, LayerStatus, Origin, Profile, Programs, Room, RoomLimits, Rooms, UnitOutcome,
+    WorkerError, cached, compile, layers,
 };
 
 /// Puts the first value of the first column at 3000.
@@ -326,6 +326,14 @@ fn compiled_code_is_cached_under_a_key_and_a_forgery_is_compiled_again() {
     assert_eq!(get(Profile::Standard), Origin::Compiler);
     assert_eq!(get(Profile::Standard), Origin::Cache);
     assert_eq!(get(Profile::Reproducible), Origin::Compiler);
+    // What was inspected and compiled once can be had by its digest, within the same rules.
+    let known = |wanted, memory_bytes| {
+        let limits = InspectLimits { bytes_max: 1 << 20, memory_bytes };
+        cached(guest.digest(), wanted, limits, Profile::Standard, cache.path(), &key())
+    };
+    assert_eq!(known(Interface::Inner, 4 << 20).unwrap().origin(), Origin::Cache);
+    assert!(known(Interface::Outer, 4 << 20).is_none());
+    assert!(known(Interface::Inner, 64 << 10).is_none());
     for entry in fs::read_dir(cache.path()).unwrap() {
         let path = entry.unwrap().path();
         let mut bytes = fs::read(&path).unwrap();
@@ -333,6 +341,7 @@ fn compiled_code_is_cached_under_a_key_and_a_forgery_is_compiled_again() {
         bytes[last] ^= 1;
         fs::write(&path, bytes).unwrap();
     }
+    assert!(known(Interface::Inner, 4 << 20).is_none());
     assert_eq!(get(Profile::Standard), Origin::Compiler);
     assert_eq!(get(Profile::Standard), Origin::Cache);
 }

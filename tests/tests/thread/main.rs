@@ -13,6 +13,7 @@ mod blocks;
 mod canary;
 mod command_line;
 mod crash;
+mod evidence;
 mod exact;
 mod frozen;
 mod hostile;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Timestamp,
-    contract::{Aggregate, Contract},
+    contract::Contract,
     day_of,
     event::{Event, job_message},
     id::{DatasetId, JobId, PersonId, RunId},
@@ -168,16 +168,4 @@ fn no_delta(delta: f64, left: f64) -> Refusal {
 /// the bureau, however long the run took.
 pub fn tick_of(job: &JobState) -> Timestamp {
     job.at.checked_add(jiff::SignedDuration::from_secs(i64::from(job.contract.tick_seconds))).unwrap_or(Timestamp::MAX)
-}
-
-impl Aggregate {
-    /// Whether it is a count or a sum: numbers that may be rounded and stay useful.
-    pub fn adds_up(self) -> bool {
-        matches!(self, Self::Rows | Self::Units | Self::Count | Self::Sum)
-    }
-
-    /// Whether it counts (and so has no magnitude rules of its own).
-    pub fn is_count(self) -> bool {
-        matches!(self, Self::Rows | Self::Units | Self::Count)
-    }
 }

@@ -7,7 +7,7 @@ use roaring::RoaringBitmap;
 use sluice_domain::{
     Refusal,
     candidate::Reason,
-    contract::{Aggregate, MeasureC, TableC, Tabulation, Totals},
+    contract::{Aggregate, Grid, MeasureC, Part, Quantile, Rank, TableC, Tabulation, Totals},
     id::ViewId,
 };
 use sluice_rows::cells::{CellKey, CellStats, MeasureStats};
@@ -46,13 +46,8 @@ pub(super) struct JobTable {
 
 /// A measure with its column's number.
 struct Measure {
-    kind: MeasureKind,
+    aggregate: Aggregate,
     column: Option<usize>,
-}
-
-enum MeasureKind {
-    Linear(Aggregate),
-    Quantile { q: f64 },
 }
 
 impl JobTable {
@@ -92,19 +87,16 @@ impl JobTable {
     }
 
     fn judge(&self, key: CellKey, rows: &RoaringBitmap, source: &Source, case: &CaseRules) -> (JudgedCell, Vec<bool>) {
-        let columns: Vec<Option<usize>> = self.measures.iter().map(|m| m.column).collect();
-        let stats = source.data.stats(rows, &columns, case.dominance_n);
         let mut reasons = BTreeSet::new();
         let (mut numbers, mut unsafe_by) = (Vec::new(), Vec::new());
-        for (measure, of_measure) in self.measures.iter().zip(&stats.measures) {
-            let own = if rows.is_empty() { case.rules.judge_empty() } else { measure.judge(&stats, of_measure, case) };
+        for measure in &self.measures {
+            let (cell, stats) = source.data.stats_for(measure.aggregate, rows, measure.column, case.dominance_n);
+            let own = if rows.is_empty() { case.rules.judge_empty() } else { measure.judge(&cell, &stats, case) };
             unsafe_by.push(own.iter().any(|r| !for_a_person(*r)));
             reasons.extend(own);
-            if let MeasureKind::Linear(aggregate) = measure.kind {
-                numbers.push(number(aggregate, &stats, of_measure));
-            }
+            numbers.push(number(measure.aggregate, &cell, &stats));
         }
-        (JudgedCell { key, units: stats.units, reasons, numbers }, unsafe_by)
+        (JudgedCell { key, units: source.data.units(rows), reasons, numbers }, unsafe_by)
     }
 
     /// What enters the release ledger when `withheld` cells are not published, each
@@ -125,16 +117,13 @@ impl JobTable {
                     (true, true) => Standing::Withheld,
                     (true, false) => continue,
                 };
-                let quantity = measure.quantity();
-                if seen.insert(quantity.clone()) {
-                    let column = measure.column;
-                    let stats = source.data.stats(rows, &[column], 2);
-                    let of_measure = stats.measures.first().copied().unwrap_or_default();
-                    let value = match measure.kind {
-                        MeasureKind::Linear(aggregate) => number(aggregate, &stats, &of_measure).additive,
-                        MeasureKind::Quantile { .. } => 0.0,
-                    };
-                    entries.push((i, Entry::new(quantity, rows.clone(), value, standing, &source.data, threshold)));
+                let (cell, stats) = source.data.stats_for(measure.aggregate, rows, measure.column, 2);
+                let amounts = number(measure.aggregate, &cell, &stats).amounts;
+                let sums = amounts.iter().filter_map(|a| Some((measure.quantity(a.part)?, a.value)));
+                for (quantity, value) in sums.chain(measure.curve().map(|quantity| (quantity, 0.0))) {
+                    if seen.insert(quantity.clone()) {
+                        entries.push((i, Entry::new(quantity, rows.clone(), value, standing, &source.data, threshold)));
+                    }
                 }
             }
         }
@@ -149,25 +138,28 @@ pub(super) fn for_a_person(reason: Reason) -> bool {
 
 impl Measure {
     fn judge(&self, cell: &CellStats, stats: &MeasureStats, case: &CaseRules) -> BTreeSet<Reason> {
-        let rules = &case.rules;
-        let mut reasons = match self.kind {
-            MeasureKind::Linear(aggregate) => rules.judge(aggregate, cell, stats),
-            MeasureKind::Quantile { q } => rules.judge_quantile(q, stats),
-        };
-        let added_up = !matches!(self.kind, MeasureKind::Linear(Aggregate::Rows | Aggregate::Count));
+        let mut reasons = case.rules.judge(self.aggregate, cell, stats);
+        let added_up = !matches!(self.aggregate, Aggregate::Rows | Aggregate::Count);
         if added_up && case.missing == Missing::Review && stats.count < cell.rows {
             reasons.insert(Reason::Missing);
         }
         reasons
     }
 
-    fn quantity(&self) -> Quantity {
-        match (&self.kind, self.column) {
-            (MeasureKind::Linear(Aggregate::Count), Some(column)) => Quantity::Values(column),
-            (MeasureKind::Linear(_), Some(column)) => Quantity::Total(column),
-            (MeasureKind::Quantile { .. }, Some(column)) => Quantity::Quantile(column),
-            (_, None) => Quantity::Count,
-        }
+    /// One of its sums, for the release ledger. Rows stand for units here.
+    fn quantity(&self, part: Part) -> Option<Quantity> {
+        Some(match part {
+            Part::Rows | Part::Units => Quantity::Count,
+            Part::Values => Quantity::Values(self.column?),
+            Part::Total => Quantity::Total(self.column?),
+            Part::Squares => Quantity::Squares(self.column?),
+        })
+    }
+
+    /// What does not add up.
+    fn curve(&self) -> Option<Quantity> {
+        let curved = matches!(self.aggregate, Aggregate::Quantile(_));
+        self.column.filter(|_| curved).map(Quantity::Quantile)
     }
 }
 
@@ -177,41 +169,52 @@ fn measures(job: &JobFile, place: &str, source: &Source) -> Result<Result<Vec<Me
         let MeasureFile { agg, column, q, grid } = file;
         let place = format!("{place}/measures/{i}");
         let number = column.as_deref().and_then(|name| source.column(name));
-        let kind = match (agg.as_str(), number) {
-            ("count", None) => MeasureKind::Linear(Aggregate::Rows),
-            ("count", Some(_)) => MeasureKind::Linear(Aggregate::Count),
-            ("sum", Some(_)) => MeasureKind::Linear(Aggregate::Sum),
-            ("mean", Some(_)) => MeasureKind::Linear(Aggregate::Mean),
-            ("quantile", Some(_)) => match (q, grid) {
-                (Some(q), Some(grid)) if *q > 0.0 && *q < 1.0 && *grid > 0.0 && grid.is_finite() => {
-                    MeasureKind::Quantile { q: *q }
-                }
-                (Some(q), None) if *q > 0.0 && *q < 1.0 => {
-                    return Ok(Err(JobRefused("quantile without a grid to round to".to_owned())));
-                }
-                _ => return Err(bad(&place, "a quantile has `q` between 0 and 1 and a positive `grid`")),
-            },
-            ("sum" | "mean" | "quantile", None) => return Err(bad(&place, &format!("`{agg}` needs a `column`"))),
-            ("min" | "max", _) => return Ok(Err(JobRefused(format!("{agg} is the value of one unit")))),
-            _ => return Ok(Err(JobRefused(format!("{agg} is not an aggregate that may be tabulated")))),
+        let named = match agg.as_str() {
+            "count" if number.is_none() => Ok(Aggregate::Rows),
+            "count" => Ok(Aggregate::Count),
+            "sum" => Ok(Aggregate::Sum),
+            "mean" => Ok(Aggregate::Mean),
+            "variance" => Ok(Aggregate::VarSamp),
+            "std" => Ok(Aggregate::StddevSamp),
+            "median" => quantile(Some(0.5), *grid, &place)?,
+            "quantile" => quantile(*q, *grid, &place)?,
+            "min" | "max" => Err(format!("{agg} is the value of one unit")),
+            _ => Err(format!("{agg} is not an aggregate that may be tabulated")),
         };
-        measures.push(Measure { kind, column: number });
+        let aggregate = match named {
+            Ok(aggregate) if number.is_none() && aggregate != Aggregate::Rows => {
+                return Err(bad(&place, &format!("`{agg}` needs a `column`")));
+            }
+            Ok(aggregate) => aggregate,
+            Err(why) => return Ok(Err(JobRefused(why))),
+        };
+        measures.push(Measure { aggregate, column: number });
     }
     Ok(Ok(measures))
 }
 
+/// A quantile; without a grid the job is refused, which is `Ok(Err(…))`.
+fn quantile(q: Option<f64>, grid: Option<f64>, place: &str) -> Result<Result<Aggregate, String>, Refusal> {
+    let wrong = || bad(place, "a quantile has `q` between 0 and 1 and a positive `grid`");
+    // A case may write a third; ten-thousandths are near enough for its verdict.
+    let near = |q: f64| Rank::of((q * 10_000.0).round() / 10_000.0);
+    let rank = q.filter(|q| *q > 0.0 && *q < 1.0).and_then(near).ok_or_else(wrong)?;
+    let Some(grid) = grid else { return Ok(Err("quantile without a grid to round to".to_owned())) };
+    let grid = Grid::try_from(grid).map_err(|_| wrong())?;
+    Ok(Ok(Aggregate::Quantile(Quantile { rank, grid })))
+}
+
 fn plan(job: &JobFile, measures: &[Measure]) -> Result<TableC, Refusal> {
     let view: ViewId = "case".parse().map_err(|_| refusals::host_fault("case", "内部名称有误", "a name is wrong"))?;
-    let linear = measures.iter().zip(&job.measures).filter_map(|(measure, file)| match measure.kind {
-        MeasureKind::Linear(aggregate) => {
-            Some(MeasureC { name: file.agg.clone(), aggregate, column: file.column.clone() })
-        }
-        MeasureKind::Quantile { .. } => None,
+    let measures = measures.iter().zip(&job.measures).map(|(measure, file)| MeasureC {
+        name: file.agg.clone(),
+        aggregate: measure.aggregate,
+        column: file.column.clone(),
     });
     let plan = Tabulation {
         view,
         dimensions: Vec::new(),
-        measures: linear.collect(),
+        measures: measures.collect(),
         filter: Vec::new(),
         derived: std::collections::BTreeMap::new(),
     };

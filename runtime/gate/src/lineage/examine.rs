@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use roaring::RoaringBitmap;
-use sluice_domain::{Refusal, candidate::Reason, contract::Aggregate};
+use sluice_domain::{
+    Refusal,
+    candidate::Reason,
+    contract::{Aggregate, Part},
+};
 
 use super::{
     Entry, History, Microdata, Quantity, Standing,
@@ -65,15 +69,15 @@ enum Verdict {
 impl People<'_> {
     /// `rows` judged as if they were a cell of this quantity.
     fn judge(&self, quantity: &Quantity, rows: &RoaringBitmap) -> Verdict {
-        let aggregate = match quantity {
-            Quantity::Count => Aggregate::Rows,
-            Quantity::Units => Aggregate::Units,
-            Quantity::Values(_) => Aggregate::Count,
-            Quantity::Total(_) | Quantity::Quantile(_) => Aggregate::Sum,
+        let (part, aggregate) = match quantity {
+            Quantity::Count => (Part::Rows, Aggregate::Rows),
+            Quantity::Units => (Part::Units, Aggregate::Units),
+            Quantity::Values(_) => (Part::Values, Aggregate::Count),
+            Quantity::Total(_) | Quantity::Quantile(_) => (Part::Total, Aggregate::Sum),
+            Quantity::Squares(_) => (Part::Squares, Aggregate::VarPop),
         };
-        let stats = self.data.stats(rows, &[quantity.column()], self.dominance_n);
-        let measure = stats.measures.first().copied().unwrap_or_default();
-        let mut reasons = self.rules.judge(aggregate, &stats, &measure);
+        let (cell, measure) = self.data.stats_for(aggregate, rows, quantity.column(), self.dominance_n);
+        let mut reasons = self.rules.judge_part(part, &cell, &measure);
         let negative = reasons.remove(&Reason::Negative);
         match (reasons.is_empty(), negative) {
             (false, _) => Verdict::Unsafe,
@@ -90,7 +94,8 @@ impl People<'_> {
     fn judges_magnitudes(&self, quantity: &Quantity) -> bool {
         let rules = self.rules;
         let on = rules.p_percent.is_some() || rules.dominance_share.is_some() || rules.largest_share.is_some();
-        matches!(quantity, Quantity::Total(_)) && (on || rules.all_same == Switch::On || rules.negatives == Switch::On)
+        matches!(quantity, Quantity::Total(_) | Quantity::Squares(_))
+            && (on || rules.all_same == Switch::On || rules.negatives == Switch::On)
     }
 }
 
@@ -128,9 +133,26 @@ pub fn examine(
             linear(quantity, &of(&|q| q == quantity), &new, people, work, &mut examined)?;
         }
     }
+    curved_together(new, people, &mut examined);
     let withhold = examined.withhold.clone();
     examined.review.retain(|cell| !withhold.contains(cell));
     Ok(examined)
+}
+
+/// Within one job: a quantile and anything else on its column that differ in fewer than
+/// k units. The later cell goes.
+fn curved_together(new: &[(usize, Entry)], people: &People<'_>, examined: &mut Examined) {
+    let curved = |e: &Entry| matches!(e.quantity, Quantity::Quantile(_));
+    for (at, (cell, entry)) in new.iter().enumerate().filter(|(_, (_, e))| curved(e)) {
+        let later = |i: usize, other: &Entry| i > at || !curved(other);
+        let others = new.iter().enumerate();
+        let same_column = others.filter(|(i, (_, e))| later(*i, e) && e.quantity.column() == entry.quantity.column());
+        let others: Vec<&(usize, Entry)> = same_column.map(|(_, other)| other).collect();
+        let near = near(&[entry], &others, people).into_iter().filter(|(apart, ..)| *apart > 0);
+        if entry.standing == Standing::Published {
+            examined.withhold.extend(near.map(|(_, _, other)| other.max(*cell)));
+        }
+    }
 }
 
 /// Pairs of a published old and a published new set that differ in fewer than k units:

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fmt};
 use roaring::RoaringBitmap;
 use sluice_domain::{
     candidate::Reason,
-    contract::{Aggregate, MeasureC, TableC},
+    contract::{Aggregate, MeasureC, Part, TableC},
     id::{DatasetId, SnapshotId, ViewId},
 };
 use sluice_rows::cells::{Cells, SnapshotRows};
@@ -19,7 +19,7 @@ use sluice_rows::cells::{Cells, SnapshotRows};
 use super::{Entry, History, Microdata, Named, Number, People, Quantity, Root, Standing};
 use crate::route_c::{
     JudgedTable, Rules,
-    primary::{JudgedCell, number},
+    primary::{JudgedCell, amount},
 };
 
 /// One dataset root, opened for one run.
@@ -54,7 +54,7 @@ impl Ledger {
         key: impl Fn(u64) -> u128,
         past: Vec<Number>,
     ) -> Self {
-        let data = Microdata::new(rows.units, rows.columns, key);
+        let data = Microdata::new(rows.units, rows.columns, key).with_zeros(rows.zeros);
         Self { dataset, snapshot, views, columns, data, past }
     }
 
@@ -83,6 +83,7 @@ impl Ledger {
             Named::Units => Quantity::Units,
             Named::Values(name) => Quantity::Values(column(name)?),
             Named::Total(name) => Quantity::Total(column(name)?),
+            Named::Squares(name) => Quantity::Squares(column(name)?),
             Named::Quantile(name) => Quantity::Quantile(column(name)?),
         };
         Some(Entry::new(quantity, number.rows.clone(), number.value, number.standing, &self.data, rules.threshold))
@@ -99,11 +100,15 @@ impl Ledger {
             let published = cell.reasons.is_empty() && !member.added.contains(&i);
             let mut seen = BTreeSet::new();
             for measure in &member.table.plan.measures {
-                let standing = self.standing(published, measure, cell, &rows, rules, dominance_n);
-                let Some((standing, value)) = standing else { continue };
-                for (quantity, rows) in self.sets(measure, &rows) {
+                for (part, quantity, rows_of) in self.sets(measure, &rows) {
+                    let standing = match part {
+                        Some(part) => self.standing(published, measure, part, cell, &rows, rules, dominance_n),
+                        // Nothing follows from a quantile, so only what is out is held against it.
+                        None => published.then_some((Standing::Published, 0.0)),
+                    };
+                    let Some((standing, value)) = standing else { continue };
                     if seen.insert(quantity.clone()) {
-                        numbers.push((i, Number { quantity, rows, value, standing }));
+                        numbers.push((i, Number { quantity, rows: rows_of, value, standing }));
                     }
                 }
             }
@@ -122,37 +127,42 @@ impl Ledger {
         &self,
         published: bool,
         measure: &MeasureC,
+        part: Part,
         cell: &JudgedCell,
         rows: &RoaringBitmap,
         rules: &Rules,
         dominance_n: usize,
     ) -> Option<(Standing, f64)> {
         let column = measure.column.as_ref().and_then(|name| self.columns.iter().position(|c| c == name));
-        let stats = self.data.stats(rows, &[column], dominance_n);
-        let of_measure = stats.measures.first().copied().unwrap_or_default();
-        let value = number(measure.aggregate, &stats, &of_measure).additive;
+        let (of_cell, of_measure) = self.data.stats_for(measure.aggregate, rows, column, dominance_n);
+        let value = amount(part, &of_cell, &of_measure).value;
         if published {
             return Some((Standing::Published, value));
         }
-        let counts = matches!(measure.aggregate, Aggregate::Rows | Aggregate::Units | Aggregate::Count);
-        let class = counts && cell.reasons.contains(&Reason::Class);
-        let own = class || !rules.judge(measure.aggregate, &stats, &of_measure).is_empty();
+        let class = part.is_count() && cell.reasons.contains(&Reason::Class);
+        let own = class || !rules.judge_part(part, &of_cell, &of_measure).is_empty();
         own.then_some((Standing::Withheld, value))
     }
 
-    /// The sets that a measure's number is the size or the total of.
-    fn sets(&self, measure: &MeasureC, rows: &RoaringBitmap) -> Vec<(Named, RoaringBitmap)> {
+    /// The sets that a measure's numbers are the size or the total of, each with what
+    /// adds up over it; a quantile is nothing that adds up.
+    fn sets(&self, measure: &MeasureC, rows: &RoaringBitmap) -> Vec<(Option<Part>, Named, RoaringBitmap)> {
         let name = || measure.column.clone().unwrap_or_default();
         let one_each = || rows.len() == self.data.units(rows);
-        match measure.aggregate {
-            Aggregate::Rows | Aggregate::Units if one_each() => {
-                vec![(Named::Count, rows.clone()), (Named::Units, self.data.first_rows(rows))]
-            }
-            Aggregate::Rows => vec![(Named::Count, rows.clone())],
-            Aggregate::Units => vec![(Named::Units, self.data.first_rows(rows))],
-            Aggregate::Count => vec![(Named::Values(name()), rows.clone())],
-            Aggregate::Sum | Aggregate::Mean => vec![(Named::Total(name()), rows.clone())],
+        if matches!(measure.aggregate, Aggregate::Quantile(_)) {
+            return vec![(None, Named::Quantile(name()), rows.clone())];
         }
+        let of_part = |part: &Part| match part {
+            Part::Rows | Part::Units if one_each() => {
+                vec![(Some(*part), Named::Count, rows.clone()), (Some(*part), Named::Units, self.data.first_rows(rows))]
+            }
+            Part::Rows => vec![(Some(*part), Named::Count, rows.clone())],
+            Part::Units => vec![(Some(*part), Named::Units, self.data.first_rows(rows))],
+            Part::Values => vec![(Some(*part), Named::Values(name()), rows.clone())],
+            Part::Total => vec![(Some(*part), Named::Total(name()), rows.clone())],
+            Part::Squares => vec![(Some(*part), Named::Squares(name()), rows.clone())],
+        };
+        measure.aggregate.parts().iter().flat_map(of_part).collect()
     }
 }
 

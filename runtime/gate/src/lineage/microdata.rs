@@ -7,8 +7,9 @@
 use std::fmt;
 
 use roaring::RoaringBitmap;
+use sluice_domain::contract::Aggregate;
 use sluice_rows::{
-    cells::{CellStats, MeasureStats},
+    cells::{CellStats, MeasureStats, Squares, Zeros},
     sum::Sum,
 };
 
@@ -21,6 +22,7 @@ pub struct Microdata {
     units: Vec<u32>,
     hashes: Vec<u128>,
     columns: Vec<Vec<Option<f64>>>,
+    zeros: Vec<Zeros>,
 }
 
 impl Microdata {
@@ -29,7 +31,14 @@ impl Microdata {
     /// number to its 128-bit keyed value.
     pub fn new(units: Vec<u32>, columns: Vec<Vec<Option<f64>>>, key: impl Fn(u64) -> u128) -> Self {
         let hashes = (0u64..).take(units.len()).map(key).collect();
-        Self { units, hashes, columns }
+        let zeros = vec![Zeros::Count; columns.len()];
+        Self { units, hashes, columns, zeros }
+    }
+
+    /// The same where a unit whose contribution to a column is zero may not count.
+    #[must_use]
+    pub fn with_zeros(self, zeros: Vec<Zeros>) -> Self {
+        Self { zeros, ..self }
     }
 
     /// Number of rows.
@@ -63,39 +72,83 @@ impl Microdata {
     /// The statistics of `rows` taken as one cell, one entry per column asked for;
     /// `n` of the dominance rule.
     pub fn stats(&self, rows: &RoaringBitmap, columns: &[Option<usize>], n: usize) -> CellStats {
-        let measure = |column: &Option<usize>| {
-            column.and_then(|c| self.columns.get(c)).map_or_else(MeasureStats::default, |c| self.measure(rows, c, n))
-        };
+        let measure =
+            |column: &Option<usize>| column.map_or_else(MeasureStats::default, |c| self.measure(rows, c, n).0);
         CellStats { rows: rows.len(), units: self.units(rows), measures: columns.iter().map(measure).collect() }
     }
 
-    fn measure(&self, rows: &RoaringBitmap, values: &[Option<f64>], n: usize) -> MeasureStats {
+    /// The statistics of one `aggregate` over `rows`, with what only it needs.
+    pub(crate) fn stats_for(
+        &self,
+        aggregate: Aggregate,
+        rows: &RoaringBitmap,
+        column: Option<usize>,
+        n: usize,
+    ) -> (CellStats, MeasureStats) {
+        let cell = CellStats { rows: rows.len(), units: self.units(rows), measures: Vec::new() };
+        let Some(column) = column else { return (cell, MeasureStats::default()) };
+        let (mut measure, mut contributions) = self.measure(rows, column, n);
+        if aggregate.is_spread() {
+            measure.squares = Some(self.squares(rows, column, &measure, n));
+        }
+        if let Aggregate::Quantile(quantile) = aggregate {
+            contributions.sort_unstable_by(f64::total_cmp);
+            measure.quantile = quantile.of_sorted(&contributions);
+        }
+        (cell, measure)
+    }
+
+    fn measure(&self, rows: &RoaringBitmap, column: usize, n: usize) -> (MeasureStats, Vec<f64>) {
+        let mut any_negative = false;
+        let mut count = 0;
+        let mut contributions = self.contributions(rows, column, |x| {
+            count += 1;
+            any_negative |= x < 0.0;
+            x
+        });
+        if self.zeros.get(column) == Some(&Zeros::Skip) {
+            contributions.retain(|x| *x != 0.0);
+        }
+        let (top, top_n_sum) = largest(&mut contributions, n);
+        let measure = MeasureStats {
+            count,
+            units: contributions.len() as u64,
+            sum: total(contributions.iter().copied()),
+            abs_sum: total(contributions.iter().map(|x| x.abs())),
+            top,
+            top_n_sum,
+            any_negative,
+            all_same: all_same(&contributions),
+            squares: None,
+            quantile: None,
+        };
+        (measure, contributions)
+    }
+
+    fn squares(&self, rows: &RoaringBitmap, column: usize, of: &MeasureStats, n: usize) -> Squares {
+        #[expect(clippy::cast_precision_loss, reason = "a number of rows")]
+        let mean = of.sum / (of.count.max(1)) as f64;
+        let deviations = total(self.contributions(rows, column, |x| (x - mean) * (x - mean)).into_iter());
+        let mut contributions = self.contributions(rows, column, |x| x * x);
+        let (top, top_n_sum) = largest(&mut contributions, n);
+        let sum = total(contributions.iter().copied());
+        Squares { sum, top, top_n_sum, all_same: all_same(&contributions), deviations }
+    }
+
+    /// What each unit of `rows` with a value comes to, `of` each of its values added up.
+    fn contributions(&self, rows: &RoaringBitmap, column: usize, mut of: impl FnMut(f64) -> f64) -> Vec<f64> {
+        let Some(values) = self.columns.get(column) else { return Vec::new() };
         let mut sums: Vec<(u32, Sum)> = Vec::new();
-        let (mut count, mut any_negative) = (0, false);
         for row in rows {
             let at = row as usize;
             let (Some(unit), Some(Some(value))) = (self.units.get(at), values.get(at)) else { continue };
-            count += 1;
-            any_negative |= *value < 0.0;
+            let value = of(*value);
             match sums.last_mut() {
-                Some((open, sum)) if open == unit => sum.add(*value),
-                _ => sums.push((*unit, Sum::from_iter([*value]))),
+                Some((open, sum)) if open == unit => sum.add(value),
+                _ => sums.push((*unit, Sum::from_iter([value]))),
             }
         }
-        let mut contributions: Vec<f64> = sums.iter().map(|(_, sum)| sum.value()).collect();
-        contributions.sort_by(|a, b| b.abs().total_cmp(&a.abs()));
-        let at = |i: usize| contributions.get(i).copied().unwrap_or(0.0);
-        let total = |terms: &mut dyn Iterator<Item = f64>| terms.collect::<Sum>().value();
-        MeasureStats {
-            count,
-            units: contributions.len() as u64,
-            sum: total(&mut contributions.iter().copied()),
-            abs_sum: total(&mut contributions.iter().map(|x| x.abs())),
-            top: [at(0), at(1)],
-            top_n_sum: total(&mut contributions.iter().take(n).copied()),
-            any_negative,
-            all_same: contributions.first().is_some_and(|x| contributions.iter().all(|y| y == x)),
-        }
+        sums.into_iter().map(|(_, sum)| sum.value()).collect()
     }
 
     /// The keyed digest of `rows`, and of each of `blocks` parts of them: a unit lies
@@ -117,6 +170,21 @@ impl Microdata {
         }
         (SetHash(whole), parts.into_boxed_slice())
     }
+}
+
+fn total(terms: impl Iterator<Item = f64>) -> f64 {
+    terms.collect::<Sum>().value()
+}
+
+/// Sorts contributions by size; the two largest, and the sum of the `n` largest.
+fn largest(contributions: &mut [f64], n: usize) -> ([f64; 2], f64) {
+    contributions.sort_by(|a, b| b.abs().total_cmp(&a.abs()));
+    let at = |i: usize| contributions.get(i).copied().unwrap_or(0.0);
+    ([at(0), at(1)], total(contributions.iter().take(n).copied()))
+}
+
+fn all_same(contributions: &[f64]) -> bool {
+    contributions.first().is_some_and(|x| contributions.iter().all(|y| y == x))
 }
 
 impl fmt::Debug for Microdata {

@@ -41,6 +41,8 @@ pub enum Quantity {
     Values(usize),
     /// Total of a column; a mean counts as one.
     Total(usize),
+    /// Sum of the squares of a column.
+    Squares(usize),
     /// A quantile of a column.
     Quantile(usize),
 }
@@ -50,7 +52,9 @@ impl Quantity {
     pub fn column(&self) -> Option<usize> {
         match self {
             Self::Count | Self::Units => None,
-            Self::Values(column) | Self::Total(column) | Self::Quantile(column) => Some(*column),
+            Self::Values(column) | Self::Total(column) | Self::Squares(column) | Self::Quantile(column) => {
+                Some(*column)
+            }
         }
     }
 }

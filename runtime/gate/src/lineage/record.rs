@@ -62,6 +62,8 @@ pub enum Named {
     Values(String),
     /// Total of a column.
     Total(String),
+    /// Sum of the squares of a column.
+    Squares(String),
     /// A quantile of a column.
     Quantile(String),
 }

@@ -1,6 +1,6 @@
 //! The interval audit: what an attacker can bound, not only what they can solve for.
 //!
-//! For every withheld cell and every additive quantity (rows, units, values, sums),
+//! For every withheld cell and every additive quantity (rows, units, values, sums, sums of squares),
 //! a linear programme finds how low and how high the cell can be, given everything
 //! that is published and that nothing is negative. The interval must not be a
 //! point; for a count below k it must contain 0 and k; for an unsafe magnitude it
@@ -15,12 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sluice_domain::{
     candidate::Reason,
-    contract::{Aggregate, MeasureC, TableC},
+    contract::{MeasureC, Part, TableC},
 };
 
 use super::{
     frame::Frame,
-    primary::{JudgedCell, JudgedTable, Number},
+    primary::{Amount, JudgedCell, JudgedTable},
     programme::{Contradiction, System},
     rules::Rules,
 };
@@ -36,6 +36,7 @@ enum Quantity<'a> {
     Units,
     Values(&'a str),
     Total(&'a str),
+    Squares(&'a str),
 }
 
 /// Every quantity of one frame's cells, and what has been shown so far. Withholding
@@ -70,18 +71,20 @@ impl<'a> Audit<'a> {
             let Some(judged) = judged.cells.get(cell.cell) else { continue };
             let mut seen = BTreeSet::new();
             for (measure, number) in table.plan.measures.iter().zip(&judged.numbers) {
-                let quantity = quantity(measure);
-                if number.any_negative {
-                    negative.insert(quantity);
-                }
-                if seen.insert(quantity) {
-                    quantities.entry(quantity).or_default().push(Watched {
-                        cell: i,
-                        unknowns: &cell.variables,
-                        value: number.additive,
-                        need: need(quantity, judged, number, rules),
-                        shown: Shown::Not,
-                    });
+                for amount in &number.amounts {
+                    let quantity = quantity(measure, amount.part);
+                    if amount.any_negative {
+                        negative.insert(quantity);
+                    }
+                    if seen.insert(quantity) {
+                        quantities.entry(quantity).or_default().push(Watched {
+                            cell: i,
+                            unknowns: &cell.variables,
+                            value: amount.value,
+                            need: need(quantity, judged, amount, rules),
+                            shown: Shown::Not,
+                        });
+                    }
                 }
             }
         }
@@ -144,14 +147,14 @@ fn narrow(unknowns: usize, cells: &mut [Watched<'_>], withheld: &BTreeSet<usize>
     Ok(narrow)
 }
 
-fn quantity(measure: &MeasureC) -> Quantity<'_> {
+fn quantity(measure: &MeasureC, part: Part) -> Quantity<'_> {
     let column = measure.column.as_deref().unwrap_or_default();
-    match measure.aggregate {
-        Aggregate::Rows => Quantity::Rows,
-        Aggregate::Units => Quantity::Units,
-        Aggregate::Count => Quantity::Values(column),
-        // Whoever knows a mean is taken to know the count under it.
-        Aggregate::Sum | Aggregate::Mean => Quantity::Total(column),
+    match part {
+        Part::Rows => Quantity::Rows,
+        Part::Units => Quantity::Units,
+        Part::Values => Quantity::Values(column),
+        Part::Total => Quantity::Total(column),
+        Part::Squares => Quantity::Squares(column),
     }
 }
 
@@ -168,7 +171,7 @@ enum Need {
     Reach { low: f64, high: f64 },
 }
 
-fn need(quantity: Quantity<'_>, cell: &JudgedCell, number: &Number, rules: &Rules) -> Need {
+fn need(quantity: Quantity<'_>, cell: &JudgedCell, amount: &Amount, rules: &Rules) -> Need {
     let small = cell.reasons.contains(&Reason::Threshold) || cell.reasons.contains(&Reason::Zero);
     match (quantity, rules.threshold, rules.p_percent) {
         #[expect(clippy::cast_precision_loss, reason = "k is small")]
@@ -182,11 +185,11 @@ fn need(quantity: Quantity<'_>, cell: &JudgedCell, number: &Number, rules: &Rule
             Need::Wide(k as f64)
         }
         (Quantity::Rows | Quantity::Units | Quantity::Values(_), ..) => Need::TwoCounts,
-        (Quantity::Total(_), _, Some(p)) if !cell.reasons.is_empty() && number.largest > 0.0 => {
-            let reach = p * number.largest;
-            Need::Reach { low: (number.additive - reach).max(0.0), high: number.additive + reach }
+        (Quantity::Total(_) | Quantity::Squares(_), _, Some(p)) if !cell.reasons.is_empty() && amount.largest > 0.0 => {
+            let reach = p * amount.largest;
+            Need::Reach { low: (amount.value - reach).max(0.0), high: amount.value + reach }
         }
-        (Quantity::Total(_), ..) => Need::Width,
+        (Quantity::Total(_) | Quantity::Squares(_), ..) => Need::Width,
     }
 }
 

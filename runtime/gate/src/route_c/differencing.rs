@@ -10,7 +10,7 @@
 
 use std::collections::BTreeSet;
 
-use sluice_domain::contract::{Aggregate, TableC};
+use sluice_domain::contract::{Part, TableC};
 
 use super::{
     frame::{Frame, FrameCell},
@@ -54,16 +54,14 @@ fn surely_safe(inner: (&TableC, &JudgedCell), outer: (&TableC, &JudgedCell), rul
     if rules.threshold.is_some_and(|k| units < k) {
         return false;
     }
-    let sums = |(table, cell): (&TableC, &JudgedCell)| -> Vec<(Option<String>, f64, f64)> {
+    let sums = |(table, cell): (&TableC, &JudgedCell)| -> Vec<(Option<String>, Part, f64, f64)> {
         let measures = table.plan.measures.iter().zip(&cell.numbers);
-        measures
-            .filter(|(m, _)| matches!(m.aggregate, Aggregate::Sum | Aggregate::Mean))
-            .map(|(m, n)| (m.column.clone(), n.additive, n.largest))
-            .collect()
+        let amounts = measures.flat_map(|(m, n)| n.amounts.iter().map(|a| (m.column.clone(), a)));
+        amounts.filter(|(_, a)| !a.part.is_count()).map(|(column, a)| (column, a.part, a.value, a.largest)).collect()
     };
     let inner = sums(inner);
-    sums(outer).iter().all(|(column, total, largest)| {
-        let shared = inner.iter().filter(|(other, ..)| other == column);
-        shared.into_iter().all(|(_, part, _)| rules.surely_safe(units, total - part, *largest))
+    sums(outer).iter().all(|(column, part, total, largest)| {
+        let shared = inner.iter().filter(|(other, of, ..)| other == column && of == part);
+        shared.into_iter().all(|(_, _, amount, _)| rules.surely_safe(units, total - amount, *largest))
     })
 }

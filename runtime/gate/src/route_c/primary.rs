@@ -10,7 +10,7 @@ use std::{collections::BTreeSet, fmt};
 use sluice_domain::{
     Refusal,
     candidate::Reason,
-    contract::{Aggregate, TableC, Totals},
+    contract::{Aggregate, Part, TableC, Totals},
 };
 use sluice_rows::cells::{CellKey, CellStats, Cells, MeasureStats};
 
@@ -35,8 +35,14 @@ pub(crate) struct JudgedCell {
 pub(crate) struct Number {
     /// The number that would be published.
     pub(crate) value: Option<f64>,
-    /// The part of it that adds up over cells: rows, units, or the sum.
-    pub(crate) additive: f64,
+    /// What of it adds up over cells.
+    pub(crate) amounts: Vec<Amount>,
+}
+
+/// One sum over a cell.
+pub(crate) struct Amount {
+    pub(crate) part: Part,
+    pub(crate) value: f64,
     /// Largest contribution of one unit.
     pub(crate) largest: f64,
     pub(crate) any_negative: bool,
@@ -111,16 +117,39 @@ fn judge(table: &TableC, key: CellKey, cell: &CellStats, rules: &Rules) -> Judge
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 pub(crate) fn number(aggregate: Aggregate, cell: &CellStats, stats: &MeasureStats) -> Number {
-    let (value, additive) = match aggregate {
-        Aggregate::Rows => (Some(cell.rows as f64), cell.rows as f64),
-        Aggregate::Units => (Some(cell.units as f64), cell.units as f64),
-        Aggregate::Count => (Some(stats.count as f64), stats.count as f64),
-        Aggregate::Sum => (Some(stats.sum), stats.sum),
-        Aggregate::Mean => ((stats.count > 0).then(|| stats.sum / stats.count as f64), stats.sum),
+    let values = stats.count as f64;
+    let deviations = stats.squares.map(|squares| squares.deviations);
+    let over = |least: u64, divisor: f64| deviations.filter(|_| stats.count >= least).map(|d| d / divisor);
+    let value = match aggregate {
+        Aggregate::Rows => Some(cell.rows as f64),
+        Aggregate::Units => Some(cell.units as f64),
+        Aggregate::Count => Some(values),
+        Aggregate::Sum => Some(stats.sum),
+        Aggregate::Mean => (stats.count > 0).then(|| stats.sum / values),
+        Aggregate::VarSamp => over(2, values - 1.0),
+        Aggregate::StddevSamp => over(2, values - 1.0).map(f64::sqrt),
+        Aggregate::VarPop => over(1, values),
+        Aggregate::StddevPop => over(1, values).map(f64::sqrt),
+        Aggregate::Quantile(_) => stats.quantile,
     };
     // A sum that overflowed to infinity is not a number to publish; −0 is 0.
     let value = value.filter(|v| v.is_finite()).map(|v| v + 0.0);
-    Number { value, additive, largest: stats.top.first().map_or(0.0, |x| x.abs()), any_negative: stats.any_negative }
+    Number { value, amounts: aggregate.parts().iter().map(|part| amount(*part, cell, stats)).collect() }
+}
+
+/// One of the sums that a measure is made of.
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+pub(crate) fn amount(part: Part, cell: &CellStats, stats: &MeasureStats) -> Amount {
+    let squares = stats.squares.unwrap_or_default();
+    let (value, top) = match part {
+        Part::Rows => (cell.rows as f64, stats.top),
+        Part::Units => (cell.units as f64, stats.top),
+        Part::Values => (stats.count as f64, stats.top),
+        Part::Total => (stats.sum, stats.top),
+        Part::Squares => (squares.sum, squares.top),
+    };
+    let any_negative = stats.any_negative && part != Part::Squares;
+    Amount { part, value, largest: top.first().map_or(0.0, |x| x.abs()), any_negative }
 }
 
 /// Every key in canonical order. The number of keys was bounded by

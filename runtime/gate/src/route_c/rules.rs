@@ -6,8 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use sluice_domain::{candidate::Reason, contract::Aggregate, rulepack::Disclosure};
-use sluice_rows::cells::{CellStats, MeasureStats};
+use sluice_domain::{
+    candidate::Reason,
+    contract::{Aggregate, Part, Rank},
+    rulepack::Disclosure,
+};
+use sluice_rows::cells::{CellStats, MeasureStats, Squares};
 
 /// Whether the view holds a column of the highest level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,22 +101,38 @@ impl Rules {
 
     /// The verdict on one measure of a cell that holds rows.
     pub(crate) fn judge(&self, aggregate: Aggregate, cell: &CellStats, stats: &MeasureStats) -> BTreeSet<Reason> {
-        match aggregate {
-            Aggregate::Rows | Aggregate::Units => self.below_threshold(cell.units).collect(),
-            Aggregate::Count => self.below_threshold(stats.units).collect(),
-            Aggregate::Sum | Aggregate::Mean => self.judge_magnitude(stats),
+        if let Aggregate::Quantile(quantile) = aggregate {
+            return self.judge_quantile(quantile.rank, stats);
+        }
+        let parts = aggregate.parts().iter();
+        let mut reasons: BTreeSet<Reason> = parts.flat_map(|part| self.judge_part(*part, cell, stats)).collect();
+        // A spread of nothing gives every row's value away with the mean.
+        let flat = stats.squares.is_some_and(|squares| squares.deviations == 0.0);
+        if aggregate.is_spread() && self.all_same == Switch::On && flat {
+            reasons.insert(Reason::AllSame);
+        }
+        reasons
+    }
+
+    /// The verdict on one of the sums that a measure is made of.
+    pub(crate) fn judge_part(&self, part: Part, cell: &CellStats, stats: &MeasureStats) -> BTreeSet<Reason> {
+        match part {
+            Part::Rows | Part::Units => self.below_threshold(cell.units).collect(),
+            Part::Values => self.below_threshold(stats.units).collect(),
+            Part::Total => self.judge_magnitude(stats),
+            Part::Squares => {
+                let Squares { sum, top, top_n_sum, all_same, .. } = stats.squares.unwrap_or_default();
+                let any_negative = false;
+                self.judge_magnitude(&MeasureStats { sum, top, top_n_sum, all_same, any_negative, ..*stats })
+            }
         }
     }
 
-    /// The verdict on the `q`-quantile of units' contributions: k units to either side.
-    pub(crate) fn judge_quantile(&self, q: f64, stats: &MeasureStats) -> BTreeSet<Reason> {
-        #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-        let units = stats.units as f64;
-        let sides = (q * units).min(units - q * units);
-        // A whole number of units up to rounding: 0.1 · 100 is ten of them.
-        let few = |k: u64| stats.units < k || u64_floor(sides + 1e-9) < k;
+    /// The verdict on the quantile of units' contributions: k units to either side.
+    pub(crate) fn judge_quantile(&self, rank: Rank, stats: &MeasureStats) -> BTreeSet<Reason> {
+        let (before, after) = rank.sides(stats.units);
         let mut reasons = BTreeSet::new();
-        if self.threshold.is_some_and(few) {
+        if self.threshold.is_some_and(|k| before.min(after) < k) {
             reasons.insert(Reason::Threshold);
         } else if stats.any_negative && self.negatives == Switch::On {
             return BTreeSet::from([Reason::Negative]);
@@ -164,11 +184,6 @@ impl Rules {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of units, never negative")]
-fn u64_floor(x: f64) -> u64 {
-    x.max(0.0).floor() as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,6 +201,8 @@ mod tests {
             top_n_sum: top[0] + top[1],
             any_negative: values.iter().any(|v| *v < 0.0),
             all_same: values.iter().all(|v| *v == values[0]),
+            squares: None,
+            quantile: None,
         }
     }
 

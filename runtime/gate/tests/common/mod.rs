@@ -99,6 +99,8 @@ fn measure(rows: &[&Row], column: &str, n: usize) -> MeasureStats {
         top_n_sum: sums.iter().take(n).sum(),
         any_negative: values.iter().any(|(_, v)| *v < 0.0),
         all_same: sums.windows(2).all(|w| w[0] == w[1]),
+        squares: None,
+        quantile: None,
     }
 }
 

@@ -27,6 +27,10 @@ pub(super) async fn review(command: ReviewCommand, output: &Output) -> Result<()
             for finding in &bench.findings {
                 output.say(&finding.text);
             }
+            for check in bench.evidence.iter().map(|shown| &shown.check) {
+                output.say(&check.finding);
+                output.say(&check.cannot);
+            }
             output.data(&bench.candidate, &bench.raw);
         }
         ReviewCommand::Vote { actor, run, decision, comment } => {

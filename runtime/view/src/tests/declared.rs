@@ -7,7 +7,7 @@ use sluice_domain::{
     contract::{Tabulation, Totals},
     state::GrantedView,
 };
-use sluice_rows::cells::Cells;
+use sluice_rows::cells::{Cells, Zeros};
 
 use super::{ALL, Row, TOWN, batch, granted, reader, row};
 use crate::{plan_table, view_schema};
@@ -149,6 +149,20 @@ async fn an_approved_measure_is_summed_per_unit_and_zero_is_nobody() {
     assert_eq!(both.top, [2.0 * i64::MAX as f64, 7.0]);
     // The same zero of a plain measure counts.
     assert_eq!((stats.units, stats.measures[1].units), (5, 5));
+}
+
+#[tokio::test]
+async fn the_release_ledger_reads_approved_measures_too() {
+    let with = |unit, spend: Option<f64>, visits| Row { spend, visits, ..row(unit, 1, "c", 1, "f", 0.0) };
+    let rows = [with(1, Some(3.0), 1), with(2, Some(4.0), -2), with(3, None, 5)];
+    let mut view = town();
+    // What the view's own filter hides is in the ledger.
+    view.view.filter = Some("visits > 0".to_owned());
+    let (_dir, reader) = reader(&view, &batch(&rows));
+    let snapshot = reader.snapshot_rows(&view.id, &["both".to_owned(), "visits".to_owned()]).await.unwrap();
+    assert_eq!(snapshot.columns, [[Some(5.0), Some(0.0), None], [Some(1.0), Some(-2.0), Some(5.0)]]);
+    assert_eq!(snapshot.zeros, [Zeros::Skip, Zeros::Count]);
+    assert_eq!(snapshot.units, [0, 1, 2]);
 }
 
 #[test]

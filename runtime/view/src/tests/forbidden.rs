@@ -108,14 +108,21 @@ const NEVER_INPUT: [(&str, &str); 49] = [
     ("SELECT date_trunc('month', born) AS d FROM people", "sql.function"),
 ];
 
-const NEVER_TABLE: [(&str, &str); 41] = [
+const NEVER_TABLE: [(&str, &str); 48] = [
+    ("SELECT plan, quantile(visits, 0) FROM people GROUP BY plan", "sql.quantile"),
+    ("SELECT plan, quantile(visits, 1.0) FROM people GROUP BY plan", "sql.quantile"),
+    ("SELECT plan, quantile(visits, spend) FROM people GROUP BY plan", "sql.expression"),
+    ("SELECT plan, quantile(DISTINCT visits, 0.5) FROM people GROUP BY plan", "sql.distinct"),
+    ("SELECT plan, approx_percentile_cont(visits, 0.99) FROM people GROUP BY plan", "sql.quantile"),
+    ("SELECT plan, stddev(age) FROM people GROUP BY plan", "sql.measure"),
+    ("SELECT plan, var_samp(spend + 1) FROM people GROUP BY plan", "sql.measure-expression"),
     ("SELECT plan, min(spend) FROM people GROUP BY plan", "sql.extreme"),
     ("SELECT plan, max(spend) FROM people GROUP BY plan", "sql.extreme"),
     ("SELECT plan, first_value(spend) FROM people GROUP BY plan", "sql.single-value"),
-    ("SELECT plan, median(spend) FROM people GROUP BY plan", "sql.function"),
+    ("SELECT plan, median(spend) FROM people GROUP BY plan", "sql.grid"),
     ("SELECT plan, array_agg(spend) FROM people GROUP BY plan", "sql.value-list"),
     ("SELECT plan, string_agg(code, ',') FROM people GROUP BY plan", "sql.value-list"),
-    ("SELECT plan, stddev(spend) FROM people GROUP BY plan", "sql.function"),
+    ("SELECT plan, corr(spend, visits) FROM people GROUP BY plan", "sql.function"),
     ("SELECT plan, sum(DISTINCT spend) FROM people GROUP BY plan", "sql.distinct"),
     ("SELECT plan, count(DISTINCT age) FROM people GROUP BY plan", "sql.distinct"),
     ("SELECT plan, sum(spend) FILTER (WHERE age > 3) FROM people GROUP BY plan", "sql.aggregate-filter"),

@@ -104,6 +104,7 @@ title = "Visits"
 type = "int"
 level = "L2"
 role = "measure"
+grid = 0.5
 
 [[column]]
 name = "born"

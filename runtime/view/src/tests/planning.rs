@@ -3,7 +3,7 @@
 use sluice_domain::{
     agreement::Mask,
     catalogue::{ColumnType, Key},
-    contract::{Aggregate, MeasureC},
+    contract::{Aggregate, MeasureC, Quantile, Rank},
 };
 
 use super::{ALL, granted};
@@ -88,6 +88,34 @@ fn a_table_is_reduced_to_dimensions_measures_and_filter() {
         ("sex", vec![Key::Text("f".to_owned())]),
     ];
     assert_eq!(filter, expected);
+}
+
+#[test]
+fn spreads_and_quantiles_are_measures_of_their_own() {
+    let views = [granted(&ALL, None, &[])];
+    let sql = "SELECT var_samp(spend), var_pop(spend), stddev(spend), stddev_pop(spend), median(visits), \
+               quantile(visits, 0.25), quantile(visits, 0.9) AS p90 FROM people";
+    let measures = plan_table(&views, sql).unwrap().measures;
+    let quantile = |q| Aggregate::Quantile(Quantile { rank: Rank::of(q).unwrap(), grid: 0.5.try_into().unwrap() });
+    let found: Vec<_> = measures.iter().map(|m| (m.name.as_str(), m.aggregate)).collect();
+    assert_eq!(
+        found,
+        [
+            ("var_spend", Aggregate::VarSamp),
+            ("var_pop_spend", Aggregate::VarPop),
+            ("stddev_spend", Aggregate::StddevSamp),
+            ("stddev_pop_spend", Aggregate::StddevPop),
+            ("median_visits", quantile(0.5)),
+            ("quantile_visits", quantile(0.25)),
+            ("p90", quantile(0.9)),
+        ]
+    );
+    // No grid, no quantile; the nearest form is in the refusal.
+    let refused = plan_table(&views, "SELECT median(spend) FROM people").unwrap_err();
+    assert_eq!(refused.code, "sql.grid");
+    assert!(refused.next.en.contains("use avg(spend) and stddev(spend)"), "{}", refused.next.en);
+    let end = plan_table(&views, "SELECT quantile(visits, 0.0) FROM people").unwrap_err();
+    assert!(end.next.en.contains("quantile(visits, 0.05)"), "{}", end.next.en);
 }
 
 #[test]

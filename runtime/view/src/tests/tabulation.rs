@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use sluice_domain::contract::{Tabulation, Totals};
-use sluice_rows::cells::{CellKey, CellStats, Cells, MeasureStats};
+use sluice_rows::cells::{CellKey, CellStats, Cells, MeasureStats, Squares};
 
 use super::{ALL, Row, batch, granted, reader};
 use crate::{ViewError, plan_table};
 
-const SQL: &str = "SELECT plan, sex, count(*), sum(spend), avg(spend), count(DISTINCT id), sum(visits) FROM people \
+const SQL: &str = "SELECT plan, sex, count(*), sum(spend), avg(spend), count(DISTINCT id), sum(visits), \
+                   stddev(visits), median(visits), quantile(visits, 0.8) FROM people \
                    WHERE plan IN (1, 3) GROUP BY plan, sex";
 
 async fn tabulate(rows: &[Row], sql: &str, totals: Totals, n: u32) -> Result<(Tabulation, Cells), ViewError> {
@@ -41,7 +42,42 @@ fn naive(rows: &[&Row], value: impl Fn(&Row) -> Option<f64>, n: usize) -> Measur
         top_n_sum: sizes.iter().take(n).sum(),
         any_negative: values.iter().any(|(_, x)| *x < 0.0),
         all_same: distinct.len() == 1,
+        squares: None,
+        quantile: None,
     }
+}
+
+/// Squares by unit, and the deviations in two passes; quantiles by the definition, with
+/// no use of the product's own.
+fn naive_visits(rows: &[&Row], n: usize) -> (Squares, [Option<f64>; 2]) {
+    let mut by_unit: BTreeMap<u64, (f64, f64)> = BTreeMap::new();
+    for row in rows {
+        let x = row.visits as f64;
+        let (sum, squares) = by_unit.entry(row.unit).or_default();
+        (*sum, *squares) = (*sum + x, *squares + x * x);
+    }
+    let mut squares: Vec<f64> = by_unit.values().map(|(_, s)| *s).collect();
+    squares.sort_by(|a, b| b.total_cmp(a));
+    let mut sums: Vec<f64> = by_unit.values().map(|(s, _)| *s).collect();
+    sums.sort_by(f64::total_cmp);
+    let mean = rows.iter().map(|r| r.visits as f64).sum::<f64>() / rows.len() as f64;
+    let at = |i: usize| squares.get(i).copied().unwrap_or(0.0);
+    // The smallest x with at least q of the units at or below it, and the smallest with more.
+    let quantile = |tenths: usize| {
+        let of = |enough: fn(usize, usize) -> bool| {
+            sums.iter().enumerate().find(|(i, _)| enough(10 * (i + 1), tenths * sums.len())).map(|(_, x)| *x)
+        };
+        let middle = (of(|have, need| have >= need)? + of(|have, need| have > need)?) / 2.0;
+        Some((middle * 2.0).round() / 2.0)
+    };
+    let squares = Squares {
+        sum: squares.iter().sum(),
+        top: [at(0), at(1)],
+        top_n_sum: squares.iter().take(n).sum(),
+        all_same: squares.first() == squares.last(),
+        deviations: rows.iter().map(|r| (r.visits as f64 - mean).powi(2)).sum(),
+    };
+    (squares, [quantile(5), quantile(8)])
 }
 
 fn naive_cells(rows: &[Row], n: usize) -> BTreeMap<CellKey, CellStats> {
@@ -62,7 +98,10 @@ fn naive_cells(rows: &[Row], n: usize) -> BTreeMap<CellKey, CellStats> {
             let spend = naive(&inside, |r| r.spend.filter(|x| x.is_finite()), n);
             let visits = naive(&inside, |r| Some(r.visits as f64), n);
             let none = MeasureStats::default();
-            let measures = vec![none, spend, spend, none, visits];
+            let (squares, [median, p80]) = naive_visits(&inside, n);
+            let visits = MeasureStats { squares: Some(squares), ..visits };
+            let quantile = |quantile| MeasureStats { quantile, ..visits };
+            let measures = vec![none, spend, spend, none, visits, visits, quantile(median), quantile(p80)];
             cells.insert(vec![p, s], CellStats { rows: inside.len() as u64, units: units.len() as u64, measures });
         }
     }
@@ -71,7 +110,12 @@ fn naive_cells(rows: &[Row], n: usize) -> BTreeMap<CellKey, CellStats> {
 
 fn shown(m: &MeasureStats) -> String {
     let numbers = [m.sum, m.abs_sum, m.top[0], m.top[1], m.top_n_sum].map(|x| x + 0.0);
-    format!("{} {} {numbers:?} {} {}", m.count, m.units, m.any_negative, m.all_same)
+    let squares = m.squares.map(|s| {
+        let rounded = (s.deviations * 1e6).round() / 1e6 + 0.0;
+        format!("{:?} {} {rounded}", [s.sum, s.top[0], s.top[1], s.top_n_sum].map(|x| x + 0.0), s.all_same)
+    });
+    let quantile = m.quantile.map(|q| q + 0.0);
+    format!("{} {} {numbers:?} {} {} {squares:?} {quantile:?}", m.count, m.units, m.any_negative, m.all_same)
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {
@@ -107,7 +151,7 @@ proptest! {
         prop_assert_eq!(found.len(), expected.len());
         for (key, stats) in cells.iter() {
             let naive = expected.get(key).expect("a cell nobody expects");
-            prop_assert_eq!((stats.rows, stats.units, stats.measures.len()), (naive.rows, naive.units, 5));
+            prop_assert_eq!((stats.rows, stats.units, stats.measures.len()), (naive.rows, naive.units, 8));
             let inside = |(_, r): &(u32, &Row)| {
                 [1, 3].contains(&r.plan)
                     && key[0].is_none_or(|p| i64::from(p) == r.plan - 1)
