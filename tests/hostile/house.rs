@@ -117,8 +117,7 @@ pub(crate) fn compiled(guest: &Guest, interface: Interface) -> (Programs, Compil
     // A container that cannot unshare must still show what the room itself stops.
     let programs = Programs::beside_current_exe().unwrap().accepting_missing(&LayerName::ALL);
     let limits = InspectLimits { bytes_max: 1 << 20, memory_bytes: MEMORY };
-    let inspected =
-        inspect_for(interface, &guest.bytes(), limits).unwrap_or_else(|e| panic!("{}: {e:?}", guest.file));
+    let inspected = inspect_for(interface, &guest.bytes(), limits).unwrap_or_else(|e| panic!("{}: {e:?}", guest.file));
     let compiled = compile(&programs, &inspected, Profile::Standard, cache.path(), &key).unwrap();
     (programs, compiled)
 }

@@ -122,16 +122,23 @@ fn shows_where_it_fails(lang: &str, file: &str, breaks: impl Fn(String) -> Strin
 #[test]
 fn a_python_exception_is_shown_with_file_and_line() {
     let broken = |source: String| {
-        source + "\n\n@guest.table(dimensions={\"plan\": int}, measures=[\"persons\", \"visits\"])\ndef broken(room):\n    raise ValueError(\"told to fail\")\n"
+        source
+            + "\n\n@guest.table(dimensions={\"plan\": int}, measures=[\"persons\", \"visits\"])\ndef broken(room):\n    raise ValueError(\"told to fail\")\n"
     };
-    shows_where_it_fails("python", "first_try.py", broken, "ValueError: told to fail\\n    first_try.py:LINE in broken");
+    shows_where_it_fails(
+        "python",
+        "first_try.py",
+        broken,
+        "ValueError: told to fail\\n    first_try.py:LINE in broken",
+    );
 }
 
 #[test]
 fn a_javascript_exception_is_shown_with_file_and_line() {
     let broken = |source: String| {
         let fails = "table({ dimensions: { plan: \"int\" }, measures: [\"persons\", \"visits\"] }, () => {\n  throw new Error(\"told to fail\");\n})";
-        source.replace("export default table(", "const visits = table(") + &format!("\nconst broken = {fails};\nexport default {{ visits, broken }};\n")
+        source.replace("export default table(", "const visits = table(")
+            + &format!("\nconst broken = {fails};\nexport default {{ visits, broken }};\n")
     };
     shows_where_it_fails("js", "first_try.js", broken, "first_try.js:LINE");
 }

@@ -20,6 +20,7 @@ pub mod contract;
 pub mod decide;
 pub mod digest;
 pub mod event;
+pub mod evidence;
 pub mod id;
 pub mod job_file;
 pub mod lang;

@@ -136,7 +136,7 @@ fn cleared(contract: &Contract) -> Cleared<Vec<sluice_domain::candidate::Candida
         contract,
         rulepack: &RulePack::shipped().unwrap(),
         roster_size: ROSTER,
-        tabulated: vec![tabulate(&table_c(), &rows(), 2)],
+        tabulated: &[tabulate(&table_c(), &rows(), 2)],
         answers: vec![reducer.finish().unwrap().into()],
         sensitivity: Sensitivity::Ordinary,
         ledgers: &[ledger(Vec::new())],
@@ -148,18 +148,13 @@ fn cleared(contract: &Contract) -> Cleared<Vec<sluice_domain::candidate::Candida
 /// The release ledger over [`rows`]: everybody has one row.
 fn ledger(past: Vec<Number>) -> History {
     let rows = rows();
-    let units = (0u32..).take(rows.len()).collect();
+    let units = (0u64..).take(rows.len()).collect();
+    let contents = vec![0; rows.len()];
     let columns = vec![rows.iter().map(|r| r.values.get("x").copied()).collect()];
     let root = ("people".parse().unwrap(), "snap-000001".parse().unwrap());
-    let views = ["claims".parse().unwrap()].into();
-    History::new(
-        root,
-        views,
-        vec!["x".into()],
-        SnapshotRows { units, zeros: vec![Zeros::Count; columns.len()], columns },
-        |row| 1 << (row % 128),
-        past,
-    )
+    let views = [("claims".parse().unwrap(), None)].into();
+    let now = (SnapshotRows { units, contents, zeros: vec![Zeros::Count], columns }, past);
+    History::new(root, views, vec!["x".into()], now, Vec::new(), |row| 1 << (row % 128))
 }
 
 fn candidate() -> (Contract, Quarantined<Candidate>) {
@@ -209,6 +204,7 @@ async fn approve(contract: &Contract, run: &RunId, approved: Digest) -> Recorded
         candidate: approved,
         pre_noise: None,
         lineage: None,
+        evidence: None,
         rounds: Vec::new(),
         sealed_object: Digest::of(b""),
     });
@@ -311,11 +307,18 @@ async fn an_approval_of_other_bytes_or_another_run_lets_nothing_out() {
 #[test]
 fn results_that_do_not_fit_the_contract_are_a_host_fault() {
     let pack = RulePack::shipped().unwrap();
-    let with = |contract: &Contract, tabulated, answer, roster_size| {
+    let with = |contract: &Contract, tabulated: Vec<_>, answer, roster_size| {
         let sensitivity = Sensitivity::Ordinary;
         let ledgers = &[ledger(Vec::new())];
-        let input =
-            GateInput { contract, rulepack: &pack, roster_size, tabulated, answers: answer, sensitivity, ledgers };
+        let input = GateInput {
+            contract,
+            rulepack: &pack,
+            roster_size,
+            tabulated: &tabulated,
+            answers: answer,
+            sensitivity,
+            ledgers,
+        };
         clear(input).map(drop).map_err(|refusal| refusal.code)
     };
     let answer = || vec![Reducer::new(&table_a(), ROSTER, 8).unwrap().finish().unwrap().into()];

@@ -22,6 +22,7 @@ use sluice_vault::ObjectKind;
 use crate::{
     Service, SignedIn,
     answer::Answered,
+    evidence::Subject,
     record::{Decided, SYSTEM, vault_fault},
     submit::roster_size,
 };
@@ -176,9 +177,16 @@ impl Service {
         let sensitivity = sensitivity(granted.get());
         // One run after another from here until its record: nobody clears against less
         // than everything that was cleared before.
-        let (ledgers, held) = self.ledgers(contract, granted.get(), &reader).await?;
-        let input =
-            GateInput { contract, rulepack: rules, roster_size, tabulated, answers, sensitivity, ledgers: &ledgers };
+        let (ledgers, held) = self.ledgers(contract, granted, &reader, None).await?;
+        let input = GateInput {
+            contract,
+            rulepack: rules,
+            roster_size,
+            tabulated: &tabulated,
+            answers,
+            sensitivity,
+            ledgers: &ledgers,
+        };
         let (cleared, entered) = sluice_gate::clear(input)?;
         let lineage = held.is_some().then(|| self.seal_lineage(run, &entered)).transpose()?;
         let last = contract.passes().saturating_sub(1);
@@ -186,9 +194,15 @@ impl Service {
         let report = self.compose(contract, rules, state, &cleared).await?;
         let product = contract.product.clone();
         let candidate = sluice_gate::quarantine(cleared, report, job.clone(), run.clone(), product);
+        let (views, reader, tabulated) = (granted.get(), &reader, &tabulated);
+        let subject =
+            Subject { contract, rules, views, sensitivity, reader, tabulated, candidate: candidate.for_review() };
+        let evidence = self.evidence(run, &subject).await?;
         let (candidate, sealed_object) = self.seal_candidate(run, &candidate)?;
         let run = run.clone();
-        Ok((Event::RunFinished { run, candidate, pre_noise: commitment, rounds, lineage, sealed_object }, held))
+        let finished =
+            Event::RunFinished { run, candidate, pre_noise: commitment, rounds, lineage, evidence, sealed_object };
+        Ok((finished, held))
     }
 
     /// Seals what the gate cleared of a round, so that a replay draws no noise again.
@@ -252,7 +266,7 @@ fn under_way(state: &State, run: &RunId) -> bool {
 
 /// A view with a column of the highest level (other than the unit's own id, which
 /// no table publishes) is held to the stricter threshold.
-fn sensitivity(views: &[GrantedView]) -> Sensitivity {
+pub(crate) fn sensitivity(views: &[GrantedView]) -> Sensitivity {
     let highest = |view: &GrantedView| {
         let granted = view.view.columns.iter().filter_map(|name| view.entry.column(name));
         granted.into_iter().any(|c| c.level == Level::L4 && c.role != ColumnRole::Unit)

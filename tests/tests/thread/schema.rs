@@ -31,7 +31,8 @@ async fn a_schema_says_the_same_whatever_the_data_and_names_granted_columns_alon
     assert_eq!(files, published(&Town::over(&other).await).await, "the data got in");
 
     let [catalogue, granted] = files.as_slice() else { panic!("one dataset, one agreement: {files:?}") };
-    let (entry, agreement) = (CatalogueEntry::parse(&catalogue.toml).unwrap(), Agreement::parse(&granted.toml).unwrap());
+    let (entry, agreement) =
+        (CatalogueEntry::parse(&catalogue.toml).unwrap(), Agreement::parse(&granted.toml).unwrap());
     let state = town.city.service.snapshot().await.unwrap();
     let whole = &state.dataset(&entry.dataset.id).unwrap().entry;
     assert_eq!(entry.dataset.roster_size, Some(5912), "the published roster");
@@ -81,7 +82,16 @@ async fn what_passes_with_an_exported_schema_is_the_contract_of_the_domain() {
     let guests = Guests { inner: Some(&component), ..Guests::default() };
     let quoted = town.city.service.quote(&town.city.operator, SPENDING_CHANGE, &guests).await.unwrap();
 
-    let wrote = run(&["data", "schema", "--as", "lin-bureau", "--agreement", "insurance-pricing-2026", "--out", "project/schema"]);
+    let wrote = run(&[
+        "data",
+        "schema",
+        "--as",
+        "lin-bureau",
+        "--agreement",
+        "insurance-pricing-2026",
+        "--out",
+        "project/schema",
+    ]);
     assert_eq!(wrote["files"].as_array().unwrap().len(), 2);
     let tried = &run(&["guest", "try", "project", "--units", "40"])["rehearsed"];
     assert_eq!(tried["contract"], serde_json::to_value(quoted.digest()).unwrap(), "another contract than was tried");

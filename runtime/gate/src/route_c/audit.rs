@@ -70,6 +70,8 @@ enum Sign {
 enum Shown {
     Not,
     WideEnough,
+    /// Too narrow by what is out already.
+    PastHelp,
 }
 
 impl<'a> Audit<'a> {
@@ -126,6 +128,12 @@ impl<'a> Audit<'a> {
             failing.extend(found.into_iter().map(|(cell, up_to)| Narrow { cell, quantity: at, up_to }));
         }
         failing
+    }
+
+    /// Names `narrow` no more: nothing that could still be withheld would widen it.
+    pub(super) fn past_help(&mut self, narrow: Narrow) {
+        let cells = self.quantities.values_mut().nth(narrow.quantity).into_iter().flatten();
+        cells.filter(|cell| cell.cell == narrow.cell).for_each(|cell| cell.shown = Shown::PastHelp);
     }
 
     /// Whether no cell among `withheld` can be bounded too closely.
@@ -211,7 +219,7 @@ fn quantity(measure: &MeasureC, part: Part) -> Quantity<'_> {
 
 /// What an interval must hold.
 #[derive(Clone, Copy, PartialEq)]
-enum Need {
+pub(crate) enum Need {
     /// Two different whole numbers.
     TwoCounts,
     /// More than one value.
@@ -236,10 +244,9 @@ fn need(quantity: Quantity<'_>, cell: &JudgedCell, amount: &Amount, rules: &Rule
             Need::Wide(k as f64)
         }
         (Quantity::Rows | Quantity::Units | Quantity::Values(_), ..) => Need::TwoCounts,
-        (Quantity::Total(_) | Quantity::Squares(_), _, Some(p)) if !cell.reasons.is_empty() && amount.largest > 0.0 => {
-            let reach = p * amount.largest;
+        (Quantity::Total(_) | Quantity::Squares(_), _, Some(p)) if cell.is_unsafe() && amount.largest > 0.0 => {
             let least = if amount.any_negative { f64::NEG_INFINITY } else { 0.0 };
-            Need::Reach { low: (amount.value - reach).max(least), high: amount.value + reach }
+            Need::reach(amount.value, p * amount.largest, least)
         }
         (Quantity::Total(_) | Quantity::Squares(_), ..) => Need::Width,
     }
@@ -255,9 +262,14 @@ impl Need {
         }
     }
 
+    /// `reach` to either side of `value`, but not below `least`.
+    pub(crate) fn reach(value: f64, reach: f64, least: f64) -> Self {
+        Self::Reach { low: (value - reach).max(least), high: value + reach }
+    }
+
     /// Whether [low, high] holds it; `slack` is the solver's accuracy. Widening the
     /// interval never turns a yes into a no.
-    fn met(self, low: f64, high: f64, slack: f64) -> bool {
+    pub(crate) fn met(self, low: f64, high: f64, slack: f64) -> bool {
         match self {
             Self::TwoCounts => (high + slack).floor() - (low - slack).ceil() >= 1.0,
             Self::Width => high - low > 4.0 * slack,

@@ -28,10 +28,10 @@ const SCOUTS: usize = 6;
 
 /// The published numbers cannot all be sums of the same unknowns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Contradiction;
+pub(crate) struct Contradiction;
 
 /// The equations of one quantity.
-pub(super) struct System {
+pub(crate) struct System {
     /// Unknowns that follow plainly.
     fixed: Vec<Option<f64>>,
     /// For every other unknown in an equation: its component and place in it.
@@ -65,7 +65,7 @@ struct Equation {
 impl System {
     /// The system of `shown` equations over `unknowns` unknowns, non-negative but for
     /// those that are `free`.
-    pub(super) fn of(unknowns: usize, shown: &[(&[u32], f64)], free: &[bool]) -> Result<Self, Contradiction> {
+    pub(crate) fn of(unknowns: usize, shown: &[(&[u32], f64)], free: &[bool]) -> Result<Self, Contradiction> {
         let vectors: Vec<_> = shown.iter().map(|(unknowns, _)| indicator(unknowns)).collect();
         let mut equations: Vec<Equation> = shown
             .iter()
@@ -85,7 +85,7 @@ impl System {
 
     /// Whether the possible values of the sum of `unknowns` satisfy `met(low, high,
     /// slack)`, which must not fail on a wider interval when it holds on a narrower.
-    pub(super) fn allows(
+    pub(crate) fn allows(
         &mut self,
         unknowns: &[u32],
         met: impl Fn(f64, f64, f64) -> bool,
@@ -136,7 +136,7 @@ impl System {
     /// Visits a few corners of every component with many `targets`, in directions
     /// that mix them: each corner has most of its unknowns at zero, so a few corners
     /// settle most low ends.
-    pub(super) fn scout(&mut self, targets: &[&[u32]]) -> Result<(), Contradiction> {
+    pub(crate) fn scout(&mut self, targets: &[&[u32]]) -> Result<(), Contradiction> {
         let mut wanted: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for unknown in targets.iter().copied().flatten() {
             if let Some((component, place)) = self.places.get(*unknown as usize).copied().flatten() {

@@ -99,9 +99,10 @@ pub(crate) fn suppress(
     let all: BTreeSet<usize> = (0..frame.cells.len()).collect();
     let primary: BTreeSet<usize> =
         all.iter().copied().filter(|i| judged(*i).is_some_and(|c| !c.reasons.is_empty())).collect();
-    let secrets = Secrets::of(depth, frame, tables, &primary, rules);
+    let out: BTreeSet<usize> = all.iter().copied().filter(|i| judged(*i).is_some_and(JudgedCell::is_out)).collect();
+    let secrets = Secrets::of(depth, frame, tables, &primary, rules, &out);
     let first = &primary | &unsafe_differences(frame, tables, rules);
-    let orders = orders(frame, judged);
+    let orders = orders(frame, judged, &out);
     let swept: Vec<_> = orders.iter().map(|order| (order, &first | &secrets.give_away(order, &first))).collect();
     let Some(fewest) = swept.iter().min_by_key(|(_, withheld)| withheld.len()) else { return BTreeSet::new() };
     if depth < Depth::Audited {
@@ -137,6 +138,8 @@ struct Secrets<'a> {
     vectors: Vec<Sparse>,
     /// Of these, the cells of one contributor, who knows what is in it.
     alone: Vec<usize>,
+    /// Cells that are out already: to withhold them would protect nothing.
+    out: &'a BTreeSet<usize>,
 }
 
 impl<'a> Secrets<'a> {
@@ -146,6 +149,7 @@ impl<'a> Secrets<'a> {
         tables: &[(&TableC, &JudgedTable)],
         primary: &BTreeSet<usize>,
         rules: &Rules,
+        out: &'a BTreeSet<usize>,
     ) -> Self {
         // A cell without atoms (its filter excludes it) is empty by contract: no secret.
         let cells = primary.iter().filter_map(|i| frame.cells.get(*i)).filter(|cell| !cell.variables.is_empty());
@@ -156,11 +160,11 @@ impl<'a> Secrets<'a> {
         }
         let mut vectors: Vec<Sparse> = units.keys().map(|variables| indicator(variables)).collect();
         if depth < Depth::Unions {
-            return Self { frame, vectors, alone: Vec::new() };
+            return Self { frame, vectors, alone: Vec::new(), out };
         }
         let alone = units.values().enumerate().filter(|(_, units)| **units == 1).map(|(i, _)| i).collect();
         vectors.extend(unions(frame, tables, primary, rules));
-        Self { frame, vectors, alone }
+        Self { frame, vectors, alone, out }
     }
 
     /// The cells whose publication, in `order`, would give a secret away while
@@ -171,7 +175,8 @@ impl<'a> Secrets<'a> {
         // What went for another reason than a secret is kept from following as well.
         let others = withheld.iter().map(|i| self.vector(*i)).filter(|v| !v.is_empty());
         let vectors: Vec<Sparse> = self.vectors.iter().cloned().chain(others).collect();
-        self.betraying(0, &candidates, &vectors)
+        let given = candidates.iter().take_while(|i| self.out.contains(i)).count();
+        self.betraying(given, &candidates, &vectors)
     }
 
     /// `withheld` and what else must go until no interval is too narrow.
@@ -187,8 +192,13 @@ impl<'a> Secrets<'a> {
             if narrow.is_empty() {
                 return withheld;
             }
-            let one_more = |n: Narrow| one_more(self.frame, n, remedy, &withheld, &audit.values(n));
-            let extra: BTreeSet<usize> = narrow.into_iter().filter_map(one_more).collect();
+            let mut extra = BTreeSet::new();
+            for cell in narrow {
+                match self.one_more(cell, remedy, &withheld, &audit.values(cell)) {
+                    Some(more) => drop(extra.insert(more)),
+                    None => audit.past_help(cell),
+                }
+            }
             withheld.extend(extra);
             withheld.extend(self.give_away(order, &withheld));
         }
@@ -248,15 +258,71 @@ impl<'a> Secrets<'a> {
         of_others.filter(|(_, fate)| *fate == Fate::Redundant).map(|(i, _)| *i).collect()
     }
 
+    /// The published cell whose loss loosens a narrow one at the least cost. A published sum
+    /// over it is the tighter, the less is left over when all published cells inside are
+    /// taken out. Of the sum that `remedy` names, the smallest other term goes that fills
+    /// what is wanting, or the largest if none does; the sum itself when it has no other.
+    fn one_more(
+        &self,
+        narrow: Narrow,
+        remedy: Remedy,
+        withheld: &BTreeSet<usize>,
+        values: &BTreeMap<usize, f64>,
+    ) -> Option<usize> {
+        let variables = |i: usize| self.frame.cells.get(i).map_or(&[][..], |c| c.variables.as_slice());
+        let value = |i: &usize| values.get(i).copied().unwrap_or(0.0);
+        let of_cell = variables(narrow.cell);
+        let holders = of_cell.iter().filter_map(|v| self.frame.cells_of.get(*v as usize)).flatten();
+        let sums: BTreeSet<usize> = holders.copied().filter(|i| !withheld.contains(i)).collect();
+        let rest = |sum: usize| {
+            let inside = variables(sum).iter().filter_map(|v| self.frame.cells_of.get(*v as usize)).flatten().copied();
+            let mut terms: Vec<usize> = inside
+                .collect::<BTreeSet<usize>>()
+                .into_iter()
+                .filter(|i| !withheld.contains(i) && !sums.contains(i) && within(variables(*i), variables(sum)))
+                .collect();
+            terms.sort_by_key(|i| std::cmp::Reverse(variables(*i).len()));
+            let mut taken: BTreeSet<u32> = BTreeSet::new();
+            let mut rest = value(&sum);
+            for term in &terms {
+                if variables(*term).iter().all(|v| !taken.contains(v)) {
+                    taken.extend(variables(*term).iter().copied());
+                    rest -= value(term);
+                }
+            }
+            (rest, sum, terms)
+        };
+        let free = |i: &usize| !self.out.contains(i);
+        let rank = |(left, sum, _): &(f64, usize, Vec<usize>)| match remedy {
+            Remedy::Tightest => (false, 0, *left),
+            Remedy::Shortest => (*left >= narrow.up_to, variables(*sum).len(), *left),
+        };
+        let before =
+            |a: &(bool, usize, f64), b: &(bool, usize, f64)| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2));
+        let mut sums: Vec<(f64, usize, Vec<usize>)> = sums.iter().map(|sum| rest(*sum)).collect();
+        sums.sort_by(|a, b| before(&rank(a), &rank(b)));
+        sums.into_iter().find_map(|(left, sum, mut terms)| {
+            terms.retain(free);
+            terms.sort_by(|a, b| value(a).total_cmp(&value(b)).then(a.cmp(b)));
+            let wanting = narrow.up_to - left;
+            let term = terms.iter().copied().find(|term| value(term) >= wanting).or(terms.last().copied());
+            term.or(free(&sum).then_some(sum))
+        })
+    }
+
     fn vector(&self, cell: usize) -> Sparse {
         self.frame.cells.get(cell).map(|c| indicator(&c.variables)).unwrap_or_default()
     }
 }
 
-/// Orders of candidates: most valuable first (by units, by the first number, margins
+/// Orders of candidates: what is out already, then the most valuable first (by units, by the first number, margins
 /// before units), and simply from either end of the table, which leaves what is withheld
 /// close together. None is the best for every table, so the gate sweeps all.
-fn orders<'a>(frame: &Frame, judged: impl Fn(usize) -> Option<&'a JudgedCell>) -> [Vec<usize>; 5] {
+fn orders<'a>(
+    frame: &Frame,
+    judged: impl Fn(usize) -> Option<&'a JudgedCell>,
+    out: &BTreeSet<usize>,
+) -> [Vec<usize>; 5] {
     let units = |i: &usize| judged(*i).map_or(0, |c| c.units);
     let number = |i: &usize| {
         judged(*i).and_then(|c| c.numbers.first()?.amounts.first()).map_or(0.0, |amount| amount.value.abs())
@@ -265,7 +331,8 @@ fn orders<'a>(frame: &Frame, judged: impl Fn(usize) -> Option<&'a JudgedCell>) -
     let margins = |i: &usize| judged(*i).map_or(0, |c| c.key.iter().filter(|part| part.is_none()).count());
     let ordered = |before: &dyn Fn(&usize, &usize) -> std::cmp::Ordering| {
         let mut order: Vec<usize> = (0..frame.cells.len()).collect();
-        order.sort_by(|a, b| before(b, a).then(terms(b).cmp(&terms(a))).then(a.cmp(b)));
+        let first = |i: &usize| !out.contains(i);
+        order.sort_by(|a, b| first(a).cmp(&first(b)).then(before(b, a)).then(terms(b).cmp(&terms(a))).then(a.cmp(b)));
         order
     };
     [
@@ -275,51 +342,6 @@ fn orders<'a>(frame: &Frame, judged: impl Fn(usize) -> Option<&'a JudgedCell>) -
         ordered(&|a, b| margins(a).cmp(&margins(b)).then(a.cmp(b))),
         ordered(&|a, b| margins(a).cmp(&margins(b)).then(b.cmp(a))),
     ]
-}
-
-/// The published cell whose loss loosens a narrow one at the least cost. A published sum
-/// over it is the tighter, the less is left over when all published cells inside are
-/// taken out. Of the sum that `remedy` names, the smallest other term goes that fills
-/// what is wanting, or the largest if none does; the sum itself when it has no other.
-fn one_more(
-    frame: &Frame,
-    narrow: Narrow,
-    remedy: Remedy,
-    withheld: &BTreeSet<usize>,
-    values: &BTreeMap<usize, f64>,
-) -> Option<usize> {
-    let variables = |i: usize| frame.cells.get(i).map_or(&[][..], |c| c.variables.as_slice());
-    let value = |i: &usize| values.get(i).copied().unwrap_or(0.0);
-    let of_cell = variables(narrow.cell);
-    let holders = of_cell.iter().filter_map(|v| frame.cells_of.get(*v as usize)).flatten();
-    let sums: BTreeSet<usize> = holders.copied().filter(|i| !withheld.contains(i)).collect();
-    let rest = |sum: usize| {
-        let inside = variables(sum).iter().filter_map(|v| frame.cells_of.get(*v as usize)).flatten().copied();
-        let mut terms: Vec<usize> = inside
-            .collect::<BTreeSet<usize>>()
-            .into_iter()
-            .filter(|i| !withheld.contains(i) && !sums.contains(i) && within(variables(*i), variables(sum)))
-            .collect();
-        terms.sort_by_key(|i| std::cmp::Reverse(variables(*i).len()));
-        let mut taken: BTreeSet<u32> = BTreeSet::new();
-        let mut rest = value(&sum);
-        for term in &terms {
-            if variables(*term).iter().all(|v| !taken.contains(v)) {
-                taken.extend(variables(*term).iter().copied());
-                rest -= value(term);
-            }
-        }
-        (rest, sum, terms)
-    };
-    let rank = |(left, sum, _): &(f64, usize, Vec<usize>)| match remedy {
-        Remedy::Tightest => (false, 0, *left),
-        Remedy::Shortest => (*left >= narrow.up_to, variables(*sum).len(), *left),
-    };
-    let before = |a: &(bool, usize, f64), b: &(bool, usize, f64)| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2));
-    let (left, sum, mut terms) = sums.iter().map(|sum| rest(*sum)).min_by(|a, b| before(&rank(a), &rank(b)))?;
-    terms.sort_by(|a, b| value(a).total_cmp(&value(b)).then(a.cmp(b)));
-    let wanting = narrow.up_to - left;
-    terms.iter().copied().find(|term| value(term) >= wanting).or(terms.last().copied()).or(Some(sum))
 }
 
 /// Whether the ascending `part` lies in the ascending `whole` and is less.

@@ -201,12 +201,7 @@ impl Rehearsal {
     ///
     /// # Errors
     /// Whatever a submission refuses; a fault of the host.
-    pub async fn job(
-        &self,
-        toml: &str,
-        guests: &Guests<'_>,
-        told: impl Fn(Stage),
-    ) -> Result<Rehearsed, Refusal> {
+    pub async fn job(&self, toml: &str, guests: &Guests<'_>, told: impl Fn(Stage)) -> Result<Rehearsed, Refusal> {
         let job = self.service.submit_with(&self.operator, password(), toml, guests).await?;
         let state = self.service.snapshot().await?;
         let contract = state.job(&job).map(|j| j.contract.clone()).ok_or_else(crate::run::host_fault)?;
@@ -259,7 +254,8 @@ impl Rehearsal {
         }
         let read = views.iter().filter(|v| contract.inputs.values().any(|input| input.view == v.id));
         let published = read.clone().count() > 0 && read.clone().all(|v| self.rosters.contains_key(&v.view.dataset));
-        let (updates, composes) = (contract.rounds.as_ref().map(|r| r.guest), contract.report.as_ref().map(|r| r.guest));
+        let (updates, composes) =
+            (contract.rounds.as_ref().map(|r| r.guest), contract.report.as_ref().map(|r| r.guest));
         let guests = [contract.guest, updates, composes];
         let contract = submit::frozen(&views, toml, JobFile::parse(toml)?, guests, state.rulepack())?;
         Ok(Real { roster_size: submit::roster_size(&views, &contract.inputs), published, contract })

@@ -151,7 +151,9 @@ fn failures(rehearsed: &Rehearsed) -> Vec<Failed<'_>> {
         columns: None,
     });
     let fails = |call: &Failed<'_>| match call.told.end {
-        End::Finished { columns, nulls, .. } => call.told.fuel > call.fuel || Some(columns) != call.columns || nulls > 0,
+        End::Finished { columns, nulls, .. } => {
+            call.told.fuel > call.fuel || Some(columns) != call.columns || nulls > 0
+        }
         End::Sent { .. } => call.told.fuel > call.fuel,
         _ => true,
     };
@@ -289,7 +291,8 @@ fn standin(rehearsed: &Rehearsed, lang: Lang) -> Option<String> {
 
 /// How the calls of a pass ended.
 fn calls(pass: &PassTold, lang: Lang) -> String {
-    let answers = pass.calls.iter().filter_map(|told| if let End::Finished { rows, .. } = told.end { Some(rows) } else { None });
+    let answers =
+        pass.calls.iter().filter_map(|told| if let End::Finished { rows, .. } = told.end { Some(rows) } else { None });
     let (finished, empty) = (answers.clone().count(), answers.filter(|rows| *rows == 0).count());
     let (zh, en) = if pass.route == Route::B { ("块", "blocks") } else { ("单位", "units") };
     let (table, round, all) = (&pass.table, pass.round, pass.calls.len());
