@@ -70,6 +70,8 @@ enum Sign {
 enum Shown {
     Not,
     WideEnough,
+    /// Too narrow by what is out already.
+    PastHelp,
 }
 
 impl<'a> Audit<'a> {
@@ -126,6 +128,12 @@ impl<'a> Audit<'a> {
             failing.extend(found.into_iter().map(|(cell, up_to)| Narrow { cell, quantity: at, up_to }));
         }
         failing
+    }
+
+    /// Names `narrow` no more: nothing that could still be withheld would widen it.
+    pub(super) fn past_help(&mut self, narrow: Narrow) {
+        let cells = self.quantities.values_mut().nth(narrow.quantity).into_iter().flatten();
+        cells.filter(|cell| cell.cell == narrow.cell).for_each(|cell| cell.shown = Shown::PastHelp);
     }
 
     /// Whether no cell among `withheld` can be bounded too closely.

@@ -103,15 +103,19 @@ pub(crate) fn suppress(
     let secrets = Secrets::of(depth, frame, tables, &primary, rules, &out);
     let first = &primary | &unsafe_differences(frame, tables, rules);
     let orders = orders(frame, judged, &out);
-    let swept = orders.iter().map(|order| (order, &first | &secrets.give_away(order, &first)));
-    let Some((order, swept)) = swept.min_by_key(|(_, withheld)| withheld.len()) else { return BTreeSet::new() };
+    let swept: Vec<_> = orders.iter().map(|order| (order, &first | &secrets.give_away(order, &first))).collect();
+    let Some(fewest) = swept.iter().min_by_key(|(_, withheld)| withheld.len()) else { return BTreeSet::new() };
     if depth < Depth::Audited {
-        return &swept - &primary;
+        return &fewest.1 - &primary;
     }
+    // The fewest cells are often the closest together, and then the easiest to bound: the
+    // usual order has its chance as well.
     let audit = || Audit::of(frame, tables, rules);
-    let widened =
-        [Remedy::Shortest, Remedy::Tightest].map(|remedy| secrets.widen(order, swept.clone(), audit(), remedy));
-    let Some(withheld) = widened.into_iter().min_by_key(BTreeSet::len) else { return BTreeSet::new() };
+    let usual = swept.iter().take(1).flat_map(|start| [(start, Remedy::Shortest), (start, Remedy::Tightest)]);
+    let widened = usual
+        .chain([(fewest, Remedy::Tightest)])
+        .map(|((order, withheld), remedy)| (order, secrets.widen(order, withheld.clone(), audit(), remedy)));
+    let Some((order, withheld)) = widened.min_by_key(|(_, withheld)| withheld.len()) else { return BTreeSet::new() };
     &secrets.give_back(order, &first, withheld, |withheld| audit().holds(withheld)) - &primary
 }
 
@@ -124,8 +128,8 @@ enum Remedy {
     Tightest,
 }
 
-/// Most audits that [`Secrets::give_back`] may ask for.
-const TRIES_MAX: usize = 6;
+/// Cells times audits that [`Secrets::give_back`] may spend.
+const TRIES_WORK: usize = 8_000;
 
 /// What must not follow from the published cells of a frame.
 struct Secrets<'a> {
@@ -188,8 +192,13 @@ impl<'a> Secrets<'a> {
             if narrow.is_empty() {
                 return withheld;
             }
-            let one_more = |n: Narrow| self.one_more(n, remedy, &withheld, &audit.values(n));
-            let extra: BTreeSet<usize> = narrow.into_iter().filter_map(one_more).collect();
+            let mut extra = BTreeSet::new();
+            for cell in narrow {
+                match self.one_more(cell, remedy, &withheld, &audit.values(cell)) {
+                    Some(more) => drop(extra.insert(more)),
+                    None => audit.past_help(cell),
+                }
+            }
             withheld.extend(extra);
             withheld.extend(self.give_away(order, &withheld));
         }
@@ -220,7 +229,7 @@ impl<'a> Secrets<'a> {
         let stay = self.betraying(given, &candidates, &vectors);
         let free: Vec<usize> = candidates.iter().copied().skip(given).filter(|i| !stay.contains(i)).collect();
         let mut groups = vec![free];
-        for _ in 0..TRIES_MAX {
+        for _ in 0..(TRIES_WORK / self.frame.cells.len().max(1)).max(1) {
             let Some(group) = groups.pop() else { break };
             let without: BTreeSet<usize> = withheld.iter().copied().filter(|i| !group.contains(i)).collect();
             if without.len() == withheld.len() {
