@@ -16,15 +16,15 @@ use sluice_domain::{
     candidate::{self, CandidateMeasure, CandidateTable, Cell, CellValue, Made, Reason, Route},
     catalogue::Key,
     contract::{Combine, Consistent, Contract, Dimension, MeasureA, OpenTable, Table, TableA, TableB, TableC},
+    id::ViewId,
     rulepack::{Disclosure, RulePack},
 };
 use sluice_rows::cells::Cells;
 
 use crate::{
     answer::Answer,
-    consistent::non_negative,
     findings::pattern_bits,
-    lineage::{Entry, History, Ledger, Record, Work, examine, ledger::Member},
+    lineage::{Entry, Examined, History, Ledger, Number, Record, Standing, Work, bounds, examine, ledger::Member},
     noise::{
         Mechanism, NoisyTable,
         medians::Medians,
@@ -227,6 +227,7 @@ fn disclosure_control(
         .map(|(table, cells)| primary(table, cells, rules))
         .collect::<Result<Vec<JudgedTable>, Refusal>>()?;
     let histories: Vec<(&Ledger, History)> = ledgers.iter().map(|l| (l, l.history(rules))).collect();
+    as_before(&tables, tabulated, &mut judged, rules, pack, &histories);
     let (added, record) = loop {
         let pairs: Vec<(&TableC, &JudgedTable)> = tables.iter().copied().zip(&judged).collect();
         let added = secondary(&pairs, rules, pack.cells_max)?;
@@ -243,7 +244,8 @@ fn disclosure_control(
     let pairs = tables.iter().zip(&judged).zip(&added);
     let finished: Vec<CandidateTable> = pairs.map(|((table, judged), added)| table_c(table, judged, added)).collect();
     let out = |t: &CandidateTable| t.cells.iter().any(|c| matches!(c.value, CellValue::Published(_)));
-    let differs = judged.iter().flat_map(|t| &t.cells).any(|c| c.reasons.contains(&Reason::Differencing));
+    let by_history = |r: &Reason| matches!(r, Reason::Differencing | Reason::AsBefore);
+    let differs = judged.iter().flat_map(|t| &t.cells).any(|c| c.reasons.iter().any(by_history));
     if differs && !finished.iter().any(out) && !contract.tables.iter().any(Table::is_noised) {
         return Err(refusals::nothing_left(&contract.name));
     }
@@ -251,8 +253,83 @@ fn disclosure_control(
     Ok((finished, Record { pattern_bits, ..record }))
 }
 
+/// Marks the cells that earlier runs withheld without a reason of their own and never
+/// published, so that the same question has the same answer, for the same reason.
+fn as_before(
+    tables: &[&TableC],
+    tabulated: &[Cells],
+    judged: &mut [JudgedTable],
+    rules: &Rules,
+    pack: &Disclosure,
+    histories: &[(&Ledger, History)],
+) {
+    let nothing = vec![BTreeSet::new(); tables.len()];
+    let mut marks = Vec::new();
+    for (ledger, history) in histories.iter().filter(|(_, history)| !history.is_empty()) {
+        for view in ledger.views() {
+            let asked = of_view(view, ledger, tables, tabulated, judged, &nothing, rules, pack);
+            let was = |(at, entry): &(usize, Entry)| {
+                let reason = match history.unpublished(entry)? {
+                    Standing::Differencing => Reason::Differencing,
+                    _ => Reason::AsBefore,
+                };
+                Some((*asked.places.get(*at)?, reason))
+            };
+            marks.extend(asked.entries.iter().filter_map(was));
+            let known = history.known(&asked.entries);
+            for (table, cell) in known.iter().filter_map(|at| asked.places.get(*at)) {
+                if let Some(cell) = judged.get_mut(*table).and_then(|t| t.cells.get_mut(*cell)) {
+                    cell.known = true;
+                }
+            }
+        }
+    }
+    for ((table, cell), reason) in marks {
+        if let Some(cell) = judged.get_mut(table).and_then(|t| t.cells.get_mut(cell)) {
+            cell.reasons.insert(reason);
+        }
+    }
+}
+
+/// What the tables on one view enter.
+struct Asked {
+    /// Table and cell by the numbers that `entries` go by.
+    places: Vec<(usize, usize)>,
+    entries: Vec<(usize, Entry)>,
+    numbers: Vec<Number>,
+}
+
+#[expect(clippy::too_many_arguments, reason = "one table's state is four parallel lists")]
+fn of_view(
+    view: &ViewId,
+    ledger: &Ledger,
+    tables: &[&TableC],
+    tabulated: &[Cells],
+    judged: &[JudgedTable],
+    added: &[BTreeSet<usize>],
+    rules: &Rules,
+    pack: &Disclosure,
+) -> Asked {
+    let (mut places, mut numbers) = (Vec::new(), Vec::new());
+    let members = tables.iter().zip(tabulated).zip(judged.iter().zip(added)).enumerate();
+    for (t, ((table, cells), (judged, added))) in members.filter(|(_, ((t, _), _))| t.plan.view == *view) {
+        let base = places.len();
+        places.extend((0..judged.cells.len()).map(|cell| (t, cell)));
+        let of_table = ledger.numbers(Member { table, cells, judged, added }, rules, dominance_n(pack));
+        numbers.extend(of_table.into_iter().map(|(cell, number)| (base + cell, number)));
+    }
+    let entries = ledger.read(&numbers, rules);
+    Asked { places, entries, numbers: numbers.into_iter().map(|(_, number)| number).collect() }
+}
+
+fn dominance_n(pack: &Disclosure) -> usize {
+    usize::try_from(pack.dominance_n).unwrap_or(usize::MAX)
+}
+
 /// The cells, by table and position, that must go for what was cleared before, and what
-/// the job enters if none must.
+/// the job enters if none must. The tables on one view are examined together, those on
+/// the next view of the same root after them, with them as history: within a view
+/// suppression has weighed what they tell by themselves.
 fn differences(
     tables: &[&TableC],
     tabulated: &[Cells],
@@ -262,30 +339,35 @@ fn differences(
     pack: &Disclosure,
     histories: &[(&Ledger, History)],
 ) -> Result<(Vec<(usize, usize)>, Record), Refusal> {
-    let dominance_n = usize::try_from(pack.dominance_n).unwrap_or(usize::MAX);
     let (mut found, mut record) = (Vec::new(), Record::default());
     for (ledger, history) in histories {
-        let (mut places, mut numbers) = (Vec::new(), Vec::new());
-        let members = tables.iter().zip(tabulated).zip(judged.iter().zip(added)).enumerate();
-        for (t, ((table, cells), (judged, added))) in members.filter(|(_, ((t, _), _))| ledger.reads(&t.plan.view)) {
-            let base = places.len();
-            places.extend((0..judged.cells.len()).map(|cell| (t, cell)));
-            let of_table = ledger.numbers(Member { table, cells, judged, added }, rules, dominance_n);
-            numbers.extend(of_table.into_iter().map(|(cell, number)| (base + cell, number)));
+        let (people, mut history) = (ledger.people(rules, dominance_n(pack)), history.clone());
+        let mut entered = Vec::new();
+        for view in ledger.views() {
+            let Asked { places, entries, numbers } =
+                of_view(view, ledger, tables, tabulated, judged, added, rules, pack);
+            let examined = examine(&history, &entries, &people, &Work::default())?;
+            // Suppression has audited a table by itself. What goes already changes what may
+            // be bounded: that is for the next round.
+            let alone = history.is_empty() && tables.iter().filter(|t| t.plan.view == *view).count() == 1;
+            let audited = if alone || !examined.withhold.is_empty() {
+                Examined::default()
+            } else {
+                bounds(&history, &entries, &people, &Work::default())
+            };
+            let place = |at: &usize| places.get(*at).copied();
+            let fresh = |(t, cell): &(usize, usize)| {
+                let cell = judged.get(*t).and_then(|t| t.cells.get(*cell));
+                cell.is_some_and(|c| !c.reasons.contains(&Reason::Differencing))
+            };
+            found.extend(examined.withhold.union(&audited.withhold).filter_map(place).filter(fresh));
+            let position = |(t, cell): (usize, usize)| Some((u32::try_from(t).ok()?, u32::try_from(cell).ok()?));
+            record.review.extend(examined.review.iter().filter_map(place).filter_map(position));
+            record.limit_reached |= examined.limit_reached || audited.limit_reached;
+            history.enter(entries.into_iter().map(|(_, entry)| entry));
+            entered.extend(numbers);
         }
-        let new = numbers.iter().filter_map(|(at, number)| Some((*at, ledger.entry(number, rules)?)));
-        let new: Vec<(usize, Entry)> = new.collect();
-        let examined = examine(history, &new, &ledger.people(rules, dominance_n), &Work::default())?;
-        let place = |at: &usize| places.get(*at).copied();
-        let fresh = |(t, cell): &(usize, usize)| {
-            let cell = judged.get(*t).and_then(|t| t.cells.get(*cell));
-            cell.is_some_and(|c| !c.reasons.contains(&Reason::Differencing))
-        };
-        found.extend(examined.withhold.iter().filter_map(place).filter(fresh));
-        let position = |(t, cell): (usize, usize)| Some((u32::try_from(t).ok()?, u32::try_from(cell).ok()?));
-        record.review.extend(examined.review.iter().filter_map(place).filter_map(position));
-        record.limit_reached |= examined.limit_reached;
-        record.roots.push(ledger.root(numbers.into_iter().map(|(_, number)| number).collect()));
+        record.roots.push(ledger.root(entered));
     }
     Ok((found, record))
 }
@@ -439,6 +521,14 @@ fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
         measures: measures.into_iter().chain(shares.headings()).collect(),
         cells,
     }
+}
+
+/// The nearest number that a count can be: post-processing, which costs nothing. Truth
+/// x ≥ 0 implies |max(0, y) − x| ≤ |y − x| for every y, so the half-width of the interval
+/// around y holds around max(0, y) as well. Only for measures whose range starts at 0 or
+/// above.
+fn non_negative(noised: f64) -> f64 {
+    noised.max(0.0)
 }
 
 /// Every margin of noised `cells`, as the sum of their first `sums` numbers; what is

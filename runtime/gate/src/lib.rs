@@ -17,7 +17,6 @@
 mod answer;
 pub mod check;
 mod clear;
-pub mod consistent;
 pub mod evidence;
 mod findings;
 #[cfg(test)]

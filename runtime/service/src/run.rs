@@ -177,7 +177,7 @@ impl Service {
         let sensitivity = sensitivity(granted.get());
         // One run after another from here until its record: nobody clears against less
         // than everything that was cleared before.
-        let (ledgers, held) = self.ledgers(contract, granted.get(), &reader).await?;
+        let (ledgers, held) = self.ledgers(contract, granted, &reader, None).await?;
         let input = GateInput {
             contract,
             rulepack: rules,
@@ -266,7 +266,7 @@ fn under_way(state: &State, run: &RunId) -> bool {
 
 /// A view with a column of the highest level (other than the unit's own id, which
 /// no table publishes) is held to the stricter threshold.
-fn sensitivity(views: &[GrantedView]) -> Sensitivity {
+pub(crate) fn sensitivity(views: &[GrantedView]) -> Sensitivity {
     let highest = |view: &GrantedView| {
         let granted = view.view.columns.iter().filter_map(|name| view.entry.column(name));
         granted.into_iter().any(|c| c.level == Level::L4 && c.role != ColumnRole::Unit)

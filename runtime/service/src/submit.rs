@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Service, SignedIn,
+    product::made,
     record::{Decided, vault_fault},
     run::{Fault, host_fault},
 };
@@ -163,11 +164,29 @@ pub(crate) fn frozen(
 ) -> Result<Contract, Refusal> {
     let resolved = resolve(views, &file, guests).map_err(|r| pointed_at(r, job_toml))?;
     let contract = decide::freeze(file, resolved, rules).map_err(|r| pointed_at(r, job_toml))?;
+    if let Some((table, heading)) = made::clash(&contract) {
+        return Err(pointed_at(headings_clash(&table, &heading), job_toml));
+    }
     // What the gate could not judge is refused here, before any data is read.
     let tables_c = contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None });
     sluice_gate::route_c::secondary::within_limits(&tables_c.collect::<Vec<_>>(), rules.disclosure.cells_max)?;
     sluice_gate::can_keep(&contract, roster_size(views, &contract.inputs)).map_err(|r| pointed_at(r, job_toml))?;
     Ok(contract)
+}
+
+fn headings_clash(table: &str, heading: &str) -> Refusal {
+    Refusal::refused(
+        "job.headings",
+        text(
+            format!("表 `{table}` 的文件中会有两列同名 `{heading}`"),
+            format!("two columns of `{table}`'s files would be called `{heading}`"),
+        ),
+        text(
+            "改用别的列名；status、made_by 与误差列的名称为保留字",
+            "choose other names: status, made_by and those of the error columns are reserved",
+        ),
+    )
+    .at(format!("table.{table}"))
 }
 
 /// The components that a job file names.

@@ -306,6 +306,9 @@ pub(crate) struct JobFileArgs {
     /// 客体组件，默认为作业文件所写 · guest component, by default the one the job file names
     #[arg(long)]
     pub(crate) guest: Option<PathBuf>,
+    /// 建议：如何改合约能少隐去，不看数据 · how to change the contract so that less is withheld, without data
+    #[arg(long)]
+    pub(crate) suggest: bool,
 }
 
 #[derive(Debug, Args)]
@@ -415,6 +418,13 @@ pub(crate) enum ReceiptCommand {
         #[arg(long)]
         key: Option<String>,
     },
+    /// 域在手边：把凭证所依据的一切再推一遍，逐项说相同或不同 · with the domain at hand: work out again what the receipt rests on
+    Rederive {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 凭证 · the receipt
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -448,6 +458,22 @@ pub(crate) enum AuditCommand {
         /// 载有旧检查点的凭证 · a receipt that pins an older checkpoint
         #[arg(long)]
         receipt: Option<PathBuf>,
+    },
+    /// 由备份恢复之后：出示最新的检查点；缺失其后的日志则余下预算全部记为已用 · after restoring a copy: present the newest checkpoint; without the later entries all that was left of the budgets is charged
+    Restore {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 最新的检查点：凭证、检查点文件或日志导出件 · the newest checkpoint: a receipt, a checkpoint file or an export
+        #[arg(long)]
+        checkpoint: PathBuf,
+        /// 含有其后日志的导出件 · an export that has the later entries
+        #[arg(long)]
+        entries: Option<PathBuf>,
+    },
+    /// 隐私账：各数据集根与协议的预算 · the budgets of dataset roots and agreements
+    Budget {
+        #[command(flatten)]
+        actor: ActorArgs,
     },
     /// 由产品追溯到来源 · walk from a product to its sources
     Trace {

@@ -5,7 +5,7 @@ use sluice_domain::contract::Aggregate;
 
 use super::influence::Tabulated;
 
-/// Bits of a sum or a mean: a double's.
+/// Bits of a number that is no count: a double's.
 const DOUBLE_BITS: f64 = 64.0;
 
 /// Bits of each table: (name, published numbers, Σ log₂ of what each could be).
@@ -15,7 +15,13 @@ pub(crate) fn bits(tables: &[Tabulated<'_>], roster: u64, rows: u64) -> Vec<(Str
     let of = |aggregate| match aggregate {
         Aggregate::Units => counted(roster),
         Aggregate::Rows | Aggregate::Count => counted(rows),
-        Aggregate::Sum | Aggregate::Mean => DOUBLE_BITS,
+        Aggregate::Sum
+        | Aggregate::Mean
+        | Aggregate::VarSamp
+        | Aggregate::VarPop
+        | Aggregate::StddevSamp
+        | Aggregate::StddevPop
+        | Aggregate::Quantile(_) => DOUBLE_BITS,
     };
     let all = tables.iter().map(|table| {
         let cells = table.cells().count() as u64;

@@ -1,12 +1,12 @@
-//! `sluice audit`.
+//! `sluice audit`. ε, ρ and δ of the accounts are sums over the ledger; nothing is decided here.
 
 use std::{fs::File, io::BufReader};
 
 use anyhow::Context;
-use sluice_domain::{Refusal, text};
-use sluice_service::verify;
+use sluice_domain::{Refusal, event::Event, text};
+use sluice_service::{Presented, Service, pages::RootLine, verify};
 
-use super::{Failure, open_as, product::parse_key, read_bytes};
+use super::{Failure, kek, open_as, password, product::parse_key, programs, read_bytes, read_text};
 use crate::{args::AuditCommand, output::Output};
 
 pub(super) async fn audit(command: AuditCommand, output: &Output) -> Result<(), Failure> {
@@ -43,6 +43,31 @@ pub(super) async fn audit(command: AuditCommand, output: &Output) -> Result<(), 
                 &format!("ok\t{}\t{}", report.entries, report.root),
             );
         }
+        AuditCommand::Restore { actor, checkpoint, entries } => {
+            let export = entries.as_deref().map(read_bytes).transpose()?;
+            let presented = Presented {
+                account: actor.actor.as_str(),
+                password: password(&actor.password_file)?,
+                checkpoint: &read_text(&checkpoint)?,
+                entries: export.as_deref(),
+            };
+            let (kek, programs) = (kek(&actor.domain)?, programs(&actor.domain.domain)?);
+            let restored = Service::restore(&actor.domain.domain, kek, programs, presented).await?;
+            let lost = matches!(&restored.event, Event::DomainRestored { years, .. } if !years.is_empty());
+            if lost {
+                output.say(&text(
+                    "其后的日志缺失：余下预算全部记为已用，不再作路线 C 的表",
+                    "the later entries are lost: what was left of the budgets is charged, and there is no table of route C any more",
+                ));
+            }
+            let word = if lost { "charged" } else { "complete" };
+            output.data(&restored, &format!("{word}\t{}", restored.adopted));
+        }
+        AuditCommand::Budget { actor } => {
+            let (service, who) = open_as(&actor).await?;
+            let page = service.accounts(&who).await?;
+            output.data(&page, &page.roots.iter().flat_map(lines).collect::<Vec<_>>().join("\n"));
+        }
         AuditCommand::Trace { actor, product } => {
             let (service, who) = open_as(&actor).await?;
             let trace = service.trace(&who, &product).await?;
@@ -51,4 +76,35 @@ pub(super) async fn audit(command: AuditCommand, output: &Output) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// A root's line, then one for each of its agreements.
+fn lines(root: &RootLine) -> Vec<String> {
+    let account = &root.account;
+    let epsilon = account.epsilon.map_or_else(|| "-".to_owned(), |epsilon| format!("{epsilon:.4}"));
+    let first = format!(
+        "{}\t{}\tρ = {:.6} / {:.6}\tδ = {:e}\tΣρ = {:.6}\tε({:e}) = {epsilon}",
+        account.root,
+        account.year,
+        account.rho_of_year,
+        account.rho_of_year + account.rho_left,
+        root.delta_of_year,
+        account.rho,
+        account.epsilon_delta
+    );
+    let agreements = root.agreements.iter().map(|line| {
+        let bits = &line.bits;
+        format!(
+            "  {}\t{}\tρ = {:.6} / {:.6}\t{:.6}\t{} / {} bit\t{:.0} bit",
+            line.id,
+            line.operator,
+            line.charged,
+            line.allotted,
+            line.left,
+            bits.refusals,
+            bits.refusals_max,
+            bits.pattern
+        )
+    });
+    std::iter::once(first).chain(agreements).collect()
 }
