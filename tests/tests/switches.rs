@@ -17,7 +17,7 @@ use serde_json::Value;
 /// Every option of every command, and why it may be there.
 const OPTIONS: &[(&str, &str)] = &[
     ("--admin", "names the first account"),
-    ("--agreement", "the terms of a rehearsal, which has synthetic rows only"),
+    ("--agreement", "the terms of a rehearsal, which has synthetic rows only; or whose public schema is written"),
     ("--as", "who acts; a password proves it"),
     ("--catalogue", "which file describes the data"),
     ("--checkpoint", "what a restored domain is held against; only one that its key signed, and a newer kept one wins"),
@@ -46,6 +46,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("--reached-as", "the host name that forms must come from; one more is accepted, none is waived"),
     ("--receipt", "gives the verifier an older checkpoint: verifies more, never less"),
     ("--role", "a new account's role; only the bureau gives one"),
+    ("--schema", "the public documents of a rehearsal, which has synthetic rows only"),
     ("--seed", "which synthetic rows a rehearsal draws; the noise has no seed"),
     ("--suggest", "words about a contract, computed without data"),
     ("--units", "how many synthetic units a rehearsal draws"),
