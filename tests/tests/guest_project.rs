@@ -134,6 +134,16 @@ fn a_python_exception_is_shown_with_file_and_line() {
 }
 
 #[test]
+fn a_javascript_exception_is_shown_with_file_and_line() {
+    let broken = |source: String| {
+        let fails = "table({ dimensions: { plan: \"int\" }, measures: [\"persons\", \"visits\"] }, () => {\n  throw new Error(\"told to fail\");\n})";
+        source.replace("export default table(", "const visits = table(")
+            + &format!("\nconst broken = {fails};\nexport default {{ visits, broken }};\n")
+    };
+    shows_where_it_fails("js", "first_try.js", broken, "first_try.js:LINE");
+}
+
+#[test]
 fn a_c_trap_is_shown_with_file_and_line() {
     let fails = "    if (sluice_is(sluice_param(room, \"table\"), \"broken\")) sluice_fail(); /* told to fail */\n";
     let broken = |source: String| source.replace("    int64_t first", &format!("{fails}    int64_t first"));
