@@ -103,13 +103,19 @@ async fn suggestions_need_no_data_and_stand_beside_what_is_withheld() {
 async fn jobs_that_start_at_once_never_overdraw() {
     let town = Town::start().await;
     let (city, wasm) = (&town.city, guest("spending_change.wasm"));
-    let mut jobs = Vec::new();
-    for n in 0..8 {
-        let job = SPENDING_CHANGE
-            .replace("rho = 0.02", "rho = 0.05")
-            .replace("name = \"spending-change\"", &format!("name = \"at-once-{n}\""));
-        jobs.push(city.service.submit(&city.operator, password(), &job, Some(&wasm)).await.unwrap());
-    }
+    // Fuel that makes the tick come late, however slow the machine is.
+    let job = |n: u32| {
+        let mut file = sluice_domain::contract::JobFile::parse(SPENDING_CHANGE).unwrap();
+        file.job.name = format!("at-once-{n}");
+        (file.limits.fuel, file.limits.wall_seconds) = (Some(40_000_000), Some(7200));
+        toml::to_string(&file).unwrap().replace("rho = 0.02", "rho = 0.05")
+    };
+    let wasm = &wasm;
+    let submitted = (0..8).map(|n| {
+        let toml = job(n);
+        async move { city.service.submit(&city.operator, password(), &toml, Some(wasm)).await }
+    });
+    let jobs: Vec<JobId> = futures::future::join_all(submitted).await.into_iter().map(Result::unwrap).collect();
     // A second process over the same files, and eight runs side by side.
     let second = opened(town.folder.path()).await.unwrap();
     let runs = jobs.iter().enumerate().map(|(n, job)| if n % 2 == 0 { city.service.run(job) } else { second.run(job) });
@@ -189,11 +195,7 @@ fn copy(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let path = entry.unwrap().path();
         let there = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &there);
-        } else {
-            std::fs::copy(&path, &there).unwrap();
-        }
+        if path.is_dir() { copy(&path, &there) } else { assert!(std::fs::copy(&path, &there).is_ok()) }
     }
 }
 
