@@ -51,12 +51,8 @@ fn axis(d: usize) -> Dimension {
 }
 
 fn combinations() -> Vec<Combination> {
-    let [a, b, c] = SIZES.map(|size| 0..i64::try_from(size).unwrap());
-    a.flat_map(|a| b.clone().flat_map(move |b| (0..3).map(move |c| [a, b, c])))
-        .collect::<Vec<_>>()
-        .into_iter()
-        .filter(|x| c.contains(&x[2]))
-        .collect()
+    let axis = |d: usize| 0..i64::try_from(SIZES[d]).unwrap();
+    axis(0).flat_map(|a| axis(1).flat_map(move |b| axis(2).map(move |c| [a, b, c]))).collect()
 }
 
 /// `counts` people of each combination, one row each.
