@@ -53,9 +53,7 @@ pub(crate) fn first_row(options: &Options) {
     let sample = Sample::of(&options.guest);
     let guest = inspected(&component);
     compile(&programs(), &guest, Profile::Standard, cache.path(), &key()).unwrap();
-    let code = || {
-        cached(guest.digest(), Interface::Inner, GUEST, Profile::Standard, cache.path(), &key()).expect("just compiled")
-    };
+    let code = || cached(guest.digest(), Interface::Inner, GUEST, Profile::Standard, cache.path(), &key()).unwrap();
     let looked = best(10, || drop(inspected(&component)));
     line("inspect, once at submission", &format!("{looked:.1?}"), &format!("{} kB", component.len() / 1000));
     let read = best(10, || drop(code()));
