@@ -4,6 +4,8 @@
 //! out is done here alone, by judging every job against an empty ledger.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
+mod regression;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};

@@ -137,6 +137,7 @@ fn cleared(contract: &Contract) -> Cleared<Vec<sluice_domain::candidate::Candida
         rulepack: &RulePack::shipped().unwrap(),
         roster_size: ROSTER,
         tabulated: vec![tabulate(&table_c(), &rows(), 2)],
+        fits: vec![],
         answers: vec![reducer.finish().unwrap().into()],
         sensitivity: Sensitivity::Ordinary,
         ledgers: &[ledger(Vec::new())],
@@ -314,8 +315,16 @@ fn results_that_do_not_fit_the_contract_are_a_host_fault() {
     let with = |contract: &Contract, tabulated, answer, roster_size| {
         let sensitivity = Sensitivity::Ordinary;
         let ledgers = &[ledger(Vec::new())];
-        let input =
-            GateInput { contract, rulepack: &pack, roster_size, tabulated, answers: answer, sensitivity, ledgers };
+        let input = GateInput {
+            contract,
+            rulepack: &pack,
+            roster_size,
+            tabulated,
+            fits: vec![],
+            answers: answer,
+            sensitivity,
+            ledgers,
+        };
         clear(input).map(drop).map_err(|refusal| refusal.code)
     };
     let answer = || vec![Reducer::new(&table_a(), ROSTER, 8).unwrap().finish().unwrap().into()];

@@ -16,7 +16,7 @@ use std::{
 
 use sluice_domain::{
     Digest, Kind, Refusal,
-    contract::{Contract, Table, TableC},
+    contract::{Contract, TableC},
     id::{DatasetId, OrgId, RunId, SnapshotId, ViewId},
     state::{GrantedView, RunState, Stage, State},
 };
@@ -124,8 +124,8 @@ pub(crate) fn depends_on_data(code: &str) -> bool {
     matches!(code, "gate.nothing-left" | "run.tick-missed")
 }
 
-fn tables(contract: &Contract) -> impl Iterator<Item = &TableC> {
-    contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None })
+fn tables(contract: &Contract) -> impl Iterator<Item = TableC> {
+    contract.tables_c().into_iter().map(|(table, _)| table)
 }
 
 /// The snapshot's rows with the columns of all views on it.

@@ -148,7 +148,7 @@ impl Service {
         run: &RunId,
     ) -> Result<(Event, Option<File>), Fault> {
         let reader = self.reader(granted)?;
-        let tabulated = self.tabulate(contract, &reader, rules).await?;
+        let (tabulated, fits) = self.tabulate(contract, &reader, rules).await?;
         let roster = roster_size(granted.get(), &contract.inputs);
         let mut rounds = Vec::new();
         let clear = |round: u32, answers| {
@@ -162,8 +162,16 @@ impl Service {
         // One run after another from here until its record: nobody clears against less
         // than everything that was cleared before.
         let (ledgers, held) = self.ledgers(contract, granted.get(), &reader).await?;
-        let input =
-            GateInput { contract, rulepack: rules, roster_size, tabulated, answers, sensitivity, ledgers: &ledgers };
+        let input = GateInput {
+            contract,
+            rulepack: rules,
+            roster_size,
+            tabulated,
+            fits,
+            answers,
+            sensitivity,
+            ledgers: &ledgers,
+        };
         let (cleared, entered) = sluice_gate::clear(input)?;
         let lineage = held.is_some().then(|| self.seal_lineage(run, &entered)).transpose()?;
         let last = contract.passes().saturating_sub(1);

@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fmt};
 use roaring::RoaringBitmap;
 use sluice_domain::{
     candidate::Reason,
-    contract::{Aggregate, MeasureC, Part, TableC},
+    contract::{MeasureC, Part, TableC},
     id::{DatasetId, SnapshotId, ViewId},
 };
 use sluice_rows::cells::{Cells, SnapshotRows};
@@ -149,7 +149,7 @@ impl Ledger {
     fn sets(&self, measure: &MeasureC, rows: &RoaringBitmap) -> Vec<(Option<Part>, Named, RoaringBitmap)> {
         let name = || measure.column.clone().unwrap_or_default();
         let one_each = || rows.len() == self.data.units(rows);
-        if matches!(measure.aggregate, Aggregate::Quantile(_)) {
+        if measure.aggregate.is_curved() {
             return vec![(None, Named::Quantile(name()), rows.clone())];
         }
         let of_part = |part: &Part| match part {
