@@ -25,6 +25,7 @@ pub(crate) struct Shown;
 pub(crate) enum Section {
     Inbox,
     Products,
+    Accounts,
     Ledger,
 }
 
@@ -105,10 +106,12 @@ impl Frame {
 /// service answers the same to those who guess it.
 fn links(role: Role, section: Section, t: &'static Texts) -> Vec<Link> {
     let reads_ledger = matches!(role, Role::Bureau | Role::Auditor | Role::Reviewer);
+    let reads_accounts = matches!(role, Role::Bureau | Role::Auditor);
     let reads_products = role != Role::Provider;
     [
         (true, Section::Inbox, "/", t.frame.inbox),
         (reads_products, Section::Products, "/products", t.frame.products),
+        (reads_accounts, Section::Accounts, "/accounts", t.frame.accounts),
         (reads_ledger, Section::Ledger, "/ledger", t.frame.ledger),
     ]
     .into_iter()

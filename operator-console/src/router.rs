@@ -16,7 +16,9 @@ use crate::{
     app::App,
     config::ConsoleConfig,
     guard,
-    pages::{assets, download, inbox, language, ledger, product, products, sign_in, sign_out, vote, workbench},
+    pages::{
+        accounts, assets, download, inbox, language, ledger, product, products, sign_in, sign_out, vote, workbench,
+    },
     problem::Problem,
 };
 
@@ -46,6 +48,7 @@ fn table() -> Vec<Route> {
         read("/products", products::list),
         read("/products/{product}", product::show),
         read("/products/{product}/files/{file}", download::take),
+        read("/accounts", accounts::show),
         read("/ledger", ledger::show),
         read("/assets/console.css", assets::style),
         read("/assets/console.js", assets::script),

@@ -7,6 +7,10 @@ use wit_parser::Resolve;
 
 const WIT: &str = include_str!("../../sdk/wit/sluice-job.wit");
 const PRELUDE: &str = include_str!("prelude.wat");
+const OUTER_PRELUDE: &str = include_str!("prelude_outer.wat");
+/// A component that has both rooms, as one file may.
+const BOTH: &str = "world both { export inner-room; export outer-room; }";
+const NOT_STARTED: &str = "(func $started (param $state i32))";
 const MEMORY: &str = r#"(memory (export "memory") 2)"#;
 const FINISH: &str = r#"(export "sluice:job/inner-room@0.1.0#finish" (func $finish))"#;
 const PLAIN_FINISH: &str = r#"(export "sluice:job/inner-room@0.1.0#finish" (func $table))"#;
@@ -24,6 +28,8 @@ pub(crate) enum Verdict {
     Same,
     /// The exact sums differ, by no more than the sensitivity that the noise covers.
     Bounded,
+    /// An outer guest's report or state is dropped for one of the worlds.
+    Failed,
 }
 
 /// A guest and its header.
@@ -59,6 +65,16 @@ impl Guest {
         self.fields.get(name).unwrap_or_else(|| panic!("{}: no `{name}` in its header", self.file))
     }
 
+    /// Whether the header says so: `room: outer`, `route: B`.
+    pub(crate) fn has(&self, field: &str, value: &str) -> bool {
+        self.fields.get(field).is_some_and(|v| v == value)
+    }
+
+    /// Whether it has an outer room of its own.
+    pub(crate) fn is_outer(&self) -> bool {
+        self.fields.contains_key("room")
+    }
+
     pub(crate) fn verdict(&self) -> Verdict {
         match self.field("verdict").split_once(' ').unwrap_or((self.field("verdict"), "")) {
             ("refused", code) => Verdict::Refused(code.to_owned()),
@@ -66,6 +82,7 @@ impl Guest {
             ("default", "always") => Verdict::DefaultAlways,
             ("same", "") => Verdict::Same,
             ("bounded", "") => Verdict::Bounded,
+            ("failed", "") => Verdict::Failed,
             _ => panic!("{}: no such verdict", self.file),
         }
     }
@@ -78,7 +95,9 @@ impl Guest {
         }
         let memory = if self.source.contains("(memory (export") { "" } else { MEMORY };
         let finish = if self.source.contains("(func $finish") { FINISH } else { PLAIN_FINISH };
-        let module = format!("(module {}\n{memory}\n{PRELUDE}\n{finish})", self.source);
+        let started = if self.source.contains("(func $started") { "" } else { NOT_STARTED };
+        let outer = if self.is_outer() { OUTER_PRELUDE } else { "" };
+        let module = format!("(module {}\n{memory}\n{started}\n{PRELUDE}\n{outer}\n{finish})", self.source);
         let mut module = wat::parse_str(&module).unwrap_or_else(|e| panic!("{}: {e}", self.file));
 
         let mut resolve = Resolve::default();
@@ -92,8 +111,9 @@ impl Guest {
             resolve.push_str("host.wit", &wit).unwrap();
             world = world.replace("world inner {", &format!("world inner {{ import {path};"));
         }
-        let package = resolve.push_str("guest.wit", &world).unwrap();
-        let world = resolve.select_world(&[package], Some("inner")).unwrap();
+        let package = resolve.push_str("guest.wit", &format!("{world}\n{BOTH}")).unwrap();
+        let world = if self.is_outer() { "both" } else { "inner" };
+        let world = resolve.select_world(&[package], Some(world)).unwrap();
         embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
         ComponentEncoder::default().module(&module).unwrap().encode().unwrap_or_else(|e| panic!("{}: {e:#}", self.file))
     }

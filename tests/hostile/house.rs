@@ -7,11 +7,13 @@ use std::{cell::RefCell, sync::Arc, time::Duration};
 use sluice_domain::{
     Digest, Refusal,
     catalogue::Key,
-    contract::{Dimension, Law, MeasureA, TableA},
+    contract::{Combine, Dimension, Law, MeasureA, TableA, TableB},
 };
 use sluice_gate::{
+    Answer,
     intake::{OutputSchema, RawBatch, RawColumn, decode},
     route_a::Reducer,
+    route_b,
 };
 use sluice_rows::{
     RowBatch,
@@ -21,7 +23,8 @@ use sluice_rows::{
     },
 };
 use sluice_worker::{
-    CacheKey, InspectLimits, Inspected, LayerName, Profile, Programs, Room, RoomLimits, UnitOutcome, compile, inspect,
+    CacheKey, Compiled, InspectLimits, Inspected, Interface, LayerName, Profile, Programs, Room, RoomLimits,
+    UnitOutcome, compile, inspect, inspect_for,
 };
 use zeroize::Zeroizing;
 
@@ -51,13 +54,23 @@ pub(crate) fn world(guest: &Guest, secret: i64) -> Vec<Unit> {
     vec![(1, 10), (TARGET, secret), (2, 20)]
 }
 
+/// The rows of each call: a unit's own, or those of the units of a block.
+pub(crate) fn calls(guest: &Guest, world: &[Unit]) -> Vec<Vec<Unit>> {
+    if guest.has("route", "B") {
+        // People are dealt out by a key that no guest knows; here by their numbers.
+        let block = |wanted| world.iter().copied().filter(|(id, _)| id % 2 == wanted).collect();
+        return vec![block(1), block(0)];
+    }
+    world.iter().map(|unit| vec![*unit]).collect()
+}
+
 /// World 0 without the target.
 pub(crate) fn without_target(guest: &Guest) -> Vec<Unit> {
     world(guest, 0).into_iter().filter(|(id, _)| *id != TARGET).collect()
 }
 
 /// The contract's table: one dimension of four keys, one sum, one key per unit.
-pub(crate) fn table(guest: &Guest) -> TableA {
+fn table_a(guest: &Guest) -> TableA {
     let text = guest.fields.get("dimension").is_some_and(|d| d == "text");
     let keys: Vec<Key> = if text {
         ["aa", "bb", "cc", "dd"].map(|k| Key::Text(k.into())).into()
@@ -81,20 +94,37 @@ pub(crate) fn table(guest: &Guest) -> TableA {
     }
 }
 
+/// The same as blocks answer it: a mean over two of them.
+fn table_b(guest: &Guest) -> TableB {
+    let TableA { name, dimensions, measures, rho, .. } = table_a(guest);
+    TableB { name, dimensions, measures, blocks: 2, combine: Combine::Mean, rho }
+}
+
+/// What the noise is made for: the table, or of route B the table of its sums.
+pub(crate) fn table(guest: &Guest) -> TableA {
+    if guest.has("route", "B") { table_b(guest).as_sums().unwrap() } else { table_a(guest) }
+}
+
 /// Inspection.
 pub(crate) fn look_at(bytes: &[u8]) -> Result<Inspected, Refusal> {
     inspect(bytes, InspectLimits { bytes_max: 1 << 20, memory_bytes: MEMORY })
 }
 
-/// What the room answers for each unit of each world.
-pub(crate) fn answers(guest: &Guest, worlds: &[Vec<Unit>]) -> Vec<Vec<Option<RawBatch>>> {
+/// The guest as a room takes it.
+pub(crate) fn compiled(guest: &Guest, interface: Interface) -> (Programs, Compiled) {
     let cache = tempfile::tempdir().unwrap();
     let key = CacheKey::new(Zeroizing::new([3; 32]));
     // A container that cannot unshare must still show what the room itself stops.
     let programs = Programs::beside_current_exe().unwrap().accepting_missing(&LayerName::ALL);
-    let inspected = look_at(&guest.bytes()).unwrap_or_else(|e| panic!("{}: {e:?}", guest.file));
+    let limits = InspectLimits { bytes_max: 1 << 20, memory_bytes: MEMORY };
+    let inspected = inspect_for(interface, &guest.bytes(), limits).unwrap_or_else(|e| panic!("{}: {e:?}", guest.file));
     let compiled = compile(&programs, &inspected, Profile::Standard, cache.path(), &key).unwrap();
-    let limits = RoomLimits {
+    (programs, compiled)
+}
+
+/// What every call is held to.
+pub(crate) fn limits() -> RoomLimits {
+    RoomLimits {
         fuel: 2_000_000,
         stack_bytes: 1 << 20,
         memory_bytes: MEMORY,
@@ -104,20 +134,28 @@ pub(crate) fn answers(guest: &Guest, worlds: &[Vec<Unit>]) -> Vec<Vec<Option<Raw
         unit_bytes_max: 1 << 20,
         wall: Duration::from_secs(60),
         profile: Profile::Standard,
-    };
+    }
+}
+
+/// What the room answers for each call of each world.
+pub(crate) fn answers(guest: &Guest, worlds: &[Vec<Unit>]) -> Vec<Vec<Option<RawBatch>>> {
+    let (programs, compiled) = compiled(guest, Interface::Inner);
+    let limits = limits();
     let params = [("input.t".to_owned(), "id:int,n:int".to_owned())];
-    let mut room = Room::open(&programs, &compiled, &limits, &params).unwrap();
+    let state = guest.fields.get("state").map(String::as_bytes).unwrap_or_default();
+    let mut room = Room::open_in_round(&programs, &compiled, &limits, &params, state).unwrap();
     let mut ask = |units: &Vec<Unit>| {
         let mut answers = Vec::new();
-        room.map_all(units.iter().map(rows), |outcome| answers.push(into_gate(outcome))).unwrap();
+        let calls = calls(guest, units);
+        room.map_all(calls.iter().map(|units| rows(units)), |outcome| answers.push(into_gate(outcome))).unwrap();
         answers
     };
     worlds.iter().map(&mut ask).collect()
 }
 
-fn rows((id, n): &Unit) -> RowBatch {
-    let column = |v: &i64| Arc::new(Int64Array::from(vec![*v])) as ArrayRef;
-    RowBatch::new(RecordBatch::try_from_iter([("id", column(id)), ("n", column(n))]).unwrap())
+fn rows(units: &[Unit]) -> RowBatch {
+    let column = |of: fn(&Unit) -> i64| Arc::new(units.iter().map(of).collect::<Int64Array>()) as ArrayRef;
+    RowBatch::new(RecordBatch::try_from_iter([("id", column(|u| u.0)), ("n", column(|u| u.1))]).unwrap())
 }
 
 fn into_gate(outcome: UnitOutcome) -> Option<RawBatch> {
@@ -135,10 +173,17 @@ pub(crate) fn accepted(guest: &Guest, answers: &[Option<RawBatch>]) -> Vec<bool>
 
 /// The exact sums, one per key.
 pub(crate) fn sums(guest: &Guest, answers: &[Option<RawBatch>]) -> Vec<i64> {
-    let mut reducer = Reducer::new(&table(guest), ROSTER, ROWS_MAX).unwrap();
-    answers.iter().for_each(|answer| reducer.add(answer.as_ref()));
+    let exact: Answer = if guest.has("route", "B") {
+        let mut reducer = route_b::Reducer::new(&table_b(guest), ROWS_MAX).unwrap();
+        answers.iter().for_each(|answer| reducer.add(answer.as_ref()));
+        reducer.finish().unwrap()
+    } else {
+        let mut reducer = Reducer::new(&table(guest), ROSTER, ROWS_MAX).unwrap();
+        answers.iter().for_each(|answer| reducer.add(answer.as_ref()));
+        reducer.finish().unwrap().into()
+    };
     let seen = RefCell::new(Vec::new());
-    reducer.finish().unwrap().commitment(&|bytes| {
+    exact.commitment(&|bytes| {
         let (_, sums) = bytes.split_at(bytes.len() - 4 * 8);
         seen.replace(sums.chunks_exact(8).map(|word| i64::from_le_bytes(word.try_into().unwrap())).collect());
         Digest::of(bytes)

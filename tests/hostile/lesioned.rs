@@ -20,11 +20,16 @@ use wasmtime::{
 use crate::{
     guest::Guest,
     house::{self, CLAMP, Unit},
+    outer,
 };
 
 const ROOM: &str = "sluice:job/inner-room@0.1.0";
+const OUTER_ROOM: &str = "sluice:job/outer-room@0.1.0";
 /// After this long without fuel an endless guest is believed to be endless.
-const PATIENCE: Duration = Duration::from_millis(400);
+pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
+
+/// Names and bytes.
+pub(crate) type Artefacts = Vec<(String, Vec<u8>)>;
 
 /// What an attacker sees of a world when the layer is missing.
 #[derive(Debug, PartialEq)]
@@ -43,6 +48,9 @@ pub(crate) enum Seen {
 
 /// World `secret` seen without the layer that the guest's header names.
 pub(crate) fn seen(guest: &Guest, secret: i64) -> Seen {
+    if guest.is_outer() {
+        return outer::seen(guest, secret);
+    }
     let units = house::world(guest, secret);
     let raw = || house::answers(guest, std::slice::from_ref(&units)).remove(0);
     match guest.field("without") {
@@ -79,17 +87,18 @@ fn bare(guest: &Guest, units: &[Unit]) -> Seen {
     let without = guest.field("without");
     let host = Host::new(guest, if without == "the fuel" { u64::MAX } else { 2_000_000 });
     let memory = if without == "the memory limit" { usize::MAX } else { 4 << 20 };
-    let each = || units.iter().map(|unit| host.visit(memory).ask(*unit, &[]));
+    let calls = house::calls(guest, units);
+    let each = || calls.iter().map(|call| host.visit(memory).ask(call, &[]));
     match without {
         "fresh instances" => {
             let mut one = host.visit(memory);
-            Seen::Numbers(all_sums(units.iter().map(|unit| one.ask(*unit, &[]).answer)))
+            Seen::Numbers(all_sums(calls.iter().map(|call| one.ask(call, &[]).answer)))
         }
         "copied input" => {
             // The buffer holds everybody's numbers, and the unit's slice begins at its own.
             let answers = units.iter().enumerate().map(|(at, unit)| {
                 let rest: Vec<u8> = units[at + 1..].iter().flat_map(|(_, n)| n.to_le_bytes()).collect();
-                host.visit(memory).ask(*unit, &rest).answer
+                host.visit(memory).ask(&[*unit], &rest).answer
             });
             Seen::Numbers(all_sums(answers))
         }
@@ -195,24 +204,27 @@ fn config() -> Config {
 }
 
 /// wasmtime, used directly.
-struct Host {
-    engine: Engine,
+pub(crate) struct Host {
+    pub(crate) engine: Engine,
     component: Component,
     linker: Linker<StoreLimits>,
     fuel: u64,
+    /// What a round is handed.
+    state: Vec<u8>,
     /// What guests said through functions of the host.
     told: Arc<Mutex<Vec<i64>>>,
 }
 
 /// One instance.
-struct Visit {
+pub(crate) struct Visit {
     store: Store<StoreLimits>,
     instance: Option<Instance>,
     fuel: u64,
+    state: Vec<u8>,
 }
 
 /// What one unit's call gave away.
-struct Asked {
+pub(crate) struct Asked {
     answer: Option<RawBatch>,
     error: Option<String>,
     fuel: u64,
@@ -251,7 +263,7 @@ struct BatchOut {
 }
 
 impl Host {
-    fn new(guest: &Guest, fuel: u64) -> Self {
+    pub(crate) fn new(guest: &Guest, fuel: u64) -> Self {
         let engine = Engine::new(&config()).unwrap();
         let component = Component::new(&engine, guest.bytes()).unwrap();
         let mut linker = Linker::new(&engine);
@@ -272,24 +284,25 @@ impl Host {
             }
             .unwrap();
         }
-        Self { engine, component, linker, fuel, told }
+        let state = guest.fields.get("state").map(|s| s.clone().into_bytes()).unwrap_or_default();
+        Self { engine, component, linker, fuel, state, told }
     }
 
-    fn visit(&self, memory: usize) -> Visit {
+    pub(crate) fn visit(&self, memory: usize) -> Visit {
         let limits = StoreLimitsBuilder::new().memory_size(memory).build();
         let mut store = Store::new(&self.engine, limits);
         store.limiter(|limits| limits);
         store.set_fuel(self.fuel).unwrap();
         store.set_epoch_deadline(1);
         let instance = self.linker.instantiate(&mut store, &self.component).ok();
-        Visit { store, instance, fuel: self.fuel }
+        Visit { store, instance, fuel: self.fuel, state: self.state.clone() }
     }
 }
 
 impl Visit {
-    /// One unit; `more` is what lies behind its number in memory.
-    fn ask(&mut self, unit: Unit, more: &[u8]) -> Asked {
-        let (answer, error) = match self.call(unit, more) {
+    /// One call; `more` is what lies behind its numbers in memory.
+    pub(crate) fn ask(&mut self, units: &[Unit], more: &[u8]) -> Asked {
+        let (answer, error) = match self.call(units, more) {
             Some(Ok(answer)) => (Some(answer), None),
             Some(Err(text)) => (None, Some(text)),
             None => (None, None),
@@ -297,20 +310,43 @@ impl Visit {
         Asked { answer, error, fuel: self.fuel - self.store.get_fuel().unwrap() }
     }
 
-    fn call(&mut self, (id, n): Unit, more: &[u8]) -> Option<Result<RawBatch, String>> {
+    /// The next state and the artefacts that an outer guest makes of one cleared number.
+    /// Each is what it sent, or `None` where it failed.
+    pub(crate) fn outer(&mut self, cleared: f64) -> (Option<Vec<u8>>, Option<Artefacts>) {
+        type Update<'a> = (u32, &'a [u8], BatchIn);
+        type Tables<'a> = (&'a [u8], Vec<(&'a str, BatchIn)>);
+        type Sent<T> = (Result<T, String>,);
+        let (store, instance) = (&mut self.store, self.instance.unwrap());
+        let room = instance.get_export_index(&mut *store, None, OUTER_ROOM).unwrap();
+        let mut function = |name| instance.get_export_index(&mut *store, Some(&room), name).unwrap();
+        let (update, compose) = (function("update"), function("compose"));
+        let batch = || BatchIn {
+            rows: 1,
+            columns: vec![ColumnIn { nulls: 0, validity: None, offsets: None, data: cleared.to_le_bytes().into() }],
+        };
+        let update = instance.get_typed_func::<Update<'_>, Sent<Vec<u8>>>(&mut *store, update).unwrap();
+        let state = update.call(&mut *store, (0, &[], batch())).ok().and_then(|sent| sent.0.ok());
+        let compose = instance.get_typed_func::<Tables<'_>, Sent<Artefacts>>(&mut *store, compose).unwrap();
+        let report = compose.call(&mut *store, (&[], vec![("t", batch())])).ok().and_then(|sent| sent.0.ok());
+        (state, report)
+    }
+
+    fn call(&mut self, units: &[Unit], more: &[u8]) -> Option<Result<RawBatch, String>> {
         let (store, instance) = (&mut self.store, self.instance?);
         let room = instance.get_export_index(&mut *store, None, ROOM).unwrap();
         let mut function = |name| instance.get_export_index(&mut *store, Some(&room), name).unwrap();
         let (start, process, finish) = (function("start"), function("process"), function("finish"));
         let start =
             instance.get_typed_func::<(&[(&str, &str)], &[u8]), (Result<(), String>,)>(&mut *store, start).unwrap();
-        if let Err(text) = start.call(&mut *store, (&[], &[])).ok()?.0 {
+        if let Err(text) = start.call(&mut *store, (&[], &self.state)).ok()?.0 {
             return Some(Err(text));
         }
         let column = |data: Vec<u8>| ColumnIn { nulls: 0, validity: None, offsets: None, data };
-        let columns = vec![column(id.to_le_bytes().into()), column([&n.to_le_bytes()[..], more].concat())];
+        let bytes = |of: fn(&Unit) -> i64| units.iter().flat_map(|unit| of(unit).to_le_bytes()).collect::<Vec<_>>();
+        let columns = vec![column(bytes(|u| u.0)), column([&bytes(|u| u.1), more].concat())];
+        let rows = u32::try_from(units.len()).unwrap();
         let process = instance.get_typed_func::<(u32, BatchIn), (Result<(), String>,)>(&mut *store, process).unwrap();
-        if let Err(text) = process.call(&mut *store, (0, BatchIn { rows: 1, columns })).ok()?.0 {
+        if let Err(text) = process.call(&mut *store, (0, BatchIn { rows, columns })).ok()?.0 {
             return Some(Err(text));
         }
         let finish = instance.get_typed_func::<(), (Result<BatchOut, String>,)>(&mut *store, finish).unwrap();

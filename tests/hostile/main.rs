@@ -17,6 +17,7 @@
 mod guest;
 mod house;
 mod lesioned;
+mod outer;
 mod table;
 
 use std::{
@@ -60,11 +61,14 @@ fn every_guest_meets_its_verdict() {
             assert_eq!(refusal.code, code, "{name}");
             return;
         }
+        if guest.is_outer() {
+            return outer::meets_its_verdict(guest);
+        }
         let worlds = [world(guest, 0), world(guest, 1), without_target(guest)];
         let answers = answers(guest, &worlds);
         let [honest, hostile, absent] = [0, 1, 2].map(|w| sums(guest, &answers[w]));
         match guest.verdict() {
-            Verdict::Refused(_) => unreachable!("handled above"),
+            Verdict::Refused(_) | Verdict::Failed => unreachable!("handled above"),
             Verdict::Default => {
                 assert_eq!(hostile, absent, "{name}: the target counts");
                 assert_ne!(honest, absent, "{name}: the guest never answers, so the test says nothing");

@@ -52,5 +52,6 @@
   (i32.store (i32.const 2080) (local.get $bytes)))
 (func (export "sluice:job/inner-room@0.1.0#start") (param i32 i32 i32 i32) (result i32)
   (global.set $put (i32.const 0))
+  (call $started (local.get 2))
   (call $ok))
 (export "sluice:job/inner-room@0.1.0#process" (func $process))

@@ -45,6 +45,7 @@ const OPTIONS: &[(&str, &str)] = &[
     ("--receipt", "gives the verifier an older checkpoint: verifies more, never less"),
     ("--role", "a new account's role; only the bureau gives one"),
     ("--seed", "which synthetic rows a rehearsal draws; the noise has no seed"),
+    ("--suggest", "words about a contract, computed without data"),
     ("--units", "how many synthetic units a rehearsal draws"),
     ("--version", "shows the version"),
 ];

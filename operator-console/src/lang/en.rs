@@ -3,8 +3,8 @@
 use sluice_domain::Lang;
 
 use super::{
-    BenchTexts, FrameTexts, GridTexts, InboxTexts, LedgerTexts, ProblemTexts, ProductTexts, SignInTexts, Texts,
-    VoteTexts,
+    AccountsTexts, BenchTexts, EvidenceTexts, FrameTexts, GridTexts, InboxTexts, LedgerTexts, ProblemTexts,
+    ProductTexts, SignInTexts, Texts, VoteTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -18,6 +18,7 @@ pub(super) static TEXTS: Texts = Texts {
         navigation: "Navigation",
         inbox: "Inbox",
         products: "Products",
+        accounts: "Privacy accounts",
         ledger: "Ledger",
         sign_out: "Sign out",
         demo: "Demo domain: public data, public passwords, reachable from this machine only.",
@@ -72,6 +73,19 @@ pub(super) static TEXTS: Texts = Texts {
         votes: |cast, needed| format!("{cast} of {needed} votes"),
         findings: "The gate's findings",
         no_findings: "The gate has nothing to point out.",
+        bits: "Bits told so far",
+        refusal_bits: |told, most| {
+            format!("Void runs seen under this agreement this year: {told} bits of at most {most}")
+        },
+        pattern_bits: |told, alert| {
+            format!("Places withheld in all runs of this operator: at most {told:.0} bits, alert at {alert:.0}")
+        },
+        changes: |n| match n {
+            0 => "The contract is that of the last approved version".to_owned(),
+            1 => "1 change since the last approved version".to_owned(),
+            n => format!("{n} changes since the last approved version"),
+        },
+        no_version: "No job of this name has been approved before.",
         candidate: "Candidate",
         raw: "Raw bytes",
         raw_lead: "These bytes exactly are what is voted on.",
@@ -171,6 +185,25 @@ pub(super) static TEXTS: Texts = Texts {
         next_steps_lead: "Computed from the contract and the published cells alone, not from withheld data.",
         bytes: |n| format!("{n} bytes"),
     },
+    accounts: AccountsTexts {
+        title: "Privacy accounts",
+        lead: "One account per dataset root. That a year renews the budget is policy; the sum since the first ingest is mathematics.",
+        none: "There is no dataset yet.",
+        of_year: |year| format!("Charged in {year}"),
+        left: "Left this year",
+        allotted: "Allotted this year",
+        ever: "Since the first ingest",
+        epsilon: |delta| format!("Cumulative ε (δ = {delta:e})"),
+        no_epsilon: "δ is used up: there is no ε",
+        agreement: "Agreement",
+        operator: "Operator",
+        term: "Term",
+        in_force: "in force",
+        not_in_force: "not in force",
+        charged: "Charged / allotted",
+        told: "Void runs seen · withheld places (bits)",
+        no_agreement: "No agreement uses this dataset.",
+    },
     ledger: LedgerTexts {
         title: "Ledger",
         lead: "Append-only. Newest first.",
@@ -194,5 +227,18 @@ pub(super) static TEXTS: Texts = Texts {
         place: "Place",
         next: "Next step",
         home: "Back to the inbox",
+    },
+    evidence: EvidenceTexts {
+        title: "Evidence: what the host found out beside the rules",
+        short: "Evidence",
+        lead: "Made inside the run, before review, for reviewers alone. None of it is a proof: below each stands what it cannot show.",
+        noised: "There is none on tables of routes A and B: judging them on exact values would void their guarantee. Look at the contract, the code's digest and the noised candidate:",
+        alarm: "Needs a decision",
+        look: "Worth a look",
+        clear: "Nothing found",
+        value_scan: "Rare values",
+        influence: "One person's influence (replays without, and with another)",
+        canaries: "Canaries (people who do not exist)",
+        capacity: "Capacity",
     },
 };

@@ -21,8 +21,10 @@ pub(crate) struct Texts {
     pub(crate) vote: VoteTexts,
     pub(crate) grid: GridTexts,
     pub(crate) product: ProductTexts,
+    pub(crate) accounts: AccountsTexts,
     pub(crate) ledger: LedgerTexts,
     pub(crate) problem: ProblemTexts,
+    pub(crate) evidence: EvidenceTexts,
 }
 
 /// What stands around every page.
@@ -33,6 +35,7 @@ pub(crate) struct FrameTexts {
     pub(crate) navigation: &'static str,
     pub(crate) inbox: &'static str,
     pub(crate) products: &'static str,
+    pub(crate) accounts: &'static str,
     pub(crate) ledger: &'static str,
     pub(crate) sign_out: &'static str,
     pub(crate) demo: &'static str,
@@ -93,6 +96,11 @@ pub(crate) struct BenchTexts {
     pub(crate) votes: fn(usize, usize) -> String,
     pub(crate) findings: &'static str,
     pub(crate) no_findings: &'static str,
+    pub(crate) bits: &'static str,
+    pub(crate) refusal_bits: fn(usize, usize) -> String,
+    pub(crate) pattern_bits: fn(f64, f64) -> String,
+    pub(crate) changes: fn(usize) -> String,
+    pub(crate) no_version: &'static str,
     pub(crate) candidate: &'static str,
     pub(crate) raw: &'static str,
     pub(crate) raw_lead: &'static str,
@@ -197,6 +205,27 @@ pub(crate) struct ProductTexts {
     pub(crate) bytes: fn(&str) -> String,
 }
 
+/// The privacy accounts.
+pub(crate) struct AccountsTexts {
+    pub(crate) title: &'static str,
+    pub(crate) lead: &'static str,
+    pub(crate) none: &'static str,
+    pub(crate) of_year: fn(i16) -> String,
+    pub(crate) left: &'static str,
+    pub(crate) allotted: &'static str,
+    pub(crate) ever: &'static str,
+    pub(crate) epsilon: fn(f64) -> String,
+    pub(crate) no_epsilon: &'static str,
+    pub(crate) agreement: &'static str,
+    pub(crate) operator: &'static str,
+    pub(crate) term: &'static str,
+    pub(crate) in_force: &'static str,
+    pub(crate) not_in_force: &'static str,
+    pub(crate) charged: &'static str,
+    pub(crate) told: &'static str,
+    pub(crate) no_agreement: &'static str,
+}
+
 /// The ledger page.
 pub(crate) struct LedgerTexts {
     pub(crate) title: &'static str,
@@ -223,6 +252,21 @@ pub(crate) struct ProblemTexts {
     pub(crate) place: &'static str,
     pub(crate) next: &'static str,
     pub(crate) home: &'static str,
+}
+
+/// The evidence on the workbench.
+pub(crate) struct EvidenceTexts {
+    pub(crate) title: &'static str,
+    pub(crate) short: &'static str,
+    pub(crate) lead: &'static str,
+    pub(crate) noised: &'static str,
+    pub(crate) alarm: &'static str,
+    pub(crate) look: &'static str,
+    pub(crate) clear: &'static str,
+    pub(crate) value_scan: &'static str,
+    pub(crate) influence: &'static str,
+    pub(crate) canaries: &'static str,
+    pub(crate) capacity: &'static str,
 }
 
 /// The texts of `lang`.

@@ -3,8 +3,8 @@
 use sluice_domain::Lang;
 
 use super::{
-    BenchTexts, FrameTexts, GridTexts, InboxTexts, LedgerTexts, ProblemTexts, ProductTexts, SignInTexts, Texts,
-    VoteTexts,
+    AccountsTexts, BenchTexts, EvidenceTexts, FrameTexts, GridTexts, InboxTexts, LedgerTexts, ProblemTexts,
+    ProductTexts, SignInTexts, Texts, VoteTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -18,6 +18,7 @@ pub(super) static TEXTS: Texts = Texts {
         navigation: "导航",
         inbox: "收件箱",
         products: "产品",
+        accounts: "隐私账",
         ledger: "审计日志",
         sign_out: "退出",
         demo: "演示域：数据为公开数据，口令公开，仅限本机访问。",
@@ -72,6 +73,17 @@ pub(super) static TEXTS: Texts = Texts {
         votes: |cast, needed| format!("{cast} / {needed} 票"),
         findings: "闸门意见",
         no_findings: "闸门没有要提示的事项。",
+        bits: "至此透露的比特",
+        refusal_bits: |told, most| format!("本年在该协议下所见的作废：{told} 比特，上限 {most}"),
+        pattern_bits: |told, alert| format!("该运营单位各次隐去的位置：至多 {told:.0} 比特，提醒线 {alert:.0}"),
+        changes: |n| {
+            if n == 0 {
+                "合约与上次通过的版本相同".to_owned()
+            } else {
+                format!("与上次通过的版本相比，{n} 处不同")
+            }
+        },
+        no_version: "此名称的作业此前没有通过的版本。",
         candidate: "候选产品",
         raw: "原始字节",
         raw_lead: "投票所指的正是以下字节。",
@@ -171,6 +183,25 @@ pub(super) static TEXTS: Texts = Texts {
         next_steps_lead: "以下建议只由合约与已发布的格推算，不依据隐去的数据。",
         bytes: |n| format!("{n} 字节"),
     },
+    accounts: AccountsTexts {
+        title: "隐私账",
+        lead: "每个数据集根一本账。年度额度逐年更新是政策；自首次入库以来的累计才是数学。",
+        none: "还没有数据集。",
+        of_year: |year| format!("{year} 年已记"),
+        left: "本年余",
+        allotted: "本年已授出",
+        ever: "首次入库以来",
+        epsilon: |delta| format!("累计 ε（δ = {delta:e}）"),
+        no_epsilon: "δ 已用尽，无 ε 可言",
+        agreement: "授权协议",
+        operator: "运营单位",
+        term: "期限",
+        in_force: "有效",
+        not_in_force: "不在期限内",
+        charged: "已记 / 额度",
+        told: "作废所见 · 隐去位置（比特）",
+        no_agreement: "没有协议用到这个数据集。",
+    },
     ledger: LedgerTexts {
         title: "审计日志",
         lead: "只增不改。最新的在前。",
@@ -194,5 +225,18 @@ pub(super) static TEXTS: Texts = Texts {
         place: "位置",
         next: "下一步",
         home: "回到收件箱",
+    },
+    evidence: EvidenceTexts {
+        title: "佐证：规则之外，宿主查到了什么",
+        short: "佐证",
+        lead: "在运行之内、审核之前算出，只给审核专家看。都不是证明：每项下面写明它看不出什么。",
+        noised: "路线 A、B 的表不作佐证，按确切值评判会使其差分隐私保证失效；请看合约、程序摘要与加噪后的候选：",
+        alarm: "须判断",
+        look: "宜细看",
+        clear: "未见异常",
+        value_scan: "罕见取值扫描",
+        influence: "一人的影响（删去与换人重放）",
+        canaries: "诱饵（虚构的人）",
+        capacity: "容量",
     },
 };

@@ -1,6 +1,7 @@
 //! One file per page or act. Each handler reads check → check → act; who may do
 //! what is the service's answer, never a test on the role made here.
 
+pub(crate) mod accounts;
 pub(crate) mod assets;
 pub(crate) mod download;
 pub(crate) mod inbox;

@@ -62,7 +62,7 @@ pub(crate) async fn show(
         form: words::form(found.line.form, t.lang),
         operator: found.line.operator.to_string(),
         released: moment(found.line.released),
-        grids: grid::as_published(&found.tables, found.charts, t),
+        grids: grid::as_published(&found.tables, found.said, found.charts, t),
         artefacts: grid::artefacts(found.artefacts),
         files: found.files.into_iter().map(file).collect(),
         next_steps: found.next_steps.iter().map(|step| sentence(step.of(t.lang), t.lang)).collect(),

@@ -14,7 +14,7 @@ use sluice_domain::{
     approval::{Decision, Vote},
     id::RunId,
 };
-use sluice_service::pages::{Weight, Workbench};
+use sluice_service::pages::{Bits, Change, Changes, Weight, Word, Workbench};
 
 use super::{problem::sentence, workbench_context::Context};
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     lang::{Texts, texts, words},
     problem::Problem,
     session::Visitor,
-    show::{Moment, grid, grid::Grid, moment},
+    show::{Moment, evidence, grid, grid::Grid, moment},
 };
 
 #[derive(Template)]
@@ -38,9 +38,12 @@ pub(crate) struct Page {
     votes: String,
     grids: Vec<Grid>,
     artefacts: Vec<grid::Artefact>,
+    evidence: evidence::Evidence,
     raw: String,
     commitment: String,
     findings: Vec<FindingLine>,
+    changes: Option<ChangesPart>,
+    bits: BitsPart,
     context: Context,
     earlier: Vec<EarlierLine>,
     ballot: Option<BallotForm>,
@@ -62,6 +65,38 @@ struct FindingLine {
     tone: &'static str,
     weight: &'static str,
     text: String,
+}
+
+/// What is different since the last approved job of the name.
+struct ChangesPart {
+    since: String,
+    at: Moment,
+    fields: Vec<ChangeLine>,
+}
+
+struct ChangeLine {
+    field: String,
+    /// Tone and text of each run of words.
+    words: Vec<(&'static str, String)>,
+}
+
+/// What withheld places and refusals have told so far.
+pub(crate) struct BitsPart {
+    pub(crate) refusals: String,
+    pub(crate) pattern: String,
+    /// Whether reviewers ought to look.
+    pub(crate) alert: bool,
+}
+
+impl BitsPart {
+    /// The numbers in words.
+    pub(crate) fn of(bits: Bits, t: &Texts) -> Self {
+        Self {
+            refusals: (t.bench.refusal_bits)(bits.refusals, bits.refusals_max),
+            pattern: (t.bench.pattern_bits)(bits.pattern, bits.pattern_alert),
+            alert: bits.pattern > bits.pattern_alert || bits.refusals >= bits.refusals_max,
+        }
+    }
 }
 
 struct EarlierLine {
@@ -146,11 +181,14 @@ pub(crate) async fn render(app: &App, visitor: &Visitor, bench: Workbench, ballo
         standing,
         votes: (t.bench.votes)(bench.votes.0, bench.votes.1),
         context: Context::of(&bench, t),
-        grids: grid::for_reviewers(&bench.candidate.tables, bench.charts, t),
+        grids: grid::for_reviewers(&bench.candidate.tables, bench.said, bench.charts, t),
         artefacts: grid::artefacts(bench.artefacts),
+        evidence: evidence::blocks(bench.evidence, &bench.candidate.tables, t),
         raw: bench.raw,
         commitment: bench.commitment.to_string(),
         findings: bench.findings.into_iter().map(|f| finding_line(f.weight, f.text.of(t.lang), t)).collect(),
+        changes: bench.changes.map(changes_part),
+        bits: BitsPart::of(bench.bits, t),
         earlier: bench
             .earlier
             .into_iter()
@@ -166,6 +204,31 @@ pub(crate) async fn render(app: &App, visitor: &Visitor, bench: Workbench, ballo
         product: bench.product.map(|p| p.to_string()),
         tick: moment(bench.tick),
         frame,
+    }
+}
+
+fn changes_part(changes: Changes) -> ChangesPart {
+    let line = |change: Change| {
+        let whole = [("gone", change.before), ("new", change.after)];
+        let words = if change.words.is_empty() {
+            whole.into_iter().filter_map(|(tone, text)| Some((tone, text?))).collect()
+        } else {
+            change.words.into_iter().map(|(word, text)| (tone(word), text)).collect()
+        };
+        ChangeLine { field: change.field, words }
+    };
+    ChangesPart {
+        since: changes.since.to_string(),
+        at: moment(changes.at),
+        fields: changes.fields.into_iter().map(line).collect(),
+    }
+}
+
+fn tone(word: Word) -> &'static str {
+    match word {
+        Word::Kept => "kept",
+        Word::Gone => "gone",
+        Word::New => "new",
     }
 }
 

@@ -8,9 +8,12 @@ use sluice_domain::{
     catalogue::Key,
 };
 
+use sluice_service::{chart, pages::Said};
+
 use super::{margin, number};
 use crate::{
     lang::{Texts, words},
+    pages::problem::sentence,
     svg::InertSvg,
 };
 
@@ -22,7 +25,11 @@ pub(crate) struct Grid {
     pub(crate) route: &'static str,
     /// Titles of the dimensions with their column names.
     pub(crate) dimensions: Vec<(String, String)>,
-    pub(crate) measures: Vec<String>,
+    pub(crate) measures: Vec<Heading>,
+    /// Which route made the numbers, and what it claims.
+    pub(crate) about: String,
+    /// Column and what its numbers are.
+    pub(crate) said: Vec<(String, String)>,
     pub(crate) rows: Vec<Row>,
     /// How many cells are published and withheld, in words.
     pub(crate) tally: String,
@@ -30,6 +37,13 @@ pub(crate) struct Grid {
     pub(crate) withheld_words: Option<String>,
     pub(crate) summary: Vec<Summary>,
     pub(crate) chart: Chart,
+}
+
+/// A number column.
+pub(crate) struct Heading {
+    pub(crate) name: String,
+    /// Post-processed, a median, a ratio, above τ.
+    pub(crate) mark: Option<String>,
 }
 
 /// The chart of a table.
@@ -88,6 +102,8 @@ pub(crate) struct Number {
     pub(crate) text: Option<String>,
     /// Half-width of the 95 % interval.
     pub(crate) error: Option<String>,
+    /// Its ends, where it lies unevenly.
+    pub(crate) interval: Option<(String, String)>,
 }
 
 /// What a column looks like as a whole, margins left out.
@@ -100,17 +116,28 @@ pub(crate) struct Summary {
 }
 
 /// Tables with the reasons for withholding, for reviewers only.
-pub(crate) fn for_reviewers(tables: &[CandidateTable], charts: Vec<(String, String)>, t: &'static Texts) -> Vec<Grid> {
-    grids(tables, charts, t, |reasons| reasons.iter().map(|r| words::reason(*r, t.lang)).collect())
+pub(crate) fn for_reviewers(
+    tables: &[CandidateTable],
+    said: Vec<Said>,
+    charts: Vec<(String, String)>,
+    t: &'static Texts,
+) -> Vec<Grid> {
+    grids(tables, said, charts, t, |reasons| reasons.iter().map(|r| words::reason(*r, t.lang)).collect())
 }
 
 /// Tables as they are published: one mark for whatever is withheld.
-pub(crate) fn as_published(tables: &[CandidateTable], charts: Vec<(String, String)>, t: &'static Texts) -> Vec<Grid> {
-    grids(tables, charts, t, |_| Vec::new())
+pub(crate) fn as_published(
+    tables: &[CandidateTable],
+    said: Vec<Said>,
+    charts: Vec<(String, String)>,
+    t: &'static Texts,
+) -> Vec<Grid> {
+    grids(tables, said, charts, t, |_| Vec::new())
 }
 
 fn grids(
     tables: &[CandidateTable],
+    said: Vec<Said>,
     charts: Vec<(String, String)>,
     t: &'static Texts,
     chips: impl Fn(&[Reason]) -> Vec<&'static str>,
@@ -118,8 +145,9 @@ fn grids(
     let mut charts: BTreeMap<String, String> = charts.into_iter().collect();
     tables
         .iter()
+        .zip(said)
         .enumerate()
-        .map(|(i, table)| {
+        .map(|(i, (table, said))| {
             let chart = match charts.remove(&table.name) {
                 None => Chart::None,
                 Some(svg) => InertSvg::check(svg).map_or(Chart::Refused, Chart::Drawn),
@@ -130,7 +158,9 @@ fn grids(
                 name: table.name.clone(),
                 route: words::route(table.route, t.lang),
                 dimensions: table.dimensions.iter().map(|d| (d.title.clone(), d.name.clone())).collect(),
-                measures: table.measures.iter().map(|m| m.name.clone()).collect(),
+                measures: headings(table, &said, t),
+                about: sentence(said.table.of(t.lang), t.lang),
+                said: said.columns.iter().map(|c| (c.name.clone(), sentence(c.text.of(t.lang), t.lang))).collect(),
                 rows: rows(table, t, &chips),
                 tally: (t.grid.cells)(table.cells.len() - withheld, withheld),
                 withheld_words: (withheld > 0).then(|| (t.bench.machine_withheld)(withheld)),
@@ -141,6 +171,25 @@ fn grids(
         .collect()
 }
 
+/// The columns that stand by themselves; the ends of an interval stand beside its number.
+fn headings(table: &CandidateTable, said: &Said, t: &Texts) -> Vec<Heading> {
+    let measures = chart::shown(table).filter_map(|m| table.measures.get(m));
+    let mark = |name: &str| said.columns.iter().find(|c| c.name == name)?.mark.as_ref();
+    measures
+        .map(|m| Heading { name: m.name.clone(), mark: mark(&m.name).map(|mark| mark.of(t.lang).to_owned()) })
+        .collect()
+}
+
+fn shown_number(table: &CandidateTable, cell: &Cell, measure: usize, value: Option<f64>) -> Number {
+    let error = table.error_95(cell, measure);
+    let interval = chart::interval(table, cell, measure).filter(|_| error.is_none());
+    Number {
+        text: value.map(number),
+        error: error.map(margin),
+        interval: interval.map(|(low, high)| (margin(low), margin(high))),
+    }
+}
+
 fn rows(table: &CandidateTable, t: &'static Texts, chips: &impl Fn(&[Reason]) -> Vec<&'static str>) -> Vec<Row> {
     let mut above: Option<&Cell> = None;
     let row = |cell: &Cell, above: Option<&Cell>| Row {
@@ -149,11 +198,7 @@ fn rows(table: &CandidateTable, t: &'static Texts, chips: &impl Fn(&[Reason]) ->
         value: match &cell.value {
             CellValue::Withheld(reasons) => Value::Withheld(chips(reasons)),
             CellValue::Published(numbers) => Value::Numbers(
-                numbers
-                    .iter()
-                    .enumerate()
-                    .map(|(m, n)| Number { text: n.map(number), error: table.error_95(cell, m).map(margin) })
-                    .collect(),
+                chart::shown(table).map(|m| shown_number(table, cell, m, numbers.get(m).copied().flatten())).collect(),
             ),
         },
     };
@@ -203,10 +248,8 @@ fn label(table: &CandidateTable, dimension: usize, key: &Key) -> (String, Option
 
 fn summary(table: &CandidateTable, t: &'static Texts) -> Vec<Summary> {
     let inner = || table.cells.iter().filter(|c| c.key.iter().all(Option::is_some));
-    table
-        .measures
-        .iter()
-        .enumerate()
+    chart::shown(table)
+        .filter_map(|i| Some((i, table.measures.get(i)?)))
         .map(|(i, measure)| {
             let values: Vec<f64> = inner()
                 .filter_map(|c| match &c.value {
@@ -235,8 +278,19 @@ mod tests {
         contract::Dimension,
     };
 
+    use sluice_domain::text;
+    use sluice_service::pages::{ColumnSaid, Said};
+
     use super::{Value, as_published, for_reviewers};
     use crate::lang::texts;
+
+    fn said() -> Vec<Said> {
+        let mark = Some(text("后处理", "post-processed"));
+        vec![Said {
+            table: text("路线", "route"),
+            columns: vec![ColumnSaid { name: "n".into(), mark, text: text("σ", "σ") }],
+        }]
+    }
 
     fn table() -> CandidateTable {
         let domain = vec![(Key::Int(0), "免费".to_owned()), (Key::Int(25), "25".to_owned())];
@@ -260,13 +314,34 @@ mod tests {
             Value::Withheld(chips) => chips.clone(),
             Value::Numbers(_) => panic!("it is withheld"),
         };
-        assert_eq!(chips(for_reviewers(&[table()], vec![], texts(Lang::Zh))), ["少数占优"]);
-        assert!(chips(as_published(&[table()], vec![], texts(Lang::Zh))).is_empty());
+        assert_eq!(chips(for_reviewers(&[table()], said(), vec![], texts(Lang::Zh))), ["少数占优"]);
+        assert!(chips(as_published(&[table()], said(), vec![], texts(Lang::Zh))).is_empty());
+    }
+
+    #[test]
+    fn the_ends_of_an_interval_stand_beside_their_number() {
+        let mut shares = table();
+        shares.measures.extend(["n_low95", "n_high95"].map(|name| CandidateMeasure {
+            name: name.into(),
+            sigma: None,
+            error_95: None,
+            made: None,
+        }));
+        for cell in &mut shares.cells {
+            if let CellValue::Published(numbers) = &mut cell.value {
+                numbers.extend([Some(10.0), Some(14.5)]);
+            }
+        }
+        let grid = as_published(&[shares], said(), vec![], texts(Lang::Zh)).remove(0);
+        assert_eq!(grid.measures.len(), 1);
+        assert_eq!(grid.measures[0].mark.as_deref(), Some("后处理"));
+        let Value::Numbers(numbers) = &grid.rows[0].value else { panic!("it is published") };
+        assert_eq!(numbers[0].interval, Some(("10".to_owned(), "14.5".to_owned())));
     }
 
     #[test]
     fn margins_are_told_apart_and_left_out_of_the_summary() {
-        let grid = as_published(&[table()], vec![], texts(Lang::Zh)).remove(0);
+        let grid = as_published(&[table()], said(), vec![], texts(Lang::Zh)).remove(0);
         assert_eq!(grid.rows.iter().map(|r| r.margin).collect::<Vec<_>>(), [false, false, true]);
         assert_eq!(grid.tally, "发布 2 格，隐去 1 格");
         assert_eq!(grid.summary[0].most, "12");

@@ -1,6 +1,7 @@
 //! Turns values into what people read: moments, ages, numbers, tables. Nothing is
 //! rounded: what a reviewer votes on is shown digit by digit.
 
+pub(crate) mod evidence;
 pub(crate) mod grid;
 
 use sluice_domain::{Lang, Timestamp};

@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::visible::is_invisible;
+
 /// Most artefacts of one product.
 pub const ARTEFACTS_MAX: usize = 16;
 /// Most bytes of one artefact.
@@ -157,10 +159,10 @@ impl Chart {
     }
 }
 
-/// No control characters but line ends and tabs, and none that reorder a line.
+/// Nothing invisible but line ends and tabs: what a reviewer sees is all there is, in
+/// the order in which it stands.
 fn is_text(text: &str) -> bool {
-    let reorders = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    text.chars().all(|c| !reorders(c) && (!c.is_control() || matches!(c, '\n' | '\t')))
+    text.chars().all(|c| !is_invisible(c) || matches!(c, '\n' | '\t'))
 }
 
 #[cfg(test)]
@@ -190,6 +192,13 @@ mod tests {
             ("a.txt.exe", "x".to_owned()),
             ("a.txt", "\u{1b}[2J".to_owned()),
             ("a.txt", "\u{202e}".to_owned()),
+            ("a.txt", "\u{61c}".to_owned()),
+            ("a.md", "one\u{2028}two".to_owned()),
+            ("a.md", "one\u{2029}two".to_owned()),
+            ("a.md", "one\r\ntwo".to_owned()),
+            ("a.txt", "sum\u{200b}mary".to_owned()),
+            ("a.txt", "a\u{e0041}".to_owned()),
+            ("a.chart.json", CHART.replace("\"a\"", "\"a\u{2067}\"")),
             ("a.txt", "x".repeat(70_000)),
             ("a.chart.json", CHART.replace("bar", "pie")),
             ("a.chart.json", CHART.replace("1.5", "1e400")),

@@ -101,15 +101,20 @@ impl CandidateTable {
     /// Half-width of the 95 % interval of one number, in its own unit. A margin of
     /// noised cells sums n independent noises: σ·√n, held by the sub-Gaussian bound.
     pub fn error_95(&self, cell: &Cell, measure: usize) -> Option<f64> {
-        let column = self.measures.get(measure)?;
+        if cell.key.iter().all(Option::is_some) {
+            return self.measures.get(measure)?.error_95;
+        }
+        self.sigma(cell, measure).map(|sigma| SUB_GAUSSIAN_95 * sigma)
+    }
+
+    /// Standard deviation of the noise in one number, in its own unit: σ·√n in a margin
+    /// of n noised cells.
+    pub fn sigma(&self, cell: &Cell, measure: usize) -> Option<f64> {
         let over = cell.key.iter().zip(&self.dimensions).filter(|(key, _)| key.is_none());
         let cells: usize = over.map(|(_, dimension)| dimension.domain.len()).product();
-        if cell.key.iter().all(Option::is_some) {
-            return column.error_95;
-        }
         #[expect(clippy::cast_precision_loss, reason = "a number of cells")]
         let root = (cells as f64).sqrt();
-        column.sigma.map(|sigma| SUB_GAUSSIAN_95 * sigma * root)
+        self.measures.get(measure)?.sigma.map(|sigma| sigma * root)
     }
 }
 

@@ -62,6 +62,10 @@ pub struct DatasetEntry {
     pub term: String,
     /// The column that names the privacy unit 隐私单元.
     pub unit: String,
+    /// Units on the published roster: stands in a published schema, for `sluice guest
+    /// try` to reckon with. Ingest counts for itself and records none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roster_size: Option<u64>,
 }
 
 /// Sharing attribute of R02.

@@ -175,6 +175,9 @@ pub enum Event {
         /// published; none without a table of route C.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lineage: Option<Digest>,
+        /// Keyed commitment to the evidence for the reviewers; none for routes A and B.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        evidence: Option<Digest>,
         /// SHA-256 of the sealed candidate object.
         sealed_object: Digest,
     },

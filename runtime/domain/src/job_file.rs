@@ -364,6 +364,22 @@ mod tests {
 
     const JOB: &str = "[job]\nname = \"x\"\n\n[[table]]\nname = \"a\"\nrho = 1\n\n[[table]]\nname = \"b\"\nmeasures = { n = { sum = [0, 1] } }\nrho = 9\n";
 
+    /// kNN, trees, support vectors, weights: whatever a guest would make of all rows at once.
+    #[test]
+    fn a_product_straight_from_rows_has_no_form() {
+        let head = "[job]\nname = \"x\"\nagreement = \"a\"\nscenario = \"s\"\nguest = \"g.wasm\"\n";
+        let rest = "[inputs.i]\nsql = \"SELECT x FROM v\"\n[product]\ntitle = \"t\"\nform = \"data-model\"\n";
+        let table = |route: &str| {
+            format!(
+                "[[table]]\nname = \"m\"\nroute = \"{route}\"\nmeasures = {{ w = {{ sum = [0, 1] }} }}\nrho = 0.01\n"
+            )
+        };
+        JobFile::parse(&format!("{head}{rest}{}", table("A"))).unwrap();
+        for refused in [format!("{head}{rest}{}", table("D")), format!("{head}per = \"whole\"\n{rest}{}", table("A"))] {
+            assert_eq!(JobFile::parse(&refused).unwrap_err().code, "job.form");
+        }
+    }
+
     #[test]
     fn a_field_is_pointed_at_by_its_line() {
         assert_eq!(JobFile::line(JOB, "table.b.rho").unwrap(), "line 11, column 1");

@@ -20,6 +20,7 @@ pub mod contract;
 pub mod decide;
 pub mod digest;
 pub mod event;
+pub mod evidence;
 pub mod id;
 pub mod job_file;
 pub mod lang;
@@ -28,6 +29,7 @@ pub mod refusal;
 mod regression;
 pub mod rulepack;
 pub mod state;
+pub mod visible;
 
 pub use digest::Digest;
 pub use lang::{Lang, Text, text};

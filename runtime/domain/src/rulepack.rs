@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::EvidenceRules;
+
 /// A versioned set of parameters. Decisions record [`RulePack::version`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -14,6 +16,8 @@ pub struct RulePack {
     pub refusals: RefusalRules,
     /// Routes A and B.
     pub budget: Budget,
+    /// Evidence for reviewers of routes C and D.
+    pub evidence: EvidenceRules,
     /// Agreements.
     pub agreement: AgreementRules,
     /// Reviews.

@@ -176,6 +176,8 @@ pub struct RunState {
     pub rounds: Vec<Digest>,
     /// Keyed commitment to what it entered in the release ledger of route C.
     pub lineage: Option<Digest>,
+    /// Keyed commitment to the evidence for its reviewers.
+    pub evidence: Option<Digest>,
     /// Votes in the order they were cast.
     pub votes: Vec<Vote>,
     /// Reviewers who opened the candidate.
@@ -305,13 +307,14 @@ impl State {
             Event::RunStarted { run, job, snapshots, charges, delta } => {
                 self.start_run(run, job, snapshots, (charges, delta), at)
             }
-            Event::RunFinished { run, candidate, pre_noise, rounds, lineage, sealed_object } => {
+            Event::RunFinished { run, candidate, pre_noise, rounds, lineage, evidence, sealed_object } => {
                 self.on_run(&run, |r| {
                     r.stage = Stage::InReview;
                     r.candidate = Some(candidate);
                     r.pre_noise = pre_noise;
                     r.rounds = rounds;
                     r.lineage = lineage;
+                    r.evidence = evidence;
                     r.sealed_object = Some(sealed_object);
                 })
             }
@@ -379,6 +382,7 @@ impl State {
                 pre_noise: None,
                 rounds: Vec::new(),
                 lineage: None,
+                evidence: None,
                 votes: Vec::new(),
                 opened_by: BTreeSet::new(),
                 approved_at_seq: None,

@@ -78,9 +78,9 @@ pub struct GateInput<'a> {
     pub roster_size: u64,
     /// True statistics of the route-C tables and of those that regressions give away,
     /// in the order of [`Contract::tables_c`].
-    pub tabulated: Vec<Cells>,
+    pub tabulated: &'a [Cells],
     /// The regressions, in contract order.
-    pub fits: Vec<Fit>,
+    pub fits: &'a [Fit],
     /// The exact answers of the tables of routes A and B, in contract order.
     pub answers: Vec<Answer>,
     /// Whether a view of the job holds an L4 column.
@@ -101,7 +101,7 @@ pub fn clear(input: GateInput<'_>) -> Result<(Cleared<Vec<CandidateTable>>, Reco
     let GateInput { contract, rulepack, roster_size, tabulated, fits, answers, sensitivity, ledgers } = input;
     check_terms(contract, rulepack)?;
     let rules = Rules::of(&rulepack.disclosure, sensitivity);
-    let (tables_c, record) = disclosure_control(contract, (&tabulated, &fits), &rules, &rulepack.disclosure, ledgers)?;
+    let (tables_c, record) = disclosure_control(contract, (tabulated, fits), &rules, &rulepack.disclosure, ledgers)?;
     let (mut tables_c, mut noised) = (tables_c.into_iter(), noise(contract, roster_size, answers)?.into_iter());
     let in_order = contract.tables.iter().map(|t| if t.is_noised() { noised.next() } else { tables_c.next() });
     let tables = in_order.collect::<Option<_>>().ok_or_else(|| misfit(&contract.name))?;

@@ -401,7 +401,7 @@ pub fn history_findings(record: &Record, candidate: &Candidate, bits: f64, alert
 }
 
 /// A cell's key as reviewers read it.
-fn key_text(cell: &candidate::Cell) -> String {
+pub(crate) fn key_text(cell: &candidate::Cell) -> String {
     let part = |key: &Option<Key>| key.as_ref().map_or_else(|| "*".to_owned(), ToString::to_string);
     cell.key.iter().map(part).collect::<Vec<_>>().join(", ")
 }

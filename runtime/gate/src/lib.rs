@@ -10,14 +10,15 @@
 //! functions. Nothing here is `Serialize`, no error or `Debug` carries a value.
 //!
 //! [`check`] runs the same rules, suppression and [`lineage`] on a microdata file, for
-//! anybody. What this version does not do: interval bounds across jobs, the evidence of
-//! route D.
+//! anybody; [`evidence`] is what reviewers of route C are shown beside it. What this version
+//! does not do: interval bounds across jobs, route D.
 #![forbid(unsafe_code)]
 
 mod answer;
 pub mod check;
 mod clear;
 pub mod consistent;
+pub mod evidence;
 mod findings;
 #[cfg(test)]
 mod fixtures;

@@ -136,8 +136,8 @@ fn cleared(contract: &Contract) -> Cleared<Vec<sluice_domain::candidate::Candida
         contract,
         rulepack: &RulePack::shipped().unwrap(),
         roster_size: ROSTER,
-        tabulated: vec![tabulate(&table_c(), &rows(), 2)],
-        fits: vec![],
+        tabulated: &[tabulate(&table_c(), &rows(), 2)],
+        fits: &[],
         answers: vec![reducer.finish().unwrap().into()],
         sensitivity: Sensitivity::Ordinary,
         ledgers: &[ledger(Vec::new())],
@@ -210,6 +210,7 @@ async fn approve(contract: &Contract, run: &RunId, approved: Digest) -> Recorded
         candidate: approved,
         pre_noise: None,
         lineage: None,
+        evidence: None,
         rounds: Vec::new(),
         sealed_object: Digest::of(b""),
     });
@@ -312,15 +313,15 @@ async fn an_approval_of_other_bytes_or_another_run_lets_nothing_out() {
 #[test]
 fn results_that_do_not_fit_the_contract_are_a_host_fault() {
     let pack = RulePack::shipped().unwrap();
-    let with = |contract: &Contract, tabulated, answer, roster_size| {
+    let with = |contract: &Contract, tabulated: Vec<_>, answer, roster_size| {
         let sensitivity = Sensitivity::Ordinary;
         let ledgers = &[ledger(Vec::new())];
         let input = GateInput {
             contract,
             rulepack: &pack,
             roster_size,
-            tabulated,
-            fits: vec![],
+            tabulated: &tabulated,
+            fits: &[],
             answers: answer,
             sensitivity,
             ledgers,

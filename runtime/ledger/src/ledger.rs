@@ -121,6 +121,22 @@ impl Ledger {
         self.walk(u64::MAX, |_| Ok(())).await
     }
 
+    /// Whether the log is an extension of `known`, a checkpoint of this log that its key
+    /// signed: it is as long, and its root at that size is the known one.
+    ///
+    /// # Errors
+    /// As [`Ledger::read_from`].
+    pub async fn extends(&self, known: &Checkpoint) -> Result<bool, LedgerError> {
+        let Some(last) = known.size().checked_sub(1) else { return Ok(known.origin() == self.origin()) };
+        let mut root = None;
+        self.walk(last, |row| {
+            root = if row.seq == last { Some(row.root) } else { root };
+            Ok(())
+        })
+        .await?;
+        Ok(known.origin() == self.origin() && root == Some(*known.root()))
+    }
+
     /// The log's name.
     pub fn origin(&self) -> &str {
         &self.head.origin

@@ -5,14 +5,19 @@
 
 use serde::{Deserialize, Serialize};
 use sluice_domain::{
-    Refusal, Timestamp, day_of, decide,
-    id::DatasetId,
+    Refusal, Timestamp,
+    agreement::Agreement,
+    day_of, decide,
+    id::{AgreementId, DatasetId, OrgId},
     person::Role,
     state::{Spent, State},
 };
 use sluice_gate::noise::account::Cost;
 
-use crate::{Service, SignedIn};
+use crate::{
+    Service, SignedIn, inbox,
+    pages::{AccountPage, AgreementLine, Bits, RootLine},
+};
 
 /// The account of one dataset root.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,13 +66,67 @@ pub(crate) fn epsilon(spent: Spent, delta: f64) -> Option<f64> {
 }
 
 impl Service {
-    /// The account of every dataset root, for the bureau and auditors.
+    /// The account of every dataset root and of every agreement over it, for the bureau
+    /// and auditors.
     ///
     /// # Errors
-    /// `account.role`.
-    pub async fn accounts(&self, who: &SignedIn) -> Result<Vec<RootAccount>, Refusal> {
+    /// `account.role`; a record of the release ledger that cannot be read.
+    pub async fn accounts(&self, who: &SignedIn) -> Result<AccountPage, Refusal> {
         let (state, now) = (self.snapshot().await?, Self::now());
         decide::require(&state, &who.person().id, &[Role::Bureau, Role::Auditor])?;
-        Ok(state.datasets().map(|d| of(&state, &d.entry.dataset.id, now)).collect())
+        let (year, budget) = (day_of(now).year(), &state.rulepack().budget);
+        let mut roots = Vec::new();
+        for dataset in state.datasets() {
+            let root = &dataset.entry.dataset.id;
+            let over = state.agreements().filter(|a| a.views.values().any(|v| v.dataset == *root));
+            let delta_of_year = state.spent(root, year).delta;
+            roots.push(RootLine {
+                title: dataset.entry.dataset.title.clone(),
+                account: of(&state, root, now),
+                delta_of_year,
+                delta_left: (budget.delta_per_root_and_year - delta_of_year).max(0.0),
+                allotted: state.allotted(root, year),
+                agreements: over.map(|a| self.agreement_line(&state, a, now)).collect::<Result<_, _>>()?,
+            });
+        }
+        Ok(AccountPage { year, roots })
+    }
+
+    fn agreement_line(&self, state: &State, agreement: &Agreement, now: Timestamp) -> Result<AgreementLine, Refusal> {
+        let (terms, today) = (&agreement.agreement, day_of(now));
+        let charged = state.spent_under(&terms.id, today.year());
+        let roots = agreement.views.values().map(|v| of(state, &v.dataset, now).rho_left);
+        Ok(AgreementLine {
+            id: terms.id.clone(),
+            operator: terms.operator.clone(),
+            term: (terms.from, terms.to),
+            in_force: terms.from <= today && today <= terms.to,
+            allotted: terms.rho_per_year,
+            charged,
+            left: roots.fold((terms.rho_per_year - charged).max(0.0), f64::min),
+            bits: self.bits(state, &terms.id, &terms.operator, today.year())?,
+        })
+    }
+
+    /// What refusals under `agreement` in `year`, and the withheld places of all runs of
+    /// `operator`, may have told.
+    ///
+    /// # Errors
+    /// A record of the release ledger that cannot be read.
+    pub(crate) fn bits(
+        &self,
+        state: &State,
+        agreement: &AgreementId,
+        operator: &OrgId,
+        year: i16,
+    ) -> Result<Bits, Refusal> {
+        let rules = &state.rulepack().refusals;
+        let told = inbox::refusals(state, agreement, year).count();
+        Ok(Bits {
+            refusals: told.min(rules.bits_max),
+            refusals_max: rules.bits_max,
+            pattern: self.pattern_bits(state, operator)?,
+            pattern_alert: rules.pattern_bits_alert,
+        })
     }
 }

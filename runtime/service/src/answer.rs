@@ -3,7 +3,7 @@
 //! Deterministic, so that a run can be replayed. What happens here stays inside the
 //! domain.
 
-use std::sync::{Arc, Mutex};
+use std::{num::NonZeroUsize, sync::Arc};
 
 use futures::{StreamExt, stream::BoxStream};
 use sluice_domain::{
@@ -17,7 +17,7 @@ use sluice_gate::{Answer, Cleared, intake, route_a, route_a::open, route_b};
 use sluice_rows::{cells::Cells, fit::Fit};
 use sluice_vault::{BlockKey, ObjectKind};
 use sluice_view::{Blocks, Call, InputPlan, ViewError, ViewReader};
-use sluice_worker::{CacheKey, Compiled, Interface, Invocation, Programs, Room, RoomLimits, UnitOutcome};
+use sluice_worker::{CacheKey, Compiled, Interface, Invocation, RoomLimits, Rooms, UnitOutcome, WorkerError};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
@@ -90,8 +90,8 @@ impl Service {
         rules: &RulePack,
         mut clear: impl FnMut(u32, Vec<Answer>) -> Result<Cleared<Vec<CandidateTable>>, Fault>,
     ) -> Result<Answered, Fault> {
-        let roster_size = roster_size(views, &contract.inputs);
         let Some(guest) = contract.guest else {
+            let roster_size = roster_size(views, &contract.inputs);
             return Ok(Answered { answers: Vec::new(), commitment: None, state: Vec::new(), roster_size });
         };
         let work = self.work(contract, views, reader, rules)?;
@@ -108,7 +108,7 @@ impl Service {
             }
             if round == last {
                 let commitment = Some(self.commit_pre_noise(&committed));
-                return Ok(Answered { answers, commitment, state, roster_size });
+                return Ok(Answered { answers, commitment, state, roster_size: work.roster_size });
             }
             let cleared = clear(round, answers)?;
             state = self.update(contract, rules, round, state, &cleared).await?;
@@ -147,29 +147,19 @@ impl Service {
         state: &[u8],
     ) -> Result<Answer, Fault> {
         let contract = work.contract;
-        let params = Arc::new(params(contract, table, round));
-        let (sender, receiver) = mpsc::channel(CALLS_IN_FLIGHT);
-        let calls = Arc::new(Mutex::new(receiver));
-        let mut rooms = Vec::new();
-        for _ in 0..contract.limits.instances {
-            let reducer = Reducer::new(table, work.roster_size, contract.limits.rows_max)?;
-            let (programs, compiled, limits) = (self.programs.clone(), Arc::clone(compiled), work.limits);
-            let (params, state, calls) = (Arc::clone(&params), state.to_vec(), Arc::clone(&calls));
-            rooms.push(tokio::task::spawn_blocking(move || {
-                reduce_in_room(&programs, &compiled, &limits, &params, &state, &calls, reducer)
-            }));
-        }
-        drop(calls);
+        let (sender, mut calls) = mpsc::channel(CALLS_IN_FLIGHT);
+        let reducers = (0..contract.limits.instances)
+            .map(|_| Reducer::new(table, work.roster_size, contract.limits.rows_max))
+            .collect::<Result<Vec<_>, _>>()?;
+        let (programs, compiled, limits) = (self.programs.clone(), Arc::clone(compiled), work.limits);
+        let (params, state) = (params(contract, table, round), state.to_vec());
+        let reducing = tokio::task::spawn_blocking(move || {
+            let calls = std::iter::from_fn(|| calls.blocking_recv().map(Invocation::new));
+            reduce_in_rooms(reducers, calls, |count| Rooms::open(&programs, &compiled, &limits, &params, &state, count))
+        });
         feed(work, table, sender).await?;
-        let mut whole: Option<Reducer> = None;
-        for room in rooms {
-            let part = room.await.map_err(|e| Fault::host("room.thread", &e))??;
-            whole = Some(match whole {
-                None => part,
-                Some(whole) => whole.merge(part)?,
-            });
-        }
-        whole.ok_or(Fault::Host("room.none"))?.finish().map_err(Fault::from)
+        let whole = reducing.await.map_err(|e| Fault::host("room.thread", &e))??;
+        whole.finish().map_err(Fault::from)
     }
 
     /// Compiled code of a sealed guest, from the cache where it is there.
@@ -183,11 +173,15 @@ impl Service {
         let (vault, cache, programs) = (Arc::clone(&self.vault), self.home.compiled(), self.programs.clone());
         let (profile, inspect) = (limits.profile, inspect_limits(limits.memory_bytes, rules));
         let job = move || -> Result<Compiled, Fault> {
-            let bytes = vault.unseal(ObjectKind::Guest, &guest.to_string()).map_err(vault_fault)?;
-            let inspected = sluice_worker::inspect_for(interface, &bytes, inspect)?;
             // The compiled code is as sensitive as code gets: whoever could write the
             // cache could run anything. So it is authenticated with a key of the vault.
             let key = CacheKey::new(Zeroizing::new(*vault.commit("compiled-cache-key", b"v1").as_bytes()));
+            // What lies there was inspected when it was compiled, by this very code.
+            if let Some(compiled) = sluice_worker::cached(guest, interface, inspect, profile, &cache, &key) {
+                return Ok(compiled);
+            }
+            let bytes = vault.unseal(ObjectKind::Guest, &guest.to_string()).map_err(vault_fault)?;
+            let inspected = sluice_worker::inspect_for(interface, &bytes, inspect)?;
             sluice_worker::compile(&programs, &inspected, profile, &cache, &key)
                 .map_err(|e| Fault::host("room.compile", &e))
         };
@@ -271,26 +265,24 @@ impl Reducer {
     }
 }
 
-fn reduce_in_room(
-    programs: &Programs,
-    compiled: &Compiled,
-    limits: &RoomLimits,
-    params: &[(String, String)],
-    state: &[u8],
-    calls: &Mutex<mpsc::Receiver<Call>>,
-    mut reducer: Reducer,
+/// Deals the calls to as many rooms as there are reducers, one each, and merges them.
+fn reduce_in_rooms(
+    mut reducers: Vec<Reducer>,
+    calls: impl Iterator<Item = Invocation> + Send,
+    open: impl FnOnce(NonZeroUsize) -> Result<Rooms, WorkerError>,
 ) -> Result<Reducer, Fault> {
-    let room = Room::open_in_round(programs, compiled, limits, params, state);
-    let mut room = room.map_err(|e| Fault::host("room.open", &e))?;
-    // One room at a time waits for the next call; the others are at work.
-    let next = std::iter::from_fn(|| calls.lock().ok()?.blocking_recv().map(Invocation::new));
-    room.map_all(next, |outcome| match outcome {
-        UnitOutcome::Output(batch) => reducer.add(Some(&into_gate(batch))),
-        UnitOutcome::Failed => reducer.add(None),
-    })
-    .map_err(|e| Fault::host("room.map", &e))?;
-    room.close();
-    Ok(reducer)
+    let count = NonZeroUsize::new(reducers.len()).ok_or(Fault::Host("room.none"))?;
+    let mut rooms = open(count).map_err(|e| Fault::host("room.open", &e))?;
+    let sinks = reducers.iter_mut().map(|reducer| {
+        |outcome| match outcome {
+            UnitOutcome::Output(batch) => reducer.add(Some(&into_gate(batch))),
+            UnitOutcome::Failed => reducer.add(None),
+        }
+    });
+    rooms.map_all(calls, sinks).map_err(|e| Fault::host("room.map", &e))?;
+    let mut parts = reducers.into_iter();
+    let first = parts.next().ok_or(Fault::Host("room.none"))?;
+    parts.try_fold(first, Reducer::merge)
 }
 
 /// The gate does not know the worker; the same bytes under the gate's name.

@@ -274,7 +274,7 @@ fn largest(cells: &[&Cell], measure: usize) -> f64 {
 
 /// The 95 % interval of a cell's number: from the measure's error, or from the two
 /// columns that carry a share's ends.
-pub(crate) fn interval(table: &CandidateTable, cell: &Cell, measure: usize) -> Option<(f64, f64)> {
+pub fn interval(table: &CandidateTable, cell: &Cell, measure: usize) -> Option<(f64, f64)> {
     let heading = table.measures.get(measure)?;
     if let Some(error) = table.error_95(cell, measure) {
         return number(cell, measure).map(|x| (x - error, x + error));
@@ -287,7 +287,7 @@ pub(crate) fn interval(table: &CandidateTable, cell: &Cell, measure: usize) -> O
 }
 
 /// The measures that are shown by themselves: not the ends of a share's interval.
-pub(crate) fn shown(table: &CandidateTable) -> impl Iterator<Item = usize> {
+pub fn shown(table: &CandidateTable) -> impl Iterator<Item = usize> {
     let of_another = |name: &str| {
         let base = name.strip_suffix("_low95").or_else(|| name.strip_suffix("_high95"));
         base.is_some_and(|base| table.measures.iter().any(|m| m.name == base))

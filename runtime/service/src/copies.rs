@@ -82,14 +82,14 @@ pub(crate) fn render(
 ) -> Result<(Bundle, Option<MarkReceipt>), Refusal> {
     let prf = |bytes: &[u8]| service.mark_prf(bytes);
     let Some(marks) = Marks::of(&job.contract, product, &prf) else {
-        let bundle = product::render(released.get(), product)?;
+        let bundle = product::render(released.get(), &job.contract, product)?;
         final_check::check(released.get(), &bundle, "", &|_, _| None)?;
         return Ok((bundle, None));
     };
     let mut bundle = Bundle::default();
     let copies = copies(&job.operator, &job.contract);
     for (recipient, prefix) in &copies {
-        bundle.extend(prefix, product::render(&marks.copy(released, recipient), product)?);
+        bundle.extend(prefix, product::render(&marks.copy(released, recipient), &job.contract, product)?);
         final_check::check(released.get(), &bundle, prefix, &|table, measure| marks.slack(table, measure))?;
     }
     let (MarkPolicy::Rounding(base), Some(bits)) =
@@ -202,5 +202,5 @@ fn read(file: &[u8]) -> Result<Rows, Refusal> {
 }
 
 fn text_key(key: &[Option<Key>]) -> Vec<String> {
-    key.iter().map(|k| k.as_ref().map(ToString::to_string).unwrap_or_default()).collect()
+    key.iter().map(|k| k.as_ref().map(product::csv::code).unwrap_or_default()).collect()
 }

@@ -1,7 +1,7 @@
 //! The last look (gate.md G12): reads the finished files back with readers that
 //! share nothing with the writers, and compares every cell with the candidate. A
 //! file that prints what was withheld never leaves; a marked copy is off by less than
-//! the base of its mark and nowhere else.
+//! the base of its mark and nowhere else; no field of a CSV begins a formula.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,14 @@ use parquet::record::Field;
 use sluice_domain::{
     Refusal,
     artefact::Artefact,
-    candidate::{Candidate, CandidateTable, CellValue},
+    candidate::{Candidate, CandidateMeasure, CandidateTable, Cell, CellValue},
     text,
 };
 
 use crate::product::Bundle;
 
-/// Key → one number per measure; `None` for the whole row when it is withheld.
+/// Key → one number per measure, then the errors of those that have one; `None` for the
+/// whole row when it is withheld.
 type Seen = BTreeMap<Vec<String>, Option<Vec<Option<f64>>>>;
 
 /// How far a number of (table, measure) may stand from the candidate's; `None`: not at all.
@@ -81,18 +82,31 @@ fn differs(name: &str) -> Refusal {
 type Reader = fn(&CandidateTable, &[u8]) -> Option<Seen>;
 
 fn wanted(table: &CandidateTable) -> Seen {
-    let cell = |value: &CellValue| match value {
-        CellValue::Published(numbers) => Some(numbers.clone()),
+    let cell = |cell: &Cell| match &cell.value {
+        CellValue::Published(numbers) => {
+            let errors = noised(table).map(|(m, _)| numbers.get(m)?.and_then(|_| table.error_95(cell, m)));
+            Some(numbers.iter().copied().chain(errors).collect())
+        }
         CellValue::Withheld(_) => None,
     };
     let key = |key: &[Option<sluice_domain::catalogue::Key>]| {
         key.iter().map(|k| k.as_ref().map(ToString::to_string).unwrap_or_default()).collect()
     };
-    table.cells.iter().map(|c| (key(&c.key), cell(&c.value))).collect()
+    table.cells.iter().map(|c| (key(&c.key), cell(c))).collect()
+}
+
+/// The measures that carry an error, with their places.
+fn noised(table: &CandidateTable) -> impl Iterator<Item = (usize, &CandidateMeasure)> {
+    table.measures.iter().enumerate().filter(|(_, m)| m.error_95.is_some())
 }
 
 /// Columns of one row, by name, as text; the CSV's plain reader.
 fn csv_rows(table: &CandidateTable, bytes: &[u8]) -> Option<Seen> {
+    for record in csv::ReaderBuilder::new().has_headers(false).from_reader(bytes).records() {
+        if record.ok()?.iter().any(|field| field.parse::<f64>().is_err() && starts_formula(field)) {
+            return None;
+        }
+    }
     let mut reader = csv::Reader::from_reader(bytes);
     let mut seen = Seen::new();
     for record in reader.deserialize::<BTreeMap<String, String>>() {
@@ -102,9 +116,35 @@ fn csv_rows(table: &CandidateTable, bytes: &[u8]) -> Option<Seen> {
             Some(digits) => digits.parse::<f64>().ok().map(Some),
             None => None,
         };
-        insert(table, &mut seen, |name| row.get(name).cloned(), number, row.get("status")?)?;
+        insert(table, &mut seen, |name| row.get(name).map(|field| as_meant(field)), number, row.get("status")?)?;
     }
     Some(seen)
+}
+
+/// Whether a spreadsheet might compute `field`, or a piece of it, instead of showing it.
+fn starts_formula(field: &str) -> bool {
+    pieces(field).enumerate().any(|(n, piece)| computes(piece, n))
+}
+
+/// The text that `field` stands for: without the one apostrophe that keeps each of its
+/// pieces from being a formula.
+fn as_meant(field: &str) -> String {
+    let meant = |(n, piece)| match str::strip_prefix(piece, '\'') {
+        Some(bare) if computes(bare.trim_start_matches('\''), n) => bare,
+        _ => piece,
+    };
+    pieces(field).enumerate().map(meant).collect()
+}
+
+/// Where a spreadsheet may begin a new cell.
+fn pieces(field: &str) -> impl Iterator<Item = &str> {
+    field.split_inclusive(|c: char| c == ';' || c.is_control())
+}
+
+/// Whether the `n`th piece of a field would be computed.
+fn computes(piece: &str, n: usize) -> bool {
+    let first = piece.trim_start().chars().next();
+    n == 0 && piece.starts_with(['\t', '\r', '\n']) || first.is_some_and(|c| "=+-@＝＋－＠﹦﹢﹣﹫−".contains(c))
 }
 
 /// Parquet's row reader, not the Arrow path that wrote the file.
@@ -138,11 +178,35 @@ fn insert(
     status: &str,
 ) -> Option<()> {
     let key = table.dimensions.iter().map(|d| word(&d.name)).collect::<Option<Vec<_>>>()?;
-    let numbers = table.measures.iter().map(|m| number(&m.name)).collect::<Option<Vec<_>>>()?;
+    let headings = table.measures.iter().map(|m| m.name.clone());
+    let errors = noised(table).map(|(_, m)| format!("{}_error95", m.name));
+    let numbers = headings.chain(errors).map(|name| number(&name)).collect::<Option<Vec<_>>>()?;
     let value = match status {
         "published" => Some(numbers),
         "withheld" if numbers.iter().all(Option::is_none) => None,
         _ => return None,
     };
     seen.insert(key, value).is_none().then_some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{as_meant, starts_formula};
+
+    #[test]
+    fn a_guarded_field_is_read_as_meant_and_an_unguarded_one_is_found() {
+        for (field, meant) in [
+            ("'=1+1", "=1+1"),
+            ("''=1", "'=1"),
+            ("'＠x", "＠x"),
+            ("x;'=1", "x;=1"),
+            ("'\t'=1", "\t=1"),
+            ("'quoted'", "'quoted'"),
+            ("5-9", "5-9"),
+        ] {
+            assert!(!starts_formula(field), "{field}");
+            assert_eq!(as_meant(field), meant);
+            assert!(field == meant || starts_formula(meant) || field.starts_with("''"), "{meant}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ use sluice_domain::{
     Refusal, Timestamp,
     approval::Decision,
     day_of, decide,
+    id::AgreementId,
     person::Role,
     state::{JobState, RunState, Stage, State},
     text,
@@ -51,16 +52,20 @@ fn waiting_line(state: &State, run: &RunState, who: &SignedIn) -> Option<Waiting
     })
 }
 
+/// The void runs under `agreement` in `year` that told a bit, or would have.
+pub(crate) fn refusals<'a>(state: &'a State, agreement: &AgreementId, year: i16) -> impl Iterator<Item = &'a RunState> {
+    let tells = |r: &&RunState| r.void.as_deref().is_some_and(crate::lineage::depends_on_data);
+    state.runs().filter(tells).filter(move |r| {
+        day_of(r.at).year() == year && state.job(&r.job).is_some_and(|j| j.contract.agreement == *agreement)
+    })
+}
+
 /// Whether a void run is one refusal more than its agreement's year may show: each that
 /// depends on data tells a bit. In order of the runs' start.
 fn beyond_cap(state: &State, job: &JobState, run: &RunState) -> bool {
-    let tells = |r: &RunState| r.void.as_deref().is_some_and(crate::lineage::depends_on_data);
-    let year = |r: &RunState| day_of(r.at).year();
-    let before = |r: &&RunState| {
-        let same = state.job(&r.job).is_some_and(|j| j.contract.agreement == job.contract.agreement);
-        same && tells(r) && year(r) == year(run) && (r.at, &r.id) < (run.at, &run.id)
-    };
-    tells(run) && state.runs().filter(before).count() >= state.rulepack().refusals.bits_max
+    let of_year = || refusals(state, &job.contract.agreement, day_of(run.at).year());
+    let before = of_year().filter(|r| (r.at, &r.id) < (run.at, &run.id)).count();
+    of_year().any(|r| r.id == run.id) && before >= state.rulepack().refusals.bits_max
 }
 
 /// How a job stands for its operator. Before the tick the answer depends on the

@@ -43,7 +43,8 @@ impl Service {
         source: &Path,
         mut progress: impl FnMut(u64, u64) + Send + 'static,
     ) -> Result<Ingested, Refusal> {
-        let entry = CatalogueEntry::parse(catalogue_toml)?;
+        let mut entry = CatalogueEntry::parse(catalogue_toml)?;
+        entry.dataset.roster_size = None;
         let _alone = self.lock(&self.home.ingest_lock(), "ingest.busy")?;
         let by = who.person().id.clone();
         decide::require(&self.snapshot().await?, &by, &[Role::Provider, Role::Bureau])?;

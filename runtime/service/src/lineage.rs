@@ -32,12 +32,14 @@ const WAIT: Duration = Duration::from_millis(50);
 
 impl Service {
     /// The release ledgers that the contract's tables of route C are held against, and
-    /// the lock under which they stay complete; neither without such a table.
+    /// the lock under which they stay complete; neither without such a table. With
+    /// `as_of`, those of that moment, and no lock: for looking, not for clearing.
     pub(crate) async fn ledgers(
         &self,
         contract: &Contract,
         granted: &[GrantedView],
         reader: &ViewReader,
+        as_of: Option<&State>,
     ) -> Result<(Vec<Ledger>, Option<File>), Fault> {
         let mut roots: BTreeMap<(DatasetId, SnapshotId), BTreeMap<ViewId, BTreeSet<String>>> = BTreeMap::new();
         for table in tables(contract) {
@@ -49,8 +51,11 @@ impl Service {
         if roots.is_empty() {
             return Ok((Vec::new(), None));
         }
-        let held = self.hold_lineage().await?;
-        let state = self.snapshot().await?;
+        let held = if as_of.is_none() { Some(self.hold_lineage().await?) } else { None };
+        let state = match as_of {
+            Some(state) => state.clone(),
+            None => self.snapshot().await?,
+        };
         let mut ledgers = Vec::new();
         for (root, views) in roots {
             let past = self.past(&state, &root)?;
@@ -59,7 +64,7 @@ impl Service {
             let key = self.vault.commit("lineage-rows", root.1.as_str().as_bytes());
             ledgers.push(Ledger::new(root, names, columns, rows, |row| row_hash(&key, row), past));
         }
-        Ok((ledgers, Some(held)))
+        Ok((ledgers, held))
     }
 
     /// Waits for its turn; the run's tick bounds the wait.

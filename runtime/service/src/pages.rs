@@ -2,15 +2,19 @@
 //! `ProductPage`) have no field that could carry run data before its release:
 //! no reasons, no durations, no sizes, no error text.
 
+use serde::Serialize;
 use sluice_domain::{
-    Digest, Text, Timestamp,
+    Date, Digest, Text, Timestamp,
     agreement::{Agreement, ProductForm},
     approval::{Decision, Vote},
     artefact::{Artefact, Content},
     candidate::{Candidate, CandidateTable},
     contract::Contract,
-    id::{DatasetId, JobId, OrgId, PersonId, ProductId, RunId, SnapshotId},
+    evidence::Check,
+    id::{AgreementId, DatasetId, JobId, OrgId, PersonId, ProductId, RunId, SnapshotId},
 };
+
+use crate::RootAccount;
 
 /// The first page after sign-in.
 pub struct Inbox {
@@ -115,8 +119,16 @@ pub struct Workbench {
     pub charts: Vec<(String, String)>,
     /// What an outer room composed, drawn by the host.
     pub artefacts: Vec<Shown>,
+    /// What the host found out beside the rules; none for routes A and B.
+    pub evidence: Vec<ShownCheck>,
+    /// What the numbers are, per table.
+    pub said: Vec<Said>,
     /// The gate's findings, riskiest first.
     pub findings: Vec<Finding>,
+    /// Since the last approved job of this name; none when there is none.
+    pub changes: Option<Changes>,
+    /// What withheld places and refusals have told so far.
+    pub bits: Bits,
     /// The frozen contract.
     pub contract: Contract,
     /// Its digest.
@@ -145,6 +157,75 @@ pub struct Workbench {
     pub product: Option<ProductId>,
 }
 
+/// What the numbers of a table are.
+#[derive(Debug, Clone, Serialize)]
+pub struct Said {
+    /// The route and its claim.
+    pub table: Text,
+    /// Each noised column; none for route C.
+    pub columns: Vec<ColumnSaid>,
+}
+
+/// What the numbers of a column are.
+#[derive(Debug, Clone, Serialize)]
+pub struct ColumnSaid {
+    /// The column.
+    pub name: String,
+    /// In a word, where they are not simply noised: post-processed, a median, a ratio.
+    pub mark: Option<Text>,
+    /// σ, the 95 % interval, and what they rest on.
+    pub text: Text,
+}
+
+/// What is different since the last job of the same name that reviewers approved.
+#[derive(Debug, Clone, Serialize)]
+pub struct Changes {
+    /// That job.
+    pub since: JobId,
+    /// When its run started.
+    pub at: Timestamp,
+    /// Field by field, in the contract's order; empty when only the time is another.
+    pub fields: Vec<Change>,
+}
+
+/// One field of a contract that changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// Its place, such as `tables.rose.rho`.
+    pub field: String,
+    /// What it was; none when it is new.
+    pub before: Option<String>,
+    /// What it is; none when it is gone.
+    pub after: Option<String>,
+    /// Both in one, word by word, where both are there.
+    pub words: Vec<(Word, String)>,
+}
+
+/// What became of a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Word {
+    /// It stayed.
+    Kept,
+    /// It is gone.
+    Gone,
+    /// It is new.
+    New,
+}
+
+/// Bits that an agreement and its operator may have been told beside their products.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Bits {
+    /// Refusals of this calendar year that depend on data and were shown, one bit each.
+    pub refusals: usize,
+    /// Most that may be shown.
+    pub refusals_max: usize,
+    /// Places of withheld cells over all runs of the operator.
+    pub pattern: f64,
+    /// Where reviewers are alerted.
+    pub pattern_alert: f64,
+}
+
 /// An artefact, ready to be shown: a text to be escaped, or a chart.
 pub struct Shown {
     /// Its file name.
@@ -163,6 +244,22 @@ impl Shown {
             Content::Chart(chart) => (String::new(), Some(crate::chart::draw_spec(chart))),
         };
         Self { name: artefact.name.clone(), text, svg }
+    }
+}
+
+/// One check of the evidence, ready to be shown.
+pub struct ShownCheck {
+    /// The check.
+    pub check: Check,
+    /// Its plot as SVG drawn by the host.
+    pub svg: Option<String>,
+}
+
+impl ShownCheck {
+    /// Shows `check`.
+    pub fn of(check: Check) -> Self {
+        let svg = check.plot.as_ref().map(crate::chart::draw_spec);
+        Self { check, svg }
     }
 }
 
@@ -223,12 +320,61 @@ pub struct ProductLine {
     pub released: Timestamp,
 }
 
+/// 隐私账: every dataset root and what its agreements may still spend.
+#[derive(Debug, Clone, Serialize)]
+pub struct AccountPage {
+    /// The calendar year.
+    pub year: i16,
+    /// One per dataset root.
+    pub roots: Vec<RootLine>,
+}
+
+/// One dataset root's account.
+#[derive(Debug, Clone, Serialize)]
+pub struct RootLine {
+    /// The dataset's title.
+    pub title: String,
+    /// What it has paid.
+    pub account: RootAccount,
+    /// δ spent this year.
+    pub delta_of_year: f64,
+    /// δ left this year.
+    pub delta_left: f64,
+    /// ρ of this year that agreements in force are allotted.
+    pub allotted: f64,
+    /// Its agreements, in force or not.
+    pub agreements: Vec<AgreementLine>,
+}
+
+/// What one agreement may spend and has been told.
+#[derive(Debug, Clone, Serialize)]
+pub struct AgreementLine {
+    /// The agreement.
+    pub id: AgreementId,
+    /// Its operator.
+    pub operator: OrgId,
+    /// First and last day.
+    pub term: (Date, Date),
+    /// Whether it is in force today.
+    pub in_force: bool,
+    /// ρ a year.
+    pub allotted: f64,
+    /// ρ charged this year.
+    pub charged: f64,
+    /// ρ it can still be charged this year: no more than any of its roots has left.
+    pub left: f64,
+    /// What refusals and withheld places have told.
+    pub bits: Bits,
+}
+
 /// A released product.
 pub struct ProductPage {
     /// The line above.
     pub line: ProductLine,
     /// Its tables; withheld cells carry the one mark and no reasons.
     pub tables: Vec<CandidateTable>,
+    /// What the numbers are, per table.
+    pub said: Vec<Said>,
     /// One chart per table: (table name, SVG).
     pub charts: Vec<(String, String)>,
     /// What an outer room composed, drawn by the host.

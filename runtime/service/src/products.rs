@@ -3,18 +3,20 @@
 
 use sluice_domain::{
     Digest, Kind, Refusal, Text,
-    candidate::CellValue,
+    candidate::{CandidateTable, CellValue},
     decide,
     event::Event,
     id::ProductId,
-    state::{ProductState, State},
+    state::{JobState, ProductState, State},
     text,
 };
 
 use crate::{
     Service, SignedIn, chart,
     pages::{ProductFile, ProductLine, ProductPage, Shown},
+    product::made,
     record::io_fault,
+    suggest::{self, Suggestion},
 };
 
 impl Service {
@@ -56,7 +58,8 @@ impl Service {
             charts: tables.iter().map(|t| (t.name.clone(), chart::draw(t))).collect(),
             artefacts: candidate.for_review().report.artefacts().iter().map(Shown::of).collect(),
             files: files.collect::<Result<_, _>>()?,
-            next_steps: if withheld { next_steps() } else { Vec::new() },
+            said: made::all_said(&tables, &job.contract),
+            next_steps: if withheld { self.next_steps(&state, product, job, &tables) } else { Vec::new() },
             tables,
         })
     }
@@ -103,6 +106,18 @@ impl Service {
     }
 }
 
+impl Service {
+    /// What to do about withheld cells: from the contract, the catalogue and what this
+    /// reader sees published.
+    fn next_steps(&self, state: &State, product: &ProductState, job: &JobState, seen: &[CandidateTable]) -> Vec<Text> {
+        let granted = state.run(&product.run).map(|run| state.authorise_run(run));
+        let Some(Ok(granted)) = granted else { return Vec::new() };
+        let rho = state.rulepack().budget.rho_per_product;
+        let found = suggest::suggestions(&job.contract, granted.get(), Some(seen), rho);
+        found.iter().map(Suggestion::sentence).collect()
+    }
+}
+
 fn product_line(state: &State, product: &ProductState) -> Option<ProductLine> {
     let job = state.run(&product.run).and_then(|r| state.job(&r.job))?;
     Some(ProductLine {
@@ -112,16 +127,4 @@ fn product_line(state: &State, product: &ProductState) -> Option<ProductLine> {
         operator: job.operator.clone(),
         released: product.at,
     })
-}
-
-/// What to do about withheld cells: the same for every table, whatever the data.
-fn next_steps() -> Vec<Text> {
-    vec![
-        text("合并相邻类别，或使用更粗的分箱", "merge neighbouring categories, or use coarser bins"),
-        text("去掉一个维度，或不发布合计", "drop a dimension, or publish no totals"),
-        text(
-            "改走 A 路：加噪声的计数与求和不需要隐去单元格",
-            "take route A: noised counts and sums need no cell withheld",
-        ),
-    ]
 }

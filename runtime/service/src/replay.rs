@@ -1,13 +1,15 @@
 //! 重放: a run executed again inside the domain reproduces every exact answer of every
 //! table of routes A and B, in every round. Nobody sees a number: two keyed commitments are compared.
 
+use serde::Serialize;
 use sluice_domain::{Refusal, decide, id::RunId, person::Role, state::DemoDomain, text};
 use sluice_gate::{Answer, route_a::PreNoise};
 
 use crate::{Service, SignedIn, run::Fault};
 
 /// What a replay found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Replayed {
     /// The same answer before noise.
     Same,

@@ -5,8 +5,9 @@ use sluice_domain::{
     Digest, Kind, Refusal,
     approval::{Approval, Vote, vote_message},
     candidate::Candidate,
-    decide,
+    day_of, decide,
     event::Event,
+    evidence::Evidence,
     id::RunId,
     state::{RunState, Stage, State},
     text,
@@ -16,8 +17,9 @@ use sluice_vault::ObjectKind;
 use zeroize::Zeroizing;
 
 use crate::{
-    Service, SignedIn, chart,
-    pages::{Ballot, Finding, Shown, Voted, Weight, Workbench},
+    Service, SignedIn, changes, chart,
+    pages::{Ballot, Bits, Finding, Shown, ShownCheck, Voted, Weight, Workbench},
+    product::made,
     record::{SYSTEM, vault_fault},
 };
 
@@ -39,7 +41,11 @@ impl Service {
         }
         let candidate = self.candidate(&state, run)?;
         let history = self.history(&state, run, candidate.for_review())?;
-        workbench(&state, who, run, candidate.for_review(), history)
+        let evidence = self.evidence_of(&state, run)?;
+        let job = state.run(run).and_then(|r| state.job(&r.job)).ok_or_else(crate::run::host_fault)?;
+        let year = day_of(Self::now()).year();
+        let bits = self.bits(&state, &job.contract.agreement, &job.operator, year)?;
+        workbench(&state, who, run, candidate.for_review(), (history, evidence), bits)
     }
 
     /// What the release ledger says of the run's tables of route C.
@@ -66,6 +72,7 @@ impl Service {
         decide::may_open(&state, &reviewer, &run)?;
         // The bytes are read back and their commitment recomputed: a changed byte voids the vote.
         self.candidate(&state, &run)?;
+        self.evidence_of(&state, &run)?;
         self.record(who.actor(), |state, at| {
             let signature = key.sign(&vote_message(&run, &seen, &reviewer, decision, &comment, at));
             let vote = Vote {
@@ -151,7 +158,8 @@ fn workbench(
     who: &SignedIn,
     run: &RunId,
     candidate: &Candidate,
-    history: Vec<sluice_gate::Finding>,
+    (history, evidence): (Vec<sluice_gate::Finding>, Option<Evidence>),
+    bits: Bits,
 ) -> Result<Workbench, Refusal> {
     let gone = crate::run::host_fault;
     let record: &RunState = state.run(run).ok_or_else(gone)?;
@@ -178,7 +186,11 @@ fn workbench(
         commitment: record.candidate.ok_or_else(gone)?,
         charts: candidate.tables.iter().map(|t| (t.name.clone(), chart::draw(t))).collect(),
         artefacts: candidate.report.artefacts().iter().map(Shown::of).collect(),
+        said: made::all_said(&candidate.tables, &job.contract),
         findings: findings(candidate, job, state, history)?,
+        evidence: evidence.map(|e| e.checks.into_iter().map(ShownCheck::of).collect()).unwrap_or_default(),
+        changes: changes::since_approved(state, job, record),
+        bits,
         candidate: candidate.clone(),
         contract: job.contract.clone(),
         contract_digest: job.contract_digest,

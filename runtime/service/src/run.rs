@@ -13,7 +13,7 @@ use sluice_domain::{
     id::{JobId, RunId},
     person::Role,
     rulepack::RulePack,
-    state::{Authorised, GrantedView, RunState, Stage, State},
+    state::{Authorised, GrantedView, JobState, RunState, Stage, State},
     text,
 };
 use sluice_gate::{Cleared, GateInput, Quarantined, Sensitivity};
@@ -22,6 +22,7 @@ use sluice_vault::ObjectKind;
 use crate::{
     Service, SignedIn,
     answer::Answered,
+    evidence::Subject,
     record::{Decided, SYSTEM, vault_fault},
     submit::roster_size,
 };
@@ -66,6 +67,16 @@ impl Service {
     /// `job.*` when it may not start. What goes wrong later ends the run as void:
     /// recorded, charged, and told to the operator at the tick as one fixed word.
     pub async fn run(&self, job: &JobId) -> Result<(RunId, RunEnd), Refusal> {
+        self.run_until(job, decide::tick_of).await
+    }
+
+    /// As [`Service::run`], with another end than the tick: for a rehearsal, where there
+    /// is nobody to tell about and the machine may be slower than a domain's.
+    pub(crate) async fn run_until(
+        &self,
+        job: &JobId,
+        end: fn(&JobState) -> Timestamp,
+    ) -> Result<(RunId, RunEnd), Refusal> {
         let _alive = self.hold(job)?;
 
         // Record: the charge comes first and is never refunded.
@@ -79,7 +90,7 @@ impl Service {
         let run = started.get().0.clone();
 
         // Compute, in isolation, until the tick that the contract fixed.
-        let (event, _lineage) = match self.compute(job, &run).await {
+        let (event, _lineage) = match self.compute(job, &run, end).await {
             Ok((event, lineage)) => (event, lineage),
             Err(fault) => (Event::RunVoid { run: run.clone(), code: fault.code().to_owned() }, None),
         };
@@ -128,12 +139,17 @@ impl Service {
         Ok(())
     }
 
-    async fn compute(&self, job: &JobId, run: &RunId) -> Result<(Event, Option<File>), Fault> {
+    async fn compute(
+        &self,
+        job: &JobId,
+        run: &RunId,
+        end: fn(&JobState) -> Timestamp,
+    ) -> Result<(Event, Option<File>), Fault> {
         let state = self.snapshot().await?;
         let record = state.job(job).ok_or(Fault::Host("job.unknown"))?;
         let contract = &record.contract;
         let granted = state.authorise_run(state.run(run).ok_or(Fault::Host("run.unknown"))?)?;
-        let left = decide::tick_of(record).duration_since(Self::now()).try_into().unwrap_or_default();
+        let left = end(record).duration_since(Self::now()).try_into().unwrap_or_default();
         let work = self.candidate_of(contract, &granted, state.rulepack(), job, run);
         tokio::time::timeout(left, work).await.map_err(|_| Fault::Host("run.tick-missed"))?
     }
@@ -161,13 +177,13 @@ impl Service {
         let sensitivity = sensitivity(granted.get());
         // One run after another from here until its record: nobody clears against less
         // than everything that was cleared before.
-        let (ledgers, held) = self.ledgers(contract, granted.get(), &reader).await?;
+        let (ledgers, held) = self.ledgers(contract, granted.get(), &reader, None).await?;
         let input = GateInput {
             contract,
             rulepack: rules,
             roster_size,
-            tabulated,
-            fits,
+            tabulated: &tabulated,
+            fits: &fits,
             answers,
             sensitivity,
             ledgers: &ledgers,
@@ -179,9 +195,15 @@ impl Service {
         let report = self.compose(contract, rules, state, &cleared).await?;
         let product = contract.product.clone();
         let candidate = sluice_gate::quarantine(cleared, report, job.clone(), run.clone(), product);
+        let (views, reader, tabulated) = (granted.get(), &reader, &tabulated);
+        let subject =
+            Subject { contract, rules, views, sensitivity, reader, tabulated, candidate: candidate.for_review() };
+        let evidence = self.evidence(run, &subject).await?;
         let (candidate, sealed_object) = self.seal_candidate(run, &candidate)?;
         let run = run.clone();
-        Ok((Event::RunFinished { run, candidate, pre_noise: commitment, rounds, lineage, sealed_object }, held))
+        let finished =
+            Event::RunFinished { run, candidate, pre_noise: commitment, rounds, lineage, evidence, sealed_object };
+        Ok((finished, held))
     }
 
     /// Seals what the gate cleared of a round, so that a replay draws no noise again.
@@ -245,7 +267,7 @@ fn under_way(state: &State, run: &RunId) -> bool {
 
 /// A view with a column of the highest level (other than the unit's own id, which
 /// no table publishes) is held to the stricter threshold.
-fn sensitivity(views: &[GrantedView]) -> Sensitivity {
+pub(crate) fn sensitivity(views: &[GrantedView]) -> Sensitivity {
     let highest = |view: &GrantedView| {
         let granted = view.view.columns.iter().filter_map(|name| view.entry.column(name));
         granted.into_iter().any(|c| c.level == Level::L4 && c.role != ColumnRole::Unit)

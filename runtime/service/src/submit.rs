@@ -20,6 +20,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     Service, SignedIn,
+    product::made,
     record::{Decided, vault_fault},
     run::{Fault, host_fault},
 };
@@ -120,15 +121,7 @@ impl Service {
             looked_at(Interface::Outer, updates, "rounds.guest")?,
             looked_at(Interface::Outer, composes, "report.guest")?,
         ];
-        let resolved = resolve(granted.get(), &file, guests).map_err(|r| pointed_at(r, job_toml))?;
-        let contract = decide::freeze(file, resolved, rules).map_err(|r| pointed_at(r, job_toml))?;
-        // What the gate could not judge is refused here, before any data is read.
-        let tables_c = contract.tables_c();
-        let tables_c: Vec<_> = tables_c.iter().map(|(table, _)| table).collect();
-        sluice_gate::route_c::secondary::within_limits(&tables_c, rules.disclosure.cells_max)?;
-        sluice_gate::can_keep(&contract, roster_size(granted.get(), &contract.inputs))
-            .map_err(|r| pointed_at(r, job_toml))?;
-        Ok(contract)
+        frozen(granted.get(), job_toml, file, guests, rules)
     }
 
     /// Compiles the guests before the tick begins to count: what it takes depends on the
@@ -159,6 +152,42 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// The contract over these views, with guests that were looked at before.
+pub(crate) fn frozen(
+    views: &[GrantedView],
+    job_toml: &str,
+    file: JobFile,
+    guests: [Option<Digest>; 3],
+    rules: &RulePack,
+) -> Result<Contract, Refusal> {
+    let resolved = resolve(views, &file, guests).map_err(|r| pointed_at(r, job_toml))?;
+    let contract = decide::freeze(file, resolved, rules).map_err(|r| pointed_at(r, job_toml))?;
+    if let Some((table, heading)) = made::clash(&contract) {
+        return Err(pointed_at(headings_clash(&table, &heading), job_toml));
+    }
+    // What the gate could not judge is refused here, before any data is read.
+    let tables_c = contract.tables_c();
+    let tables_c: Vec<_> = tables_c.iter().map(|(table, _)| table).collect();
+    sluice_gate::route_c::secondary::within_limits(&tables_c, rules.disclosure.cells_max)?;
+    sluice_gate::can_keep(&contract, roster_size(views, &contract.inputs)).map_err(|r| pointed_at(r, job_toml))?;
+    Ok(contract)
+}
+
+fn headings_clash(table: &str, heading: &str) -> Refusal {
+    Refusal::refused(
+        "job.headings",
+        text(
+            format!("表 `{table}` 的文件中会有两列同名 `{heading}`"),
+            format!("two columns of `{table}`'s files would be called `{heading}`"),
+        ),
+        text(
+            "改用别的列名；status、made_by 与误差列的名称为保留字",
+            "choose other names: status, made_by and those of the error columns are reserved",
+        ),
+    )
+    .at(format!("table.{table}"))
 }
 
 /// The components that a job file names.

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use sluice_domain::{
     Lang,
     approval::Decision,
-    id::{JobId, OrgId, PersonId, ProductId, RunId},
+    id::{AgreementId, JobId, OrgId, PersonId, ProductId, RunId},
     person::Role,
 };
 
@@ -186,6 +186,20 @@ pub(crate) enum DataCommand {
         /// 数据文件 · data file
         source: PathBuf,
     },
+    /// 导出协议的公开结构，供作者用 `sluice guest try` 试运行 · write an agreement's published schema, for authors without a domain
+    Schema(SchemaArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    #[command(flatten)]
+    pub(crate) actor: ActorArgs,
+    /// 授权协议 · the agreement
+    #[arg(long)]
+    pub(crate) agreement: AgreementId,
+    /// 写到此文件夹 · folder to write into
+    #[arg(long, default_value = "schema")]
+    pub(crate) out: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -229,17 +243,21 @@ pub(crate) enum GuestCommand {
 
 #[derive(Debug, Args)]
 pub(crate) struct TryArgs {
-    /// 作业文件 · job file
+    /// 作业文件，或其所在的项目文件夹 · job file, or the project's folder
+    #[arg(default_value = ".")]
     pub(crate) job: PathBuf,
     /// 客体组件，默认为作业文件所写 · guest component, by default the one the job file names
     #[arg(long)]
     pub(crate) guest: Option<PathBuf>,
-    /// 公开的目录文件 · published catalogue files
-    #[arg(long, required = true)]
+    /// 公开结构的文件夹，默认为作业旁的 schema · folder of the published schema, by default `schema` beside the job
+    #[arg(long, conflicts_with_all = ["catalogue", "agreement"])]
+    pub(crate) schema: Option<PathBuf>,
+    /// 或逐个指明目录文件 · or catalogue files, one by one
+    #[arg(long, requires = "agreement")]
     pub(crate) catalogue: Vec<PathBuf>,
-    /// 授权协议文件 · agreement file
-    #[arg(long)]
-    pub(crate) agreement: PathBuf,
+    /// 与授权协议文件 · and an agreement file
+    #[arg(long, requires = "catalogue")]
+    pub(crate) agreement: Option<PathBuf>,
     /// 虚构多少单位 · how many units to draw
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(8..=20_000))]
     pub(crate) units: u32,
@@ -288,6 +306,9 @@ pub(crate) struct JobFileArgs {
     /// 客体组件，默认为作业文件所写 · guest component, by default the one the job file names
     #[arg(long)]
     pub(crate) guest: Option<PathBuf>,
+    /// 建议：如何改合约能少隐去，不看数据 · how to change the contract so that less is withheld, without data
+    #[arg(long)]
+    pub(crate) suggest: bool,
 }
 
 #[derive(Debug, Args)]
@@ -397,6 +418,13 @@ pub(crate) enum ReceiptCommand {
         #[arg(long)]
         key: Option<String>,
     },
+    /// 域在手边：把凭证所依据的一切再推一遍，逐项说相同或不同 · with the domain at hand: work out again what the receipt rests on
+    Rederive {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 凭证 · the receipt
+        file: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -430,6 +458,11 @@ pub(crate) enum AuditCommand {
         /// 载有旧检查点的凭证 · a receipt that pins an older checkpoint
         #[arg(long)]
         receipt: Option<PathBuf>,
+    },
+    /// 隐私账：各数据集根与协议的预算 · the budgets of dataset roots and agreements
+    Budget {
+        #[command(flatten)]
+        actor: ActorArgs,
     },
     /// 由产品追溯到来源 · walk from a product to its sources
     Trace {

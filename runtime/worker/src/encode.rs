@@ -1,4 +1,4 @@
-//! Writes one unit's rows in the ABI's form, straight into a frame.
+//! Writes one unit's rows in the ABI's form, straight to where they go.
 //!
 //! Everything is copied and nothing is shared: a slice brings none of the buffer
 //! it was cut from, and bytes under nulls, which may be another value's remains,
@@ -17,7 +17,7 @@ use sluice_rows::{
     },
 };
 
-use crate::{WorkerError, limits::COLUMNS_MAX};
+use crate::{WorkerError, limits::COLUMNS_MAX, wire::Sink};
 
 #[cfg(target_endian = "big")]
 compile_error!("the guest ABI is little-endian, and buffers are copied as they are");
@@ -30,7 +30,7 @@ pub fn schema_param(input: &str, columns: &[(String, ColumnType)]) -> (String, S
 }
 
 /// Appends the body of a `UNIT` frame.
-pub(crate) fn encode_unit(rows: &RowBatch, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+pub(crate) fn encode_unit(rows: &RowBatch, out: &mut impl Sink) -> Result<(), WorkerError> {
     if rows.columns().len() > COLUMNS_MAX {
         return Err(WorkerError::TooLarge);
     }
@@ -42,7 +42,7 @@ pub(crate) fn encode_unit(rows: &RowBatch, out: &mut Vec<u8>) -> Result<(), Work
     rows.columns().iter().try_for_each(|column| encode_column(column, out))
 }
 
-fn encode_column(column: &ArrayRef, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+fn encode_column(column: &ArrayRef, out: &mut impl Sink) -> Result<(), WorkerError> {
     match column.data_type() {
         DataType::Int64 => fixed(column.as_primitive::<Int64Type>(), out)?,
         DataType::Float64 => fixed(column.as_primitive::<Float64Type>(), out)?,
@@ -79,10 +79,10 @@ enum Offsets {
 }
 
 /// Nulls, flags and validity.
-fn head(column: &dyn Array, offsets: Offsets, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+fn head(column: &dyn Array, offsets: Offsets, out: &mut impl Sink) -> Result<(), WorkerError> {
     let nulls = column.logical_null_count();
     put(out, nulls)?;
-    out.push(u8::from(nulls > 0) | u8::from(offsets == Offsets::Present) << 1);
+    out.add(&[u8::from(nulls > 0) | u8::from(offsets == Offsets::Present) << 1]);
     if nulls > 0 {
         put(out, column.len().div_ceil(8))?;
         bitmap((0..column.len()).map(|row| column.is_valid(row)), out);
@@ -90,14 +90,14 @@ fn head(column: &dyn Array, offsets: Offsets, out: &mut Vec<u8>) -> Result<(), W
     Ok(())
 }
 
-fn fixed<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+fn fixed<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>, out: &mut impl Sink) -> Result<(), WorkerError> {
     head(column, Offsets::None, out)?;
     put(out, size_of_val::<[T::Native]>(column.values()))?;
     if column.null_count() == 0 {
-        out.extend_from_slice(column.values().inner().as_slice());
+        out.add(column.values().inner().as_slice());
     } else {
         let zero = T::Native::default();
-        column.iter().for_each(|v| out.extend_from_slice(v.unwrap_or(zero).to_byte_slice()));
+        column.iter().for_each(|v| out.add(v.unwrap_or(zero).to_byte_slice()));
     }
     Ok(())
 }
@@ -105,21 +105,21 @@ fn fixed<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>, out: &mut Vec<u8>) -
 fn text<'a>(
     column: &dyn Array,
     values: impl Iterator<Item = Option<&'a str>> + Clone,
-    out: &mut Vec<u8>,
+    out: &mut impl Sink,
 ) -> Result<(), WorkerError> {
     head(column, Offsets::Present, out)?;
     let length = |value: Option<&str>| value.map_or(0, str::len);
     put(out, (column.len() + 1) * 4)?;
     offsets(values.clone().map(length), out)?;
     put(out, values.clone().map(length).sum())?;
-    values.flatten().for_each(|value| out.extend_from_slice(value.as_bytes()));
+    values.flatten().for_each(|value| out.add(value.as_bytes()));
     Ok(())
 }
 
 /// A column without values: all of it is its validity bitmap.
-fn null(rows: usize, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+fn null(rows: usize, out: &mut impl Sink) -> Result<(), WorkerError> {
     put(out, rows)?;
-    out.push(u8::from(rows > 0));
+    out.add(&[u8::from(rows > 0)]);
     if rows > 0 {
         put(out, rows.div_ceil(8))?;
         bitmap(std::iter::repeat_n(false, rows), out);
@@ -129,7 +129,7 @@ fn null(rows: usize, out: &mut Vec<u8>) -> Result<(), WorkerError> {
 
 /// Row offsets and the lists' values; for texts a second run of offsets, of the
 /// values into their bytes, follows the first.
-fn list(column: &ListArray, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+fn list(column: &ListArray, out: &mut impl Sink) -> Result<(), WorkerError> {
     // Values under a missing list, or outside the slice, are somebody else's.
     let lists: Vec<ArrayRef> = column.iter().flatten().collect();
     if lists.iter().any(|values| values.null_count() > 0) {
@@ -147,15 +147,15 @@ fn list(column: &ListArray, out: &mut Vec<u8>) -> Result<(), WorkerError> {
             put(out, values * 8)?;
             for list in &lists {
                 match kind {
-                    DataType::Int64 => out.extend_from_slice(list.as_primitive::<Int64Type>().values().to_byte_slice()),
-                    _ => out.extend_from_slice(list.as_primitive::<Float64Type>().values().to_byte_slice()),
+                    DataType::Int64 => out.add(list.as_primitive::<Int64Type>().values().to_byte_slice()),
+                    _ => out.add(list.as_primitive::<Float64Type>().values().to_byte_slice()),
                 }
             }
         }
         DataType::Utf8 => {
             offsets(texts().map(str::len), out)?;
             put(out, texts().map(str::len).sum())?;
-            texts().for_each(|text| out.extend_from_slice(text.as_bytes()));
+            texts().for_each(|text| out.add(text.as_bytes()));
         }
         _ => return Err(WorkerError::ColumnType),
     }
@@ -163,7 +163,7 @@ fn list(column: &ListArray, out: &mut Vec<u8>) -> Result<(), WorkerError> {
 }
 
 /// The ends of pieces of these lengths, from 0.
-fn offsets(lengths: impl Iterator<Item = usize>, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+fn offsets(lengths: impl Iterator<Item = usize>, out: &mut impl Sink) -> Result<(), WorkerError> {
     let mut end = 0;
     put_offset(out, end)?;
     for len in lengths {
@@ -173,20 +173,20 @@ fn offsets(lengths: impl Iterator<Item = usize>, out: &mut Vec<u8>) -> Result<()
     Ok(())
 }
 
-fn bitmap(mut bits: impl Iterator<Item = bool>, out: &mut Vec<u8>) {
+fn bitmap(mut bits: impl Iterator<Item = bool>, out: &mut impl Sink) {
     while let Some(first) = bits.next() {
         let byte = (1..8).fold(u8::from(first), |byte, at| byte | u8::from(bits.next().unwrap_or_default()) << at);
-        out.push(byte);
+        out.add(&[byte]);
     }
 }
 
-fn put(out: &mut Vec<u8>, len: usize) -> Result<(), WorkerError> {
-    out.extend_from_slice(&u32::try_from(len).map_err(|_| WorkerError::TooLarge)?.to_le_bytes());
+fn put(out: &mut impl Sink, len: usize) -> Result<(), WorkerError> {
+    out.add(&u32::try_from(len).map_err(|_| WorkerError::TooLarge)?.to_le_bytes());
     Ok(())
 }
 
-fn put_offset(out: &mut Vec<u8>, offset: usize) -> Result<(), WorkerError> {
-    out.extend_from_slice(&i32::try_from(offset).map_err(|_| WorkerError::TooLarge)?.to_le_bytes());
+fn put_offset(out: &mut impl Sink, offset: usize) -> Result<(), WorkerError> {
+    out.add(&i32::try_from(offset).map_err(|_| WorkerError::TooLarge)?.to_le_bytes());
     Ok(())
 }
 

@@ -101,6 +101,7 @@ pub struct Inspected {
     pub(crate) bytes: Box<[u8]>,
     digest: Digest,
     memories: Vec<u64>,
+    interfaces: Vec<Interface>,
 }
 
 impl Inspected {
@@ -112,6 +113,11 @@ impl Inspected {
     /// What each linear memory starts with, bytes.
     pub fn memories(&self) -> &[u64] {
         &self.memories
+    }
+
+    /// What it can serve.
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.interfaces
     }
 
     /// Size of the component, bytes.
@@ -164,8 +170,8 @@ pub fn inspect_for(wanted: Interface, bytes: &[u8], limits: InspectLimits) -> Re
     }
     let types = Validator::new_with_features(features()).validate_all(bytes).map_err(|e| damaged(e.offset()))?;
     let memories = walk(bytes, &types, limits)?;
-    exports(wanted, bytes, &types)?;
-    Ok(Inspected { bytes: bytes.into(), digest: Digest::of(bytes), memories })
+    let interfaces = exports(wanted, bytes, &types)?;
+    Ok(Inspected { bytes: bytes.into(), digest: Digest::of(bytes), memories, interfaces })
 }
 
 /// No import at the top; what lies within fits the pool. Answers with what each
@@ -221,8 +227,9 @@ fn walk(bytes: &[u8], types: &Types, limits: InspectLimits) -> Result<Vec<u64>, 
     Ok(memories)
 }
 
-/// The wanted interface and nothing unknown, in names and types.
-fn exports(wanted: Interface, bytes: &[u8], types: &Types) -> Result<(), Refusal> {
+/// The wanted interface and nothing unknown, in names and types. Answers with those
+/// that there are.
+fn exports(wanted: Interface, bytes: &[u8], types: &Types) -> Result<Vec<Interface>, Refusal> {
     let mut depth = 0u32;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(|e| damaged(e.offset()))? {
@@ -243,14 +250,18 @@ fn exports(wanted: Interface, bytes: &[u8], types: &Types) -> Result<(), Refusal
             _ => {}
         }
     }
+    let mut found = Vec::new();
     for interface in Interface::ALL {
         match types.as_ref().component_item_for_export(interface.export()).map(|item| item.ty) {
-            Some(ComponentEntityType::Instance(id)) => functions(interface, types, id)?,
+            Some(ComponentEntityType::Instance(id)) => {
+                functions(interface, types, id)?;
+                found.push(interface);
+            }
             None if interface != wanted => {}
             _ => return Err(abi(interface.export(), "缺少该导出", "this export is missing")),
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 fn functions(interface: Interface, types: &Types, id: ComponentInstanceTypeId) -> Result<(), Refusal> {

@@ -38,7 +38,7 @@ pub mod step;
 pub mod wire;
 
 pub use attempt::Attempt;
-pub use compile::{CacheKey, Compiled, Origin, compile};
+pub use compile::{CacheKey, Compiled, Origin, cached, compile};
 pub use doctor::{Child, Outcome, Report, doctor, layers};
 pub use encode::schema_param;
 pub use error::WorkerError;

@@ -5,11 +5,11 @@
 //! the same file to read. So the way is one-way by the kernel's hand: nothing that
 //! a child does can change a byte here, and the parent reads nothing from here.
 //!
-//! There is no index in this memory either. The parent alone decides where a unit
-//! lies ([`Places`]) and says so in the unit's frame; a unit's place is free again
-//! when its answer is in. Rows of units in flight lie side by side, which tells a
-//! child nothing that its pipe would not; a guest sees none of it, since what it
-//! gets is copied into its own memory.
+//! Rows are encoded where they will lie, with no frame in between. There is no index
+//! in this memory: the parent alone decides where a unit lies ([`Places`]) and says so
+//! in the unit's frame; a unit's place is free again when its answer is in. Rows of
+//! units in flight lie side by side, which tells a child nothing that its pipe would
+//! not; a guest sees none of it, since what it gets is copied into its own memory.
 
 use std::{collections::VecDeque, fs::File, io, ops::Range, os::fd::OwnedFd, ptr::NonNull};
 
@@ -17,6 +17,8 @@ use rustix::{
     fs::{MemfdFlags, SealFlags},
     mm::{MapFlags, ProtFlags},
 };
+
+use crate::wire::Sink;
 
 /// Bytes that are used before places are used again. Small units stay in the
 /// cache this way; large ones widen it.
@@ -58,6 +60,47 @@ impl Drop for Map {
 pub(crate) struct RingWriter {
     map: Map,
     places: Places,
+    unit_max: usize,
+}
+
+/// What became of a unit.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It lies here.
+    At(Place),
+    /// Older units are in the way.
+    InTheWay,
+    /// It is of so many bytes, more than there were.
+    Needs(usize),
+    /// It is larger than a unit may be.
+    TooLarge,
+}
+
+/// A free place that is being written to.
+pub(crate) struct Slot<'a> {
+    free: &'a mut [u8],
+    /// Bytes so far, those that found no room included.
+    wanted: usize,
+}
+
+impl Sink for Slot<'_> {
+    fn add(&mut self, bytes: &[u8]) {
+        let end = self.wanted.saturating_add(bytes.len());
+        if let Some(to) = self.free.get_mut(self.wanted..end) {
+            to.copy_from_slice(bytes);
+        }
+        self.wanted = end;
+    }
+
+    fn written(&self) -> usize {
+        self.wanted
+    }
+
+    fn patch(&mut self, at: usize, len: u32) {
+        if let Some(to) = self.free.get_mut(at..at.saturating_add(4)) {
+            to.copy_from_slice(&len.to_le_bytes());
+        }
+    }
 }
 
 impl RingWriter {
@@ -71,18 +114,36 @@ impl RingWriter {
         let map = Map::of(&fd, len, ProtFlags::READ | ProtFlags::WRITE)?;
         // From here on this mapping is the only one that can write.
         rustix::fs::fcntl_add_seals(&fd, SealFlags::FUTURE_WRITE | SealFlags::SEAL)?;
-        Ok((Self { map, places: Places::new(len) }, fd))
+        Ok((Self { map, places: Places::new(len), unit_max: unit_bytes_max as usize }, fd))
     }
 
-    /// Copies `unit` to a place of its own and says where; `None` while older units
-    /// are in the way. A unit larger than the ring never fits.
+    /// Lets `write` put a unit into a free place of at least `least` bytes, and at
+    /// most so many as a unit may have. What is written beyond the place is dropped.
     #[expect(unsafe_code, reason = "the ring is a pointer and a length")]
-    pub(crate) fn put(&mut self, unit: &[u8]) -> Option<Place> {
-        let place = self.places.take(unit.len())?;
-        // SAFETY: `Places` hands out ranges inside `len`, and none that overlaps a unit
-        // which the child may be reading; nobody in this process reads here.
-        unsafe { self.map.base.add(place.start).copy_from_nonoverlapping(NonNull::from(unit).cast(), unit.len()) };
-        Some(Place { at: u32::try_from(place.start).ok()?, len: u32::try_from(unit.len()).ok()? })
+    pub(crate) fn put<E>(
+        &mut self,
+        least: usize,
+        write: impl FnOnce(&mut Slot<'_>) -> Result<(), E>,
+    ) -> Result<Put, E> {
+        let Some(place) = self.places.find(least) else { return Ok(Put::InTheWay) };
+        let most = place.len().min(self.unit_max);
+        // SAFETY: `Places` finds ranges inside `len`, and none that overlaps a unit which
+        // the child may be reading; it cannot write, and nobody else here has this range.
+        let free = unsafe { std::slice::from_raw_parts_mut(self.map.base.as_ptr().add(place.start), most) };
+        let mut slot = Slot { free, wanted: 0 };
+        write(&mut slot)?;
+        let len = slot.wanted;
+        if len > self.unit_max {
+            // It is not handed in, so nothing of it stays either.
+            slot.free.fill(0);
+            return Ok(Put::TooLarge);
+        }
+        let (Ok(at), Ok(bytes)) = (u32::try_from(place.start), u32::try_from(len)) else { return Ok(Put::TooLarge) };
+        if len > most {
+            return Ok(Put::Needs(len));
+        }
+        self.places.hold(place.start..place.start + len);
+        Ok(Put::At(Place { at, len: bytes }))
     }
 
     /// The oldest unit in flight has been answered.
@@ -159,17 +220,20 @@ impl Places {
         Self { size, window: WINDOW.min(size), held: VecDeque::new() }
     }
 
-    /// A free range of `len` bytes after the youngest, or at the start.
-    fn take(&mut self, len: usize) -> Option<Range<usize>> {
-        self.window = self.window.max(len.saturating_mul(UNITS_SIDE_BY_SIDE)).min(self.size);
-        let fits = |from: usize, to: usize| (to.saturating_sub(from) >= len).then(|| from..from + len);
-        let place = match (self.held.front(), self.held.back()) {
-            (Some(oldest), Some(youngest)) if youngest.start < oldest.start => fits(youngest.end, oldest.start),
-            (Some(oldest), Some(youngest)) => fits(youngest.end, self.window).or_else(|| fits(0, oldest.start)),
-            _ => fits(0, self.window),
-        }?;
-        self.held.push_back(place.clone());
-        Some(place)
+    /// A free range of `least` bytes or more, after the youngest or at the start.
+    fn find(&mut self, least: usize) -> Option<Range<usize>> {
+        self.window = self.window.max(least.saturating_mul(UNITS_SIDE_BY_SIDE)).min(self.size);
+        let free = |from: usize, to: usize| (to.saturating_sub(from) >= least).then_some(from..to);
+        match (self.held.front(), self.held.back()) {
+            (Some(oldest), Some(youngest)) if youngest.start < oldest.start => free(youngest.end, oldest.start),
+            (Some(oldest), Some(youngest)) => free(youngest.end, self.window).or_else(|| free(0, oldest.start)),
+            _ => free(0, self.window),
+        }
+    }
+
+    /// Takes a part of what was found.
+    fn hold(&mut self, place: Range<usize>) {
+        self.held.push_back(place);
     }
 
     fn free(&mut self) {
@@ -195,17 +259,13 @@ mod tests {
             let mut places = Places { size, window: window.min(size), held: VecDeque::new() };
             for (len, answer) in steps {
                 if answer { places.free() }
-                let before = places.held.len();
-                match places.take(len) {
-                    Some(new) => {
-                        prop_assert!(new.len() == len && new.end <= size);
-                        let mut others = places.held.iter().take(before);
-                        prop_assert!(others.all(|old| old.end <= new.start || new.end <= old.start));
+                match places.find(len) {
+                    Some(free) => {
+                        prop_assert!(free.len() >= len && free.end <= size);
+                        prop_assert!(places.held.iter().all(|old| old.end <= free.start || free.end <= old.start));
+                        places.hold(free.start..free.start + len);
                     }
-                    None => {
-                        prop_assert!(before > 0 || len > size);
-                        prop_assert_eq!(places.held.len(), before);
-                    }
+                    None => prop_assert!(!places.held.is_empty() || len > size),
                 }
             }
         }
@@ -224,25 +284,59 @@ mod tests {
     #[test]
     fn places_go_round() {
         let mut places = Places { size: 100, window: 100, held: VecDeque::new() };
-        assert_eq!(places.take(60), Some(0..60));
-        assert_eq!(places.take(30), Some(60..90));
-        assert_eq!(places.take(30), None);
-        places.free();
-        assert_eq!(places.take(30), Some(0..30));
-        assert_eq!(places.take(31), None);
-        assert_eq!(places.take(30), Some(30..60));
-        places.free();
-        assert_eq!(places.take(101), None);
+        let mut take = |len: usize, answered: bool| {
+            if answered {
+                places.free();
+            }
+            let at = places.find(len)?.start;
+            places.hold(at..at + len);
+            Some(at..at + len)
+        };
+        assert_eq!(take(60, false), Some(0..60));
+        assert_eq!(take(30, false), Some(60..90));
+        assert_eq!(take(30, false), None);
+        assert_eq!(take(30, true), Some(0..30));
+        assert_eq!(take(31, false), None);
+        assert_eq!(take(30, false), Some(30..60));
+        assert_eq!(take(101, true), None);
     }
 
     #[test]
     fn what_the_parent_puts_is_what_the_child_gets() {
-        let (mut writer, fd) = RingWriter::new(1).unwrap();
+        let (mut writer, fd) = RingWriter::new(8).unwrap();
         let reader = RingReader(Some(Map::of(&fd, WINDOW, ProtFlags::READ).unwrap()));
-        let (first, second) = (writer.put(b"abc").unwrap(), writer.put(b"de").unwrap());
-        assert_eq!((reader.get(first).unwrap(), reader.get(second).unwrap()), (&b"abc"[..], &b"de"[..]));
+        let mut put = |bytes: &[u8], least| {
+            let parts = bytes.chunks(3);
+            writer.put(least, |slot| Ok::<_, ()>(parts.for_each(|part| slot.add(part)))).unwrap()
+        };
+        let (Put::At(first), Put::At(second)) = (put(b"abcdefgh", 1), put(b"ij", 0)) else { panic!("both fit") };
+        assert_eq!((reader.get(first).unwrap(), reader.get(second).unwrap()), (&b"abcdefgh"[..], &b"ij"[..]));
+        assert_eq!(put(b"one byte too many", 1), Put::TooLarge);
+        assert_eq!(put(b"", WINDOW), Put::InTheWay);
         assert_eq!(writer.in_flight(), 2);
-        assert!(writer.put(&vec![0; WINDOW + 1]).is_none());
+    }
+
+    #[test]
+    fn a_unit_that_found_too_little_room_says_how_much_it_needs_and_harms_no_other() {
+        let (mut writer, fd) = RingWriter::new(WINDOW as u32 / 4).unwrap();
+        let reader = RingReader(Some(Map::of(&fd, WINDOW, ProtFlags::READ).unwrap()));
+        let put = |writer: &mut RingWriter, byte, len, least| {
+            writer.put(least, |slot| Ok::<_, ()>((0..len).for_each(|_| slot.add(&[byte])))).unwrap()
+        };
+        let held: Vec<Place> = (1..4)
+            .map(|n| match put(&mut writer, n, WINDOW / 4, 1) {
+                Put::At(place) => place,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert!(matches!(put(&mut writer, 4, WINDOW / 4 - 9, 1), Put::At(_)));
+        assert_eq!(put(&mut writer, 5, 10, 1), Put::Needs(10));
+        assert_eq!(put(&mut writer, 5, 10, 10), Put::InTheWay);
+        writer.free();
+        assert!(matches!(put(&mut writer, 5, 10, 10), Put::At(Place { at: 0, len: 10 })));
+        for (place, byte) in held.iter().zip(1..).skip(1) {
+            assert!(reader.get(*place).unwrap().iter().all(|b| *b == byte));
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //!
 //! Units go in one after the other and answers come back in the same order; as
 //! many are in flight as the ring holds. The child is not believed: every frame is
-//! bounded and checked, and a breach of the protocol is a host fault, not an
-//! answer. After a fault the room stays closed.
+//! bounded and checked, answers what it was asked and cannot have answered before
+//! (each call brings a random token), and a breach of the protocol is a host fault,
+//! not an answer. After a fault the room stays closed.
 
 use std::{
     io::{BufReader, BufWriter, Write as _},
@@ -18,12 +19,15 @@ use crate::{
     Compiled, Layer, Programs, RawBatch, RawColumn, RoomLimits, UnitOutcome, WorkerError,
     encode::encode_unit,
     keeper::Keeper,
-    ring::RingWriter,
-    wire::{self, GUEST_FRAME_MAX, ReadError, Tag, WireError},
+    ring::{Place, Put, RingWriter},
+    wire::{self, GUEST_FRAME_MAX, ReadError, Sink, Tag, Token, WireError},
 };
 
 /// Buffer of each pipe's end.
 const BUFFER: usize = 256 << 10;
+/// Bytes of rows after which the other side is told: calls are told of while later
+/// ones are still encoded, and answers while later ones are still computed.
+pub(crate) const TELL_AFTER: usize = 64 << 10;
 
 /// What one call of a guest is given: the rows of one unit or block, per input.
 pub struct Invocation(Vec<(u32, RowBatch)>);
@@ -38,7 +42,7 @@ impl Invocation {
         self.0.iter().map(|(_, rows)| rows.rows()).sum()
     }
 
-    fn encode(&self, out: &mut Vec<u8>) -> Result<(), WorkerError> {
+    fn encode(&self, out: &mut impl Sink) -> Result<(), WorkerError> {
         let inputs: Vec<u32> = self.0.iter().map(|(input, _)| *input).collect();
         wire::encode_call(&inputs, out, |i, out| match self.0.get(i) {
             Some((_, rows)) => encode_unit(rows, out),
@@ -68,7 +72,6 @@ pub struct Room {
     layers: Vec<Layer>,
     limits: RoomLimits,
     state: State,
-    frame: Vec<u8>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,8 +82,8 @@ enum State {
 
 /// What the reader has to expect for a unit, in order.
 enum Expected {
-    /// A frame from the child.
-    Answer,
+    /// A frame from the child, with this token.
+    Answer(Token),
     /// Nothing: the unit was beyond its limits and stayed outside.
     Failed,
 }
@@ -173,7 +176,7 @@ impl Room {
         }
         // Until the last answer is in, anything that stops us leaves frames behind.
         self.state = State::Broken;
-        let Self { to, from, ring, keeper, limits, frame, .. } = self;
+        let Self { to, from, ring, keeper, limits, .. } = self;
         let (expect, expected) = mpsc::channel();
         let answers = Answers::default();
         let (written, read) = thread::scope(|scope| {
@@ -188,8 +191,8 @@ impl Room {
             match reader {
                 Err(e) => (Ok(()), Err(WorkerError::Spawn(e))),
                 Ok(reader) => {
-                    let mut writer = Writer { to, ring, limits, keeper, answers, freed: 0 };
-                    let written = writer.write_all(frame, units, &expect);
+                    let mut writer = Writer { to, ring, limits, keeper, answers, freed: 0, untold: 0, least: 0 };
+                    let written = writer.write_all(units, &expect);
                     drop(expect);
                     if written.is_err() {
                         keeper.kill();
@@ -217,11 +220,13 @@ impl Room {
             return Err(WorkerError::Closed);
         }
         self.state = State::Broken;
-        let sent = wire::write_frame(&mut self.to, tag, body).and_then(|()| self.to.flush());
+        let token = fresh_token();
+        let sent = wire::write_call(&mut self.to, tag, token, body).and_then(|()| self.to.flush());
         sent.map_err(|_| self.keeper.why())?;
         let mut answer = Vec::new();
-        match wire::read_frame(&mut self.from, &mut answer, self.limits.output_bytes_max) {
+        match wire::read_frame(&mut self.from, &mut answer, answer_max(&self.limits)) {
             Ok(Some(tag)) => {
+                let answer = token.strip(&answer)?.to_vec();
                 self.state = State::Open;
                 Ok((tag, answer))
             }
@@ -256,7 +261,6 @@ impl Room {
             layers: Vec::new(),
             limits: *limits,
             state: State::Open,
-            frame: Vec::new(),
         })
     }
 
@@ -326,6 +330,16 @@ impl Drop for Over<'_> {
     }
 }
 
+/// A token that nobody can guess.
+fn fresh_token() -> Token {
+    Token(rand::random())
+}
+
+/// Bytes of one answer's frame.
+fn answer_max(limits: &RoomLimits) -> u32 {
+    limits.output_bytes_max.saturating_add(Token::BYTES)
+}
+
 /// The writer's half of a room at work.
 struct Writer<'a> {
     to: &'a mut BufWriter<ChildStdin>,
@@ -335,27 +349,27 @@ struct Writer<'a> {
     answers: &'a Answers,
     /// Answers whose places are free again.
     freed: u64,
+    /// Bytes in the ring that the child has not been told of.
+    untold: usize,
+    /// Room that the next unit is likely to need: the last one's.
+    least: usize,
 }
 
 impl Writer<'_> {
     fn write_all(
         &mut self,
-        frame: &mut Vec<u8>,
         units: impl IntoIterator<Item: Into<Invocation>>,
         expect: &mpsc::Sender<Expected>,
     ) -> Result<(), WorkerError> {
         for unit in units {
             let unit: Invocation = unit.into();
-            frame.clear();
-            let fits = unit.rows() <= self.limits.unit_rows_max as usize && {
-                unit.encode(frame)?;
-                frame.len() <= self.limits.unit_bytes_max as usize
+            let within = unit.rows() <= self.limits.unit_rows_max as usize;
+            let place = if within { self.put(&unit)? } else { None };
+            let expected = match place {
+                Some(place) => Expected::Answer(self.tell(place)?),
+                None => Expected::Failed,
             };
-            if fits {
-                self.write(frame)?;
-            }
             // A reader that is gone has its own error to tell.
-            let expected = if fits { Expected::Answer } else { Expected::Failed };
             expect.send(expected).map_err(|_| self.keeper.why())?;
         }
         self.flush()?;
@@ -364,21 +378,37 @@ impl Writer<'_> {
         self.free_to(self.freed + left)
     }
 
-    fn write(&mut self, unit: &[u8]) -> Result<(), WorkerError> {
-        let place = loop {
-            if let Some(place) = self.ring.put(unit) {
-                break place;
+    /// Encodes a unit into the ring, as soon as there is room; `None` for one that is
+    /// larger than a unit may be.
+    fn put(&mut self, unit: &Invocation) -> Result<Option<Place>, WorkerError> {
+        loop {
+            match self.ring.put(self.least, |slot| unit.encode(slot))? {
+                Put::At(place) => {
+                    self.least = place.len as usize;
+                    return Ok(Some(place));
+                }
+                Put::TooLarge => return Ok(None),
+                Put::Needs(bytes) => self.least = bytes,
+                // Those that are answered by now, or else half of those that are not.
+                Put::InTheWay if self.answers.count() == self.freed => {
+                    self.flush()?;
+                    let half = (self.ring.in_flight() as u64).div_ceil(2);
+                    self.free_to(self.freed + half)?;
+                }
+                Put::InTheWay => self.free_to(self.freed + 1)?,
             }
-            // Those that are answered by now, or else half of those that are not.
-            if self.answers.count() == self.freed {
-                self.flush()?;
-                let half = (self.ring.in_flight() as u64).div_ceil(2);
-                self.free_to(self.freed + half)?;
-            } else {
-                self.free_to(self.freed + 1)?;
-            }
-        };
-        wire::write_frame(self.to, Tag::Unit, &wire::encode_place(place)).map_err(|_| self.keeper.why())
+        }
+    }
+
+    /// Tells the child where a unit lies.
+    fn tell(&mut self, place: Place) -> Result<Token, WorkerError> {
+        let token = fresh_token();
+        wire::write_call(self.to, Tag::Unit, token, &wire::encode_place(place)).map_err(|_| self.keeper.why())?;
+        self.untold += place.len as usize;
+        if self.untold >= TELL_AFTER {
+            self.flush()?;
+        }
+        Ok(token)
     }
 
     /// Frees the places of all answered units, of which there must be `wanted`.
@@ -392,6 +422,7 @@ impl Writer<'_> {
     }
 
     fn flush(&mut self) -> Result<(), WorkerError> {
+        self.untold = 0;
         self.to.flush().map_err(|_| self.keeper.why())
     }
 }
@@ -409,10 +440,10 @@ fn read_all(
     for expected in expected {
         sink(match expected {
             Expected::Failed => UnitOutcome::Failed,
-            Expected::Answer => {
-                let outcome = match wire::read_frame(from, &mut body, limits.output_bytes_max) {
-                    Ok(Some(Tag::Output)) => UnitOutcome::Output(output(&body, limits)?),
-                    Ok(Some(Tag::Failed)) if body.is_empty() => UnitOutcome::Failed,
+            Expected::Answer(token) => {
+                let outcome = match wire::read_frame(from, &mut body, answer_max(limits)) {
+                    Ok(Some(Tag::Output)) => UnitOutcome::Output(output(token.strip(&body)?, limits)?),
+                    Ok(Some(Tag::Failed)) if token.strip(&body)?.is_empty() => UnitOutcome::Failed,
                     Ok(Some(_)) => return Err(WireError::Tag.into()),
                     Err(ReadError::Wire(e)) => return Err(e.into()),
                     Ok(None) | Err(ReadError::Gone) => return Err(keeper.why()),

@@ -1,7 +1,7 @@
 //! Several rooms for one guest, side by side, each its own jailed child.
 //!
-//! Units are handed out as rooms have place for them, so outcomes come in no
-//! particular order and what is made of them must not depend on one. Each unit
+//! Units are handed out as rooms have place for them, so it is chance which room's
+//! sink gets an outcome, and what is made of all of them must not depend on it. Each unit
 //! still gets a fresh instance with the same limits: which room it met is not
 //! visible to a guest.
 
@@ -47,34 +47,40 @@ impl Rooms {
         &self.0
     }
 
-    /// Runs the guest on each unit once. `sink` gets one outcome per unit, in any
-    /// order. Returns how many units.
+    /// Runs the guest on each unit once. Each room has a sink of its own, which gets
+    /// one outcome per unit that the room met, in order. Returns how many units.
     ///
     /// # Errors
-    /// The first room's that breaks; the others stop early, and what `sink` has
-    /// got is part of a void run.
-    pub fn map_all<U, S>(&mut self, units: U, sink: S) -> Result<u64, WorkerError>
+    /// The first room's that breaks; the others stop early, and what the sinks have
+    /// got is part of a void run. [`WorkerError::Closed`] without a sink for each room.
+    pub fn map_all<U, S>(&mut self, units: U, sinks: impl IntoIterator<Item = S>) -> Result<u64, WorkerError>
     where
         U: IntoIterator<Item: Into<Invocation>>,
         U::IntoIter: Send,
         S: FnMut(UnitOutcome) + Send,
     {
-        let (units, sink) = (Mutex::new(units.into_iter()), Mutex::new(sink));
+        let units = Mutex::new(units.into_iter());
         let broken = AtomicBool::new(false);
         let next = || {
             let mut units = units.lock().unwrap_or_else(PoisonError::into_inner);
             if broken.load(Ordering::Relaxed) { None } else { units.next() }
         };
-        let work = |room: &mut Room| {
-            let done = room.map_all(std::iter::from_fn(next), |outcome| {
-                (sink.lock().unwrap_or_else(PoisonError::into_inner))(outcome);
-            });
+        let work = |room: &mut Room, sink: Option<S>| {
+            let done = sink.ok_or(WorkerError::Closed).and_then(|sink| room.map_all(std::iter::from_fn(next), sink));
             broken.fetch_or(done.is_err(), Ordering::Relaxed);
             done
         };
         thread::scope(|scope| {
-            let working: Vec<_> = self.0.iter_mut().map(|room| scope.spawn(|| work(room))).collect();
-            // It panics only where `units` or `sink` does.
+            let mut sinks = sinks.into_iter();
+            let working: Vec<_> = self
+                .0
+                .iter_mut()
+                .map(|room| {
+                    let sink = sinks.next();
+                    scope.spawn(|| work(room, sink))
+                })
+                .collect();
+            // It panics only where `units` or a sink does.
             let done = working.into_iter().map(|work| work.join().unwrap_or(Err(WorkerError::Closed)));
             done.collect::<Vec<_>>().into_iter().sum()
         })

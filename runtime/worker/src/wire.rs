@@ -8,7 +8,8 @@
 //! Parent to child: one `START`, `OUTER`, `PROBE` or `COMPILE`, then per call one
 //! `UNIT`, `UPDATE` or `COMPOSE`; end of file is the end. Child to parent: one `READY`
 //! or `FAULT`, then one `COMPILED` or `FAULT`, or one `TRIED`, or one `OUTPUT`, `STATE`,
-//! `ARTEFACTS` or `FAILED` per call, in order.
+//! `ARTEFACTS` or `FAILED` per call, in order. A call and its answer begin with the
+//! call's [`Token`].
 
 use std::io::{self, Read, Write};
 
@@ -28,6 +29,60 @@ pub const GUEST_FRAME_MAX: u32 = 512 << 20;
 pub const STATUS_FRAME_MAX: u32 = 4096;
 /// Bytes of a frame before its body.
 pub const HEADER: usize = 5;
+
+/// What a call brings and its answer gives back: drawn at random when the call is
+/// sent, so that nobody can have answered it before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Token(pub(crate) [u8; Token::BYTES as usize]);
+
+impl Token {
+    /// Bytes of a token.
+    pub const BYTES: u32 = 8;
+
+    /// The token that `body` begins with, and the rest.
+    ///
+    /// # Errors
+    /// `Malformed` for a body without one.
+    pub fn split(body: &[u8]) -> Result<(Self, &[u8]), WireError> {
+        body.split_first_chunk().map(|(token, rest)| (Self(*token), rest)).ok_or(WireError::Malformed)
+    }
+
+    /// The answer in `body`, if it is this call's.
+    ///
+    /// # Errors
+    /// `Token` for another call's, or for none.
+    pub fn strip<'a>(&self, body: &'a [u8]) -> Result<&'a [u8], WireError> {
+        body.strip_prefix(&self.0).ok_or(WireError::Token)
+    }
+}
+
+/// Where a call's rows are written: a vector, or their place in the ring.
+pub(crate) trait Sink {
+    /// Appends.
+    fn add(&mut self, bytes: &[u8]);
+
+    /// Bytes so far.
+    fn written(&self) -> usize;
+
+    /// Writes a length over the four bytes at `at`, which are there.
+    fn patch(&mut self, at: usize, len: u32);
+}
+
+impl Sink for Vec<u8> {
+    fn add(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+
+    fn written(&self) -> usize {
+        self.len()
+    }
+
+    fn patch(&mut self, at: usize, len: u32) {
+        if let Some(place) = self.get_mut(at..at + 4) {
+            place.copy_from_slice(&len.to_le_bytes());
+        }
+    }
+}
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +134,9 @@ pub enum WireError {
     /// Another protocol or version.
     #[error("another protocol or version")]
     Version,
+    /// An answer that is not this call's.
+    #[error("an answer to another call")]
+    Token,
 }
 
 /// What a run child needs to know. The parameters are public to the job's parties.
@@ -154,11 +212,24 @@ redacted! { ColumnRef BatchRef }
 /// # Errors
 /// The pipe's, or `InvalidInput` for a body beyond 4 GiB.
 pub fn write_frame(to: &mut impl Write, tag: Tag, body: &[u8]) -> io::Result<()> {
-    let len = u32::try_from(body.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    write_parts(to, tag, [body])
+}
+
+/// Writes one call, or its answer.
+///
+/// # Errors
+/// As [`write_frame`].
+pub fn write_call(to: &mut impl Write, tag: Tag, token: Token, body: &[u8]) -> io::Result<()> {
+    write_parts(to, tag, [&token.0, body])
+}
+
+fn write_parts<const N: usize>(to: &mut impl Write, tag: Tag, parts: [&[u8]; N]) -> io::Result<()> {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    let len = u32::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut header = [tag as u8, 0, 0, 0, 0];
     header[1..].copy_from_slice(&len.to_le_bytes());
     to.write_all(&header)?;
-    to.write_all(body)
+    parts.iter().try_for_each(|part| to.write_all(part))
 }
 
 /// A frame's tag and body length.
@@ -371,12 +442,12 @@ pub fn decode_fault(body: &[u8]) -> Result<ChildFault, WireError> {
     }
 }
 
-/// The body of a `UNIT` frame.
+/// The body of a `UNIT` frame, behind its token.
 pub fn encode_place(place: Place) -> [u8; 8] {
     (u64::from(place.at) | u64::from(place.len) << 32).to_le_bytes()
 }
 
-/// Reads the body of a `UNIT` frame. Whether the place is inside the ring is the
+/// Reads the body of a `UNIT` frame, behind its token. Whether the place is inside the ring is the
 /// ring's to say.
 ///
 /// # Errors
@@ -519,21 +590,19 @@ pub fn decode_artefacts(body: &[u8]) -> Result<Vec<(&str, &[u8])>, WireError> {
 ///
 /// # Errors
 /// What `part` says; `TooLarge`.
-pub(crate) fn encode_call<E: From<WireError>>(
+pub(crate) fn encode_call<E: From<WireError>, S: Sink>(
     inputs: &[u32],
-    out: &mut Vec<u8>,
-    mut part: impl FnMut(usize, &mut Vec<u8>) -> Result<(), E>,
+    out: &mut S,
+    mut part: impl FnMut(usize, &mut S) -> Result<(), E>,
 ) -> Result<(), E> {
-    put_len(out, inputs.len())?;
+    let length = |len: usize| u32::try_from(len).map_err(|_| WireError::TooLarge);
+    out.add(&length(inputs.len())?.to_le_bytes());
     for (i, input) in inputs.iter().enumerate() {
-        out.extend_from_slice(&input.to_le_bytes());
-        let at = out.len();
-        put_len(out, 0)?;
+        out.add(&input.to_le_bytes());
+        let at = out.written();
+        out.add(&[0; 4]);
         part(i, out)?;
-        let len = u32::try_from(out.len() - at - 4).map_err(|_| WireError::TooLarge)?;
-        if let Some(place) = out.get_mut(at..at + 4) {
-            place.copy_from_slice(&len.to_le_bytes());
-        }
+        out.patch(at, length(out.written() - at - 4)?);
     }
     Ok(())
 }

@@ -30,7 +30,9 @@ use sluice_worker::{
     CacheKey, Compiled, LayerName, LayerStatus, Profile, Programs, Room, RoomLimits, UnitOutcome, WorkerError, compile,
     error::ChildFault,
     jail,
-    wire::{BatchRef, ColumnRef, GUEST_FRAME_MAX, Tag, decode_start, encode_batch, encode_ready, read_frame},
+    wire::{
+        BatchRef, ColumnRef, GUEST_FRAME_MAX, Tag, WireError, decode_start, encode_batch, encode_ready, read_frame,
+    },
 };
 
 /// In every frame that the hostile child makes up; nothing of it may be heard of.
@@ -45,10 +47,11 @@ fn main() -> ExitCode {
     if std::env::vars_os().next().is_none() {
         return if hostile().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let cases: [(&str, fn()); 7] = [
+    let cases: [(&str, fn()); 8] = [
         ("it_finds_no_key_no_row_and_no_file", it_finds_nothing),
         ("the_search_finds_what_is_there", the_search_works),
         ("it_can_say_nothing_but_frames", it_can_say_nothing_but_frames),
+        ("it_cannot_answer_before_it_is_asked", it_cannot_answer_before_it_is_asked),
         ("it_can_write_nowhere_but_to_its_frame", it_can_write_nowhere_else),
         ("it_can_only_be_late", it_can_only_be_late),
         ("it_has_the_memory_it_was_given", it_has_the_memory_it_was_given),
@@ -157,6 +160,17 @@ fn it_can_say_nothing_but_frames() {
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 
+fn it_cannot_answer_before_it_is_asked() {
+    let stage = Stage::set();
+    // Two answers to the first question, as an answer to the second that is not asked yet.
+    for mode in ["answer-twice", "answer-and-fail", "answer-and-guess"] {
+        let mut room = stage.open(mode, &limits()).unwrap();
+        assert!(matches!(room.map(unit(&[1])), Ok(UnitOutcome::Output(_))), "{mode}");
+        let second = room.map(unit(&[2]));
+        assert!(matches!(second, Err(WorkerError::Protocol(WireError::Token))), "{mode}: {second:?}");
+    }
+}
+
 fn it_can_write_nowhere_else() {
     if jail_lacks(LayerName::Seccomp) {
         return;
@@ -237,6 +251,8 @@ fn hostile() -> Result<(), ChildFault> {
     }
     let mut question = Vec::new();
     let Ok(Some(Tag::Unit)) = read_frame(&mut from, &mut question, 64 << 20) else { return Ok(()) };
+    let token: [u8; 8] = question[..8].try_into().unwrap();
+    let answer = |numbers: &[i64]| answer(token, numbers);
     let (verb, object) = mode.split_once(' ').unwrap_or((&mode, "0"));
     let object: usize = object.parse().unwrap_or(0);
     match verb {
@@ -246,7 +262,7 @@ fn hostile() -> Result<(), ChildFault> {
             say(&answer(&search(&maps)));
             drop(mine);
         }
-        "too-long" => say(&[&[19][..], &(limit + 1).to_le_bytes(), WHISPER.as_bytes()].concat()),
+        "too-long" => say(&[&[19][..], &(limit + 9).to_le_bytes(), WHISPER.as_bytes()].concat()),
         "endless" => {
             say(&[&[19][..], &limit.to_le_bytes()].concat());
             loop {
@@ -256,8 +272,11 @@ fn hostile() -> Result<(), ChildFault> {
         "unknown-tag" => say(&frame(99, WHISPER.as_bytes())),
         "ready-again" => say(&frame(16, &encode_ready(&layers))),
         "fault-late" => say(&frame(18, &[1])),
-        "not-a-batch" => say(&frame(19, WHISPER.as_bytes())),
-        "too-many-rows" => say(&batch(u32::MAX, &[])),
+        "not-a-batch" => say(&frame(19, &[&token, WHISPER.as_bytes()].concat())),
+        "too-many-rows" => say(&batch(token, u32::MAX, &[])),
+        "answer-twice" => say(&[answer(&[1]), answer(&[2])].concat()),
+        "answer-and-fail" => say(&[answer(&[1]), frame(20, &token)].concat()),
+        "answer-and-guess" => say(&[answer(&[1]), self::answer(token.map(|b| b.wrapping_add(1)), &[2])].concat()),
         "half-a-header" => say(&[19, 1]),
         "half-a-body" => say(&[&[19, 200, 0, 0, 0][..], WHISPER.as_bytes()].concat()),
         "half-and-wait" => {
@@ -278,6 +297,10 @@ fn hostile() -> Result<(), ChildFault> {
         "take-memory" => say(&answer(&[take_memory()])),
         _ => {}
     }
+    if verb.starts_with("answer-") {
+        // It has said what it has to say; the next question finds it there.
+        wait();
+    }
     if matches!(verb, "write" | "read" | "close") {
         // Still here: then it was possible.
         say(&answer(&[1]));
@@ -289,15 +312,15 @@ fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
     [&[tag][..], &(body.len() as u32).to_le_bytes(), body].concat()
 }
 
-fn batch(rows: u32, data: &[u8]) -> Vec<u8> {
+fn batch(token: [u8; 8], rows: u32, data: &[u8]) -> Vec<u8> {
     let column = ColumnRef { nulls: 0, validity: None, offsets: None, data };
-    let mut body = Vec::new();
+    let mut body = token.to_vec();
     encode_batch(&BatchRef { rows, columns: vec![column] }, &mut body).unwrap();
     frame(19, &body)
 }
 
-fn answer(numbers: &[i64]) -> Vec<u8> {
-    batch(1, &numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<_>>())
+fn answer(token: [u8; 8], numbers: &[i64]) -> Vec<u8> {
+    batch(token, 1, &numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<_>>())
 }
 
 /// Bytes of a small generator; some begin as a frame would.

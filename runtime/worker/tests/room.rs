@@ -20,8 +20,8 @@ use common::{
 };
 use sluice_rows::{RowBatch, arrow::record_batch::RecordBatch};
 use sluice_worker::{
-    LayerName, LayerStatus, Origin, Profile, Programs, Room, RoomLimits, Rooms, UnitOutcome, WorkerError, compile,
-    layers,
+    InspectLimits, Interface, LayerName, LayerStatus, Origin, Profile, Programs, Room, RoomLimits, Rooms, UnitOutcome,
+    WorkerError, cached, compile, layers,
 };
 
 /// Puts the first value of the first column at 3000.
@@ -192,14 +192,17 @@ fn rooms_side_by_side_answer_every_unit_once() {
     let two = std::num::NonZeroUsize::new(2).unwrap();
     let guest = compiled(&component(&module("", TAKE_VALUE, ONE_VALUE)));
     let mut rooms = Rooms::open(&programs(), &guest, &limits(), &[], &[], two).unwrap();
-    let mut got = Vec::new();
-    assert_eq!(rooms.map_all((0..5000).map(|n| unit(&[n])), |o| got.push(value(o).unwrap())).unwrap(), 5000);
+    let mut got = [Vec::new(), Vec::new()];
+    let sinks = got.each_mut().map(|got| |o| got.push(value(o).unwrap()));
+    assert_eq!(rooms.map_all((0..5000).map(|n| unit(&[n])), sinks).unwrap(), 5000);
+    assert!(got.iter().all(|got| got.is_sorted()));
+    let mut got = got.concat();
     got.sort_unstable();
     assert!(got.into_iter().eq(0..5000));
     // One that dies makes the run void.
     let pid = rustix::process::Pid::from_raw(rooms.rooms()[1].pid() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    assert!(matches!(rooms.map_all((0..5000).map(|n| unit(&[n])), drop), Err(WorkerError::Died)));
+    assert!(matches!(rooms.map_all((0..5000).map(|n| unit(&[n])), [drop, drop]), Err(WorkerError::Died)));
 }
 
 #[test]
@@ -323,6 +326,14 @@ fn compiled_code_is_cached_under_a_key_and_a_forgery_is_compiled_again() {
     assert_eq!(get(Profile::Standard), Origin::Compiler);
     assert_eq!(get(Profile::Standard), Origin::Cache);
     assert_eq!(get(Profile::Reproducible), Origin::Compiler);
+    // What was inspected and compiled once can be had by its digest, within the same rules.
+    let known = |wanted, memory_bytes| {
+        let limits = InspectLimits { bytes_max: 1 << 20, memory_bytes };
+        cached(guest.digest(), wanted, limits, Profile::Standard, cache.path(), &key())
+    };
+    assert_eq!(known(Interface::Inner, 4 << 20).unwrap().origin(), Origin::Cache);
+    assert!(known(Interface::Outer, 4 << 20).is_none());
+    assert!(known(Interface::Inner, 64 << 10).is_none());
     for entry in fs::read_dir(cache.path()).unwrap() {
         let path = entry.unwrap().path();
         let mut bytes = fs::read(&path).unwrap();
@@ -330,6 +341,7 @@ fn compiled_code_is_cached_under_a_key_and_a_forgery_is_compiled_again() {
         bytes[last] ^= 1;
         fs::write(&path, bytes).unwrap();
     }
+    assert!(known(Interface::Inner, 4 << 20).is_none());
     assert_eq!(get(Profile::Standard), Origin::Compiler);
     assert_eq!(get(Profile::Standard), Origin::Cache);
 }

@@ -103,7 +103,12 @@ fn c(folder: &Path, stem: &str, stage: &Path, toolchain: &Toolchain) -> Result<V
     let own = folder.join("sluice.c");
     let mut clang = toolchain.c()?;
     clang.args(["--target=wasm32", "-std=c17", "-O2", "-nostdlib", "-ffreestanding", "-fno-builtin", "-Wall"]);
-    clang.args(["-Wl,--no-entry", "-Wl,--strip-all", "-Wl,--stack-first", "-Wl,-z,stack-size=262144"]);
+    clang.args(["-Wl,--no-entry", "-Wl,--stack-first", "-Wl,-z,stack-size=262144"]);
+    // `sluice guest try` names the line of a trap by these; a room does not look at them.
+    // They name the files as the author does, wherever the folder and the stage lie.
+    clang.args(["-gline-tables-only", "-fdebug-compilation-dir=."]);
+    clang.arg(format!("-fdebug-prefix-map={}=sdk", stage.display()));
+    clang.arg(format!("-fdebug-prefix-map={}=.", folder.display()));
     clang.arg("-I").arg(folder).arg("-I").arg(stage);
     // Compiled from within, so that its messages name the file as the author does.
     clang.current_dir(folder).arg(format!("{stem}.c"));

@@ -6,6 +6,15 @@ use std::{fmt, path::Path};
 
 use crate::{BuildError, files};
 
+/// The published schema that the templates' jobs are written for.
+const SCHEMA: [(&str, &str); 2] = [
+    ("randhie.catalogue.toml", include_str!("../../../guest-examples/domain/randhie.toml")),
+    (
+        "insurance-pricing-2026.agreement.toml",
+        include_str!("../../../guest-examples/domain/insurance-pricing-2026.toml"),
+    ),
+];
+
 /// What a guest can be written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
@@ -82,6 +91,9 @@ pub fn create(folder: &Path, name: &Name, language: Language) -> Result<(), Buil
     for (path, text) in files::below("build/templates/all").chain(files::below(&own)) {
         let path = fill(path.strip_suffix(".template").unwrap_or(path));
         files::write(&folder.join(path), fill(text).as_bytes())?;
+    }
+    for (file, text) in SCHEMA {
+        files::write(&folder.join("schema").join(file), text.as_bytes())?;
     }
     match language {
         Language::Rust => rust(folder, name),

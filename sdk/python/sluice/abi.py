@@ -33,8 +33,25 @@ class InnerRoom:
 _ROOM = []
 
 
+# Of a deep recursion the innermost places say enough.
+_PLACES_MAX = 12
+
+
 def _told(work):
     try:
         return work()
     except Exception as error:
-        raise Err(f"{type(error).__name__}: {error}") from None
+        text = "\n    ".join([f"{type(error).__name__}: {error}", *_places(error)])
+    raise Err(text)
+
+
+def _places(error):
+    """Where the author's code was, innermost first: `wage_gap.py:12 in gap`."""
+    places, at = [], error.__traceback__
+    while at:
+        code = at.tb_frame.f_code
+        file = code.co_filename.rsplit("/", 2)
+        if file[-2:-1] != ["sluice"]:
+            places.append(f"{file[-1]}:{at.tb_lineno} in {code.co_name}")
+        at = at.tb_next
+    return places[: -_PLACES_MAX - 1 : -1]

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests may fail loudly")]
 
 mod artefacts;
+mod evidence;
 mod forgery;
 mod hall;
 mod review;

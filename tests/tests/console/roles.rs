@@ -9,7 +9,7 @@ use sluice_domain::id::ProductId;
 
 use crate::hall::{Answer, Browser, Hall};
 
-const PEOPLE: [(&str, Option<&str>); 7] = [
+pub(crate) const PEOPLE: [(&str, Option<&str>); 7] = [
     ("nobody", None),
     ("bureau", Some("lin-bureau")),
     ("provider", Some("wang-health")),
@@ -20,7 +20,7 @@ const PEOPLE: [(&str, Option<&str>); 7] = [
 ];
 
 /// Fills in what varies in a path. A new kind of hole must be thought about here.
-fn fill(path: &str, run: &str, product: &str) -> String {
+pub(crate) fn fill(path: &str, run: &str, product: &str) -> String {
     let path = path
         .replace("{lang}", "en")
         .replace("{run}", run)

@@ -75,6 +75,11 @@ impl Mechanism {
         self.noise.sigma()
     }
 
+    /// Half-width of the 95 % interval in grid units.
+    pub fn error_95(&self) -> f64 {
+        self.noise.half_width(Coverage::One)
+    }
+
     /// What opendp's map says the table costs, zCDP; at most the contract's ρ.
     pub fn rho(&self) -> f64 {
         self.noise.rho()

@@ -16,6 +16,7 @@ use sluice_domain::{
     Digest, Refusal,
     catalogue::Key,
     contract::{KeyKind, OpenTable},
+    visible::is_invisible,
 };
 
 use super::SUM_LIMIT;
@@ -196,15 +197,9 @@ impl PreNoise {
     }
 }
 
-/// Short, not empty, and every character visible: no control character, and none of
-/// the marks that change the direction or joining of what stands around them.
+/// Short, not empty, and every character visible.
 fn presentable(text: &str) -> bool {
-    let invisible = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-            || matches!(c, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
-    };
-    !text.is_empty() && text.len() <= KEY_BYTES_MAX && !text.chars().any(invisible)
+    !text.is_empty() && text.len() <= KEY_BYTES_MAX && !text.chars().any(is_invisible)
 }
 
 impl fmt::Debug for Reducer {

@@ -1,12 +1,14 @@
 //! The files of a product, drawn from a released candidate and nothing else.
 
-mod csv;
+pub(crate) mod csv;
 mod html;
+pub(crate) mod made;
 mod parquet;
 
 use sluice_domain::{
     Digest, Refusal,
     candidate::{Candidate, CandidateTable, Cell},
+    contract::Contract,
     id::ProductId,
 };
 
@@ -15,16 +17,16 @@ use sluice_domain::{
 pub(crate) struct Bundle(Vec<(String, Vec<u8>)>);
 
 /// Draws every file but the receipt.
-pub(crate) fn render(released: &Candidate, product: &ProductId) -> Result<Bundle, Refusal> {
+pub(crate) fn render(released: &Candidate, contract: &Contract, product: &ProductId) -> Result<Bundle, Refusal> {
     let mut bundle = Bundle::default();
-    for table in &released.tables {
-        bundle.push(&format!("{}.csv", table.name), csv::write(table)?);
-        bundle.push(&format!("{}.parquet", table.name), parquet::write(table)?);
+    for (table, declared) in released.tables.iter().zip(&contract.tables) {
+        bundle.push(&format!("{}.csv", table.name), csv::write(table, declared)?);
+        bundle.push(&format!("{}.parquet", table.name), parquet::write(table, declared)?);
     }
     for artefact in released.report.artefacts() {
         bundle.push(&artefact.name, artefact.bytes());
     }
-    bundle.push("report.html", html::write(released, product)?);
+    bundle.push("report.html", html::write(released, contract, product)?);
     Ok(bundle)
 }
 

@@ -12,21 +12,21 @@
 
 mod population;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::Serialize;
 use sluice_domain::{
-    Digest, Refusal,
+    Digest, Refusal, Text, Timestamp,
     agreement::Agreement,
     artefact::Report,
     candidate::{CandidateTable, CellValue, Reason, Route},
     catalogue::CatalogueEntry,
-    contract::{Contract, Table},
+    contract::{Contract, JobFile, Table},
     event::DomainKind,
-    id::OrgId,
+    id::{DatasetId, OrgId},
     person::Role,
     rulepack::RulePack,
-    state::RunState,
+    state::{JobState, RunState, State},
     text,
 };
 use sluice_gate::Quarantined;
@@ -43,11 +43,14 @@ use crate::{
     answer::{self, Work},
     record::{io_fault, vault_fault},
     run::Fault,
-    submit::inspect_limits,
+    submit::{self, inspect_limits},
 };
 
 /// Password of the rehearsal's people. Their domain is gone with the rehearsal.
 const PASSWORD: &str = "rehearsal";
+
+/// Longest run of a rehearsal.
+const PATIENCE: Duration = Duration::from_secs(2 * 3600);
 
 /// How much more fuel than reserved the second pass gives.
 const FUEL_TIMES: u64 = 8;
@@ -56,17 +59,45 @@ const FUEL_TIMES: u64 = 8;
 pub struct Rehearsal {
     service: Service,
     operator: SignedIn,
+    /// Sizes of the real rosters, where the published schema says them.
+    rosters: BTreeMap<DatasetId, u64>,
     // Dropped last: the domain lies in it.
     _folder: TempDir,
+}
+
+/// What begins now: an interpreter takes minutes where nothing is cached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// The run, as in a domain.
+    Running,
+    /// The second pass.
+    Explaining,
+}
+
+impl Stage {
+    /// For people.
+    pub fn text(self) -> Text {
+        match self {
+            Self::Running => text("按真实流程运行……", "running it the real way …"),
+            Self::Explaining => text("再走一遍，逐次说明……", "going over it again, call by call …"),
+        }
+    }
 }
 
 /// What a job is like on synthetic data.
 #[derive(Debug, Serialize)]
 pub struct Rehearsed {
-    /// What was submitted, frozen.
+    /// What was submitted, frozen: over the published roster the very contract that a
+    /// domain would make of it.
     pub contract: Digest,
     /// Its cost.
     pub rho: f64,
+    /// Units on the rosters that its tick is reckoned with.
+    pub roster_size: u64,
+    /// Whether that is the published size, or the number of synthetic units.
+    pub roster_published: bool,
+    /// From submission to the release tick, seconds.
+    pub tick_seconds: u32,
     /// Its tables; empty when the run is void.
     pub tables: Vec<TableVerdict>,
     /// Why the run is void, by code.
@@ -90,6 +121,8 @@ pub struct PassTold {
     pub route: Route,
     /// The round, from 0.
     pub round: u32,
+    /// Columns that the contract wants of each answer.
+    pub columns: u64,
     /// One entry per call, in an order that says nothing of whose it is.
     pub calls: Vec<Told>,
 }
@@ -145,6 +178,7 @@ impl Rehearsal {
     ) -> Result<Self, Refusal> {
         let terms = Agreement::parse(agreement)?;
         let entries = catalogues.iter().map(|toml| CatalogueEntry::parse(toml)).collect::<Result<Vec<_>, _>>()?;
+        let rosters = entries.iter().filter_map(|e| Some((e.dataset.id.clone(), e.dataset.roster_size?))).collect();
         let folder =
             tempfile::Builder::new().prefix("sluice-try-").tempdir().map_err(|e| io_fault("try.folder", &e))?;
         let kek = Kek::generate_file(&folder.path().join("key")).map_err(Refusal::from)?;
@@ -160,18 +194,23 @@ impl Rehearsal {
         service.sign_agreement(&bureau, agreement).await?;
         let operator =
             service.person(Some(&bureau), "operator", terms.agreement.operator.clone(), Role::Operator).await?;
-        Ok(Self { service, operator, _folder: folder })
+        Ok(Self { service, operator, rosters, _folder: folder })
     }
 
     /// Takes the job through.
     ///
     /// # Errors
     /// Whatever a submission refuses; a fault of the host.
-    pub async fn job(&self, toml: &str, guests: &Guests<'_>) -> Result<Rehearsed, Refusal> {
+    pub async fn job(&self, toml: &str, guests: &Guests<'_>, told: impl Fn(Stage)) -> Result<Rehearsed, Refusal> {
         let job = self.service.submit_with(&self.operator, password(), toml, guests).await?;
-        let (run, end) = self.service.run(&job).await?;
         let state = self.service.snapshot().await?;
         let contract = state.job(&job).map(|j| j.contract.clone()).ok_or_else(crate::run::host_fault)?;
+        // Before anything runs: on the real roster the same job may be refused.
+        let real = self.over_real_rosters(&state, &contract, toml)?;
+        told(Stage::Running);
+        let (run, end) = self.service.run_until(&job, patience).await?;
+        told(Stage::Explaining);
+        let state = self.service.snapshot().await?;
         let candidate = match end {
             RunEnd::InReview => Some(self.service.candidate(&state, &run)?),
             RunEnd::Void => None,
@@ -188,8 +227,11 @@ impl Rehearsal {
             _ => Vec::new(),
         };
         Ok(Rehearsed {
-            contract: contract.digest(),
+            contract: real.contract.digest(),
             rho: contract.rho,
+            roster_size: real.roster_size,
+            roster_published: real.published,
+            tick_seconds: real.contract.tick_seconds,
             tables: tables.unwrap_or_default().iter().map(verdict).collect(),
             void: record.void.clone(),
             passes,
@@ -201,6 +243,22 @@ impl Rehearsal {
                 memory_bytes: u64::from(contract.limits.memory_mib) << 20,
             },
         })
+    }
+
+    /// The job as a domain would freeze it, with as many units as are published.
+    fn over_real_rosters(&self, state: &State, contract: &Contract, toml: &str) -> Result<Real, Refusal> {
+        let granted = state.authorise(&contract.agreement, Service::now())?;
+        let mut views = granted.get().clone();
+        for view in &mut views {
+            view.roster_size = self.rosters.get(&view.view.dataset).copied().unwrap_or(view.roster_size);
+        }
+        let read = views.iter().filter(|v| contract.inputs.values().any(|input| input.view == v.id));
+        let published = read.clone().count() > 0 && read.clone().all(|v| self.rosters.contains_key(&v.view.dataset));
+        let (updates, composes) =
+            (contract.rounds.as_ref().map(|r| r.guest), contract.report.as_ref().map(|r| r.guest));
+        let guests = [contract.guest, updates, composes];
+        let contract = submit::frozen(&views, toml, JobFile::parse(toml)?, guests, state.rulepack())?;
+        Ok(Real { roster_size: submit::roster_size(&views, &contract.inputs), published, contract })
     }
 
     /// The second pass: the same calls in the same rounds, with everything told, and
@@ -267,6 +325,19 @@ impl Rehearsal {
     }
 }
 
+/// When a rehearsal's run is given up. Its tick is reckoned for a domain's machine and
+/// roster; an author's laptop may take longer, which says nothing about the job.
+fn patience(job: &JobState) -> Timestamp {
+    job.at.checked_add(PATIENCE).unwrap_or(Timestamp::MAX)
+}
+
+/// A contract over the published rosters.
+struct Real {
+    contract: Contract,
+    roster_size: u64,
+    published: bool,
+}
+
 /// One table in one round, call by call, as the real pass feeds its rooms.
 async fn told_of(
     work: &Work<'_>,
@@ -289,7 +360,14 @@ async fn told_of(
     // Stored order follows a key of this throw-away domain: what is shown must not.
     told.sort();
     let route = if matches!(table, Table::B(_)) { Route::B } else { Route::A };
-    Ok(PassTold { table: table.name().to_owned(), route, round, calls: told })
+    let columns = match table {
+        Table::A(a) => a.dimensions.len() + a.measures.len(),
+        Table::B(b) => b.dimensions.len() + b.measures.len(),
+        Table::Open(o) => 1 + o.measures.len(),
+        Table::C(_) | Table::Regression(_) => 0,
+    };
+    let columns = columns as u64;
+    Ok(PassTold { table: table.name().to_owned(), route, round, columns, calls: told })
 }
 
 /// Work that waits for a child.

@@ -1,10 +1,10 @@
-//! `sluice audit`.
+//! `sluice audit`. ε, ρ and δ of the accounts are sums over the ledger; nothing is decided here.
 
 use std::{fs::File, io::BufReader};
 
 use anyhow::Context;
 use sluice_domain::{Refusal, text};
-use sluice_service::verify;
+use sluice_service::{pages::RootLine, verify};
 
 use super::{Failure, open_as, product::parse_key, read_bytes};
 use crate::{args::AuditCommand, output::Output};
@@ -43,6 +43,11 @@ pub(super) async fn audit(command: AuditCommand, output: &Output) -> Result<(), 
                 &format!("ok\t{}\t{}", report.entries, report.root),
             );
         }
+        AuditCommand::Budget { actor } => {
+            let (service, who) = open_as(&actor).await?;
+            let page = service.accounts(&who).await?;
+            output.data(&page, &page.roots.iter().flat_map(lines).collect::<Vec<_>>().join("\n"));
+        }
         AuditCommand::Trace { actor, product } => {
             let (service, who) = open_as(&actor).await?;
             let trace = service.trace(&who, &product).await?;
@@ -51,4 +56,35 @@ pub(super) async fn audit(command: AuditCommand, output: &Output) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// A root's line, then one for each of its agreements.
+fn lines(root: &RootLine) -> Vec<String> {
+    let account = &root.account;
+    let epsilon = account.epsilon.map_or_else(|| "-".to_owned(), |epsilon| format!("{epsilon:.4}"));
+    let first = format!(
+        "{}\t{}\tρ = {:.6} / {:.6}\tδ = {:e}\tΣρ = {:.6}\tε({:e}) = {epsilon}",
+        account.root,
+        account.year,
+        account.rho_of_year,
+        account.rho_of_year + account.rho_left,
+        root.delta_of_year,
+        account.rho,
+        account.epsilon_delta
+    );
+    let agreements = root.agreements.iter().map(|line| {
+        let bits = &line.bits;
+        format!(
+            "  {}\t{}\tρ = {:.6} / {:.6}\t{:.6}\t{} / {} bit\t{:.0} bit",
+            line.id,
+            line.operator,
+            line.charged,
+            line.allotted,
+            line.left,
+            bits.refusals,
+            bits.refusals_max,
+            bits.pattern
+        )
+    });
+    std::iter::once(first).chain(agreements).collect()
 }

@@ -20,7 +20,11 @@ pub(super) fn new(language: GuestLanguage, name: &str, output: &Output) -> Resul
         GuestLanguage::C => Language::C,
     };
     create(&folder, &name, language).map_err(refusal)?;
-    output.say(&text(format!("下一步：sluice guest build {name}"), format!("next: sluice guest build {name}")));
+    let steps = format!("cd {name} && sluice guest build && sluice guest try");
+    output.say(&text(
+        format!("下一步：{steps}；要改什么见 {name}/README.md"),
+        format!("next: {steps}; {name}/README.md says what to change"),
+    ));
     output.data(&serde_json::json!({ "project": name.to_string() }), &name.to_string());
     Ok(())
 }

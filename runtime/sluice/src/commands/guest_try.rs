@@ -3,8 +3,13 @@
 //! Data goes to stdout, and says first what it is about. Nothing here decides: the
 //! rehearsal takes the real way, and this file words what came of it.
 
+use std::path::Path;
+
 use serde_json::json;
-use sluice_domain::{Kind, Lang, Refusal, candidate::Route, contract::JobFile, rulepack::RulePack, text};
+use sluice_domain::{
+    Kind, Lang, Refusal, agreement::Agreement, candidate::Route, catalogue::CatalogueEntry, contract::JobFile,
+    rulepack::RulePack, text,
+};
 use sluice_service::{
     Programs,
     rehearse::{PassTold, Rehearsal, Rehearsed, TableVerdict, caveat},
@@ -19,11 +24,11 @@ const SHOWN: usize = 5;
 
 pub(super) async fn guest_try(args: TryArgs, output: &Output) -> Result<(), Failure> {
     output.say(&caveat(args.units, args.seed));
-    let toml = read_text(&args.job)?;
-    let job = JobFile::parse(&toml).map_err(|r| located(r, &args.job, &toml))?;
-    let components = Components::read(job, &args.job, args.guest.as_deref())?;
-    let catalogues = args.catalogue.iter().map(|file| read_text(file)).collect::<Result<Vec<_>, _>>()?;
-    let agreement = read_text(&args.agreement)?;
+    let file = if args.job.is_dir() { args.job.join("job.toml") } else { args.job.clone() };
+    let toml = read_text(&file)?;
+    let job = JobFile::parse(&toml).map_err(|r| located(r, &file, &toml))?;
+    let components = Components::read(job, &file, args.guest.as_deref())?;
+    let Schema { catalogues, agreement } = Schema::find(&args, &file)?;
 
     let programs = Programs::beside_current_exe().map_err(|e| e.refusal())?;
     let missing = missing_layers(&programs)?;
@@ -35,8 +40,10 @@ pub(super) async fn guest_try(args: TryArgs, output: &Output) -> Result<(), Fail
         ));
     }
     let programs = programs.accepting_missing(&missing);
+    output.say(&text("造合成数据，编译客件……", "drawing synthetic data, compiling the guest …"));
     let rehearsal = Rehearsal::found(&catalogues, &agreement, args.units, args.seed, programs).await?;
-    let rehearsed = rehearsal.job(&toml, &components.guests()).await.map_err(|r| located(r, &args.job, &toml))?;
+    let rehearsed = rehearsal.job(&toml, &components.guests(), |stage| output.say(&stage.text())).await;
+    let rehearsed = rehearsed.map_err(|r| located(r, &file, &toml))?;
 
     let told = caveat(args.units, args.seed);
     let failed = failures(&rehearsed);
@@ -53,26 +60,102 @@ pub(super) async fn guest_try(args: TryArgs, output: &Output) -> Result<(), Fail
     if passes { Ok(()) } else { Err(refusal(&rehearsed, &failed).into()) }
 }
 
+/// The public documents that people are drawn from.
+struct Schema {
+    catalogues: Vec<String>,
+    agreement: String,
+}
+
+impl Schema {
+    /// The files that were named, or those of the folder: the one with a table
+    /// `[agreement]`, and every other for a dataset.
+    fn find(args: &TryArgs, job: &Path) -> Result<Self, Failure> {
+        if let Some(agreement) = &args.agreement {
+            let catalogues = args.catalogue.iter().map(|file| catalogue(file)).collect::<Result<_, _>>()?;
+            return Ok(Self { catalogues, agreement: granted(agreement)? });
+        }
+        let beside = || job.parent().unwrap_or(Path::new(".")).join("schema");
+        let folder = args.schema.clone().unwrap_or_else(beside);
+        let mut files: Vec<_> = std::fs::read_dir(&folder)
+            .map_err(|_| no_schema(&folder))?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "toml"))
+            .collect();
+        files.sort();
+        let (mut catalogues, mut agreements) = (Vec::new(), Vec::new());
+        for path in files {
+            let is_agreement = read_text(&path)?.parse::<toml::Table>().is_ok_and(|t| t.contains_key("agreement"));
+            if is_agreement { agreements.push(granted(&path)?) } else { catalogues.push(catalogue(&path)?) }
+        }
+        match <[String; 1]>::try_from(agreements) {
+            Ok([agreement]) if !catalogues.is_empty() => Ok(Self { catalogues, agreement }),
+            _ => Err(no_schema(&folder).into()),
+        }
+    }
+}
+
+/// A catalogue file that reads; what is wrong with one is told with its name.
+fn catalogue(file: &Path) -> Result<String, Failure> {
+    let toml = read_text(file)?;
+    CatalogueEntry::parse(&toml).map_err(|r| in_file(r, file))?;
+    Ok(toml)
+}
+
+fn granted(file: &Path) -> Result<String, Failure> {
+    let toml = read_text(file)?;
+    Agreement::parse(&toml).map_err(|r| in_file(r, file))?;
+    Ok(toml)
+}
+
+fn in_file(refusal: Refusal, file: &Path) -> Refusal {
+    let place = refusal.place.clone().unwrap_or_default();
+    refusal.at(format!("{}: {place}", file.display()))
+}
+
+fn no_schema(folder: &Path) -> Refusal {
+    Refusal::new(
+        Kind::Usage,
+        "try.schema",
+        text(
+            "没有公开结构：文件夹中应有一份协议文件和它的目录文件",
+            "no published schema: the folder should hold one agreement file and its catalogue files",
+        ),
+        text(
+            "向主管部门索取（sluice data schema --agreement …），放入该文件夹，或用 --schema 指明",
+            "ask the bureau for it (`sluice data schema --agreement …`), put it into that folder or name it with --schema",
+        ),
+    )
+    .at(folder.display().to_string())
+}
+
 /// A call that a real run would count as failed.
 struct Failed<'a> {
     /// Which call, for people.
     of: String,
     told: &'a Told,
     fuel: u64,
+    /// Columns that the contract wants of an answer.
+    columns: Option<u64>,
 }
 
 fn failures(rehearsed: &Rehearsed) -> Vec<Failed<'_>> {
     let inner = rehearsed.passes.iter().flat_map(|pass| {
         let of = format!("{} · {}", pass.table, pass.round);
-        pass.calls.iter().map(move |told| Failed { of: of.clone(), told, fuel: rehearsed.reserved.fuel })
+        let columns = Some(pass.columns);
+        pass.calls.iter().map(move |told| Failed { of: of.clone(), told, fuel: rehearsed.reserved.fuel, columns })
     });
     let outer = rehearsed.outer.iter().map(|outer| Failed {
         of: outer.round.map_or("report".to_owned(), |round| format!("rounds · {round}")),
         told: &outer.told,
         fuel: rehearsed.reserved.outer_fuel,
+        columns: None,
     });
-    let fails = |call: &Failed<'_>| {
-        call.told.fuel > call.fuel || !matches!(call.told.end, End::Finished { .. } | End::Sent { .. })
+    let fails = |call: &Failed<'_>| match call.told.end {
+        End::Finished { columns, nulls, .. } => {
+            call.told.fuel > call.fuel || Some(columns) != call.columns || nulls > 0
+        }
+        End::Sent { .. } => call.told.fuel > call.fuel,
+        _ => true,
     };
     inner.chain(outer).filter(fails).collect()
 }
@@ -109,6 +192,20 @@ fn plain(rehearsed: &Rehearsed, caveat: &str, lang: Lang) -> String {
             format!("contract {}, privacy cost rho = {}", rehearsed.contract, rehearsed.rho),
         ),
     ];
+    let (units, seconds) = (rehearsed.roster_size, rehearsed.tick_seconds);
+    lines.push(if units == 0 {
+        say(format!("出域时刻：提交后 {seconds} 秒"), format!("release tick: {seconds} s after submission"))
+    } else if rehearsed.roster_published {
+        say(
+            format!("出域时刻：提交后 {seconds} 秒（名册 {units} 个单位，已公布）"),
+            format!("release tick: {seconds} s after submission (the published roster has {units} units)"),
+        )
+    } else {
+        say(
+            format!("出域时刻：{units} 个合成单位为提交后 {seconds} 秒；真实名册未知，须以 sluice job quote 为准"),
+            format!("release tick: {seconds} s after submission for {units} synthetic units; the real roster is not known here, `sluice job quote` says it"),
+        )
+    });
     lines.extend(rehearsed.tables.iter().flat_map(|table| table_lines(table, lang)));
     lines.extend(standin(rehearsed, lang));
     lines.extend(rehearsed.passes.iter().map(|pass| calls(pass, lang)));
@@ -194,12 +291,14 @@ fn standin(rehearsed: &Rehearsed, lang: Lang) -> Option<String> {
 
 /// How the calls of a pass ended.
 fn calls(pass: &PassTold, lang: Lang) -> String {
-    let finished = pass.calls.iter().filter(|told| matches!(told.end, End::Finished { .. })).count();
+    let answers =
+        pass.calls.iter().filter_map(|told| if let End::Finished { rows, .. } = told.end { Some(rows) } else { None });
+    let (finished, empty) = (answers.clone().count(), answers.filter(|rows| *rows == 0).count());
     let (zh, en) = if pass.route == Route::B { ("块", "blocks") } else { ("单位", "units") };
     let (table, round, all) = (&pass.table, pass.round, pass.calls.len());
     text(
-        format!("表 {table} 第 {round} 轮：{all} 个{zh}，{finished} 个答完"),
-        format!("table {table}, round {round}: {all} {en}, {finished} answered"),
+        format!("表 {table} 第 {round} 轮：{all} 个{zh}，{finished} 个答完，其中 {empty} 个没有行"),
+        format!("table {table}, round {round}: {all} {en}, {finished} answered, {empty} of them without a row"),
     )
     .of(lang)
     .to_owned()
@@ -258,6 +357,17 @@ fn why(failed: &Failed<'_>, rehearsed: &Rehearsed, lang: Lang) -> String {
     });
     let memory = memory.unwrap_or_default();
     match &told.end {
+        End::Finished { columns, .. } if Some(*columns) != failed.columns => {
+            let wanted = failed.columns.unwrap_or_default();
+            say(
+                format!("答案有 {columns} 列，合约要 {wanted} 列（维度与度量）"),
+                format!("the answer has {columns} columns, the contract wants {wanted}: its dimensions and measures"),
+            )
+        }
+        End::Finished { nulls: 1.., .. } => say(
+            "答案中有空值：维度与度量都须有值".to_owned(),
+            "the answer has missing values: every dimension and measure needs one".to_owned(),
+        ),
         End::Finished { .. } | End::Sent { .. } => say(
             format!("需要燃料 {}，合约只预留 {reserved}", told.fuel),
             format!("it needs {} fuel, the contract reserves {reserved}", told.fuel),

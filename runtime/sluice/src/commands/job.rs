@@ -2,13 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use sluice_domain::{
-    Timestamp,
-    contract::{JobFile, Table},
-    id::JobId,
-    text,
-};
-use sluice_service::{Guests, Replayed, Service};
+use sluice_domain::{Timestamp, contract::JobFile, id::JobId, text};
+use sluice_service::{Guests, Quote, Replayed, Service};
 
 use super::{Failure, open_as, password, read_bytes, read_text};
 use crate::{
@@ -50,23 +45,57 @@ async fn quote(args: JobFileArgs, output: &Output) -> Result<(), Failure> {
     let (toml, components) = files(&args)?;
     let (service, who) = open_as(&args.actor).await?;
     let contract = service.quote(&who, &toml, &components.guests()).await?;
-    let (passes, each) = (contract.passes(), contract.tables.iter().map(Table::rho).sum::<f64>());
-    let plain = format!(
-        "{}\tρ = {} ({passes} × {each})\tδ = {:e}\t{} s ≤ {} s",
-        contract.digest(),
-        contract.rho,
-        contract.delta,
-        contract.tick_seconds,
-        contract.limits.wall_seconds
-    );
-    output.data(&contract, &plain);
+    let mut offer = service.offer(&who, &contract).await?;
+    if !args.suggest {
+        offer.suggestions.clear();
+    }
+    output.data(&serde_json::json!({ "offer": offer, "contract": contract }), &in_words(&offer));
+    suggest(&offer, output);
     Ok(())
+}
+
+/// A line for the contract, then one for each of its tables.
+fn in_words(offer: &Quote) -> String {
+    let epsilon = offer.epsilon.map_or_else(|| "-".to_owned(), |epsilon| format!("{epsilon:.4}"));
+    let mut lines = vec![format!(
+        "{}\tρ = {} ({} ×)\tδ = {:e}\tε({:e}) = {epsilon}\t{} s ≤ {} s\t{:.6}",
+        offer.contract,
+        offer.rho,
+        offer.passes,
+        offer.delta,
+        offer.epsilon_delta,
+        offer.tick_seconds,
+        offer.wall_seconds,
+        offer.roots.iter().map(|(_, left)| *left).fold(offer.agreement_left, f64::min),
+    )];
+    for table in &offer.tables {
+        let cells = table.cells.map_or_else(|| "?".to_owned(), |cells| cells.to_string());
+        let mut words =
+            vec![format!("  {}\t{}\t{cells}\tρ = {}\tδ = {:e}", table.name, table.made_by, table.rho, table.delta)];
+        words.extend(
+            table.columns.iter().map(|(name, sigma, error)| format!("{name}: σ = {sigma:.2}, ±{error:.2} (95 %)")),
+        );
+        words.extend(table.rank_errors_95.iter().map(|rank| format!("rank ±{rank:.0} (95 %)")));
+        words.extend(table.tau.map(|tau| format!("τ = {tau}")));
+        lines.push(words.join("\t"));
+    }
+    lines.join("\n")
+}
+
+fn suggest(offer: &Quote, output: &Output) {
+    for suggestion in &offer.suggestions {
+        output.say(&suggestion.sentence());
+    }
 }
 
 async fn submit(args: SubmitArgs, output: &Output) -> Result<(), Failure> {
     let (toml, components) = files(&args.job)?;
     let (service, who) = open_as(&args.job.actor).await?;
     let secret = password(&args.job.actor.password_file)?;
+    if args.job.suggest {
+        let contract = service.quote(&who, &toml, &components.guests()).await?;
+        suggest(&service.offer(&who, &contract).await?, output);
+    }
     let job = service.submit_with(&who, secret, &toml, &components.guests()).await?;
     let tick = service.tick(&job).await?;
     output.say(&text(

@@ -64,7 +64,7 @@ pub(crate) async fn dispatch(cli: Cli, output: &Output) -> Result<ExitCode, Fail
         Command::Run(command) => job::run(command, output).await,
         Command::Review(command) => review::review(command, output).await,
         Command::Product(command) => product::product(command, output).await,
-        Command::Receipt(command) => product::receipt(&command, output),
+        Command::Receipt(command) => return product::receipt(command, output).await,
         Command::Mark(command) => mark::mark(command, output).await,
         Command::Audit(command) => audit::audit(command, output).await,
         Command::Serve(args) => serve::serve(args, output).await,

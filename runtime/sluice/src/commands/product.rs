@@ -1,11 +1,14 @@
 //! `sluice product`, `sluice receipt`.
 
+use std::{path::Path, process::ExitCode};
+
 use anyhow::Context;
 use sluice_domain::{Kind, Refusal, person::PublicKey, text};
+use sluice_service::{Part, Replayed};
 
 use super::{Failure, open_as, read_bytes, write_new};
 use crate::{
-    args::{ProductCommand, ReceiptCommand},
+    args::{ActorArgs, ProductCommand, ReceiptCommand},
     output::Output,
 };
 
@@ -41,9 +44,15 @@ pub(super) async fn product(command: ProductCommand, output: &Output) -> Result<
     Ok(())
 }
 
-pub(super) fn receipt(command: &ReceiptCommand, output: &Output) -> Result<(), Failure> {
-    let ReceiptCommand::Verify { file, key } = command;
-    let pinned = key.as_deref().map(parse_key).transpose()?;
+pub(super) async fn receipt(command: ReceiptCommand, output: &Output) -> Result<ExitCode, Failure> {
+    match command {
+        ReceiptCommand::Verify { file, key } => verify(&file, key.as_deref(), output).map(|()| ExitCode::SUCCESS),
+        ReceiptCommand::Rederive { actor, file } => rederive(&actor, &file, output).await,
+    }
+}
+
+fn verify(file: &Path, key: Option<&str>, output: &Output) -> Result<(), Failure> {
+    let pinned = key.map(parse_key).transpose()?;
     let receipt = sluice_service::verify_receipt(&read_bytes(file)?, file.parent(), pinned.as_ref())?;
     if pinned.is_none() {
         output.say(&text(
@@ -53,6 +62,32 @@ pub(super) fn receipt(command: &ReceiptCommand, output: &Output) -> Result<(), F
     }
     output.data(&receipt, &format!("ok\t{}\t{}", receipt.product, receipt.contract_digest));
     Ok(())
+}
+
+/// Exit 5 when anything came out differently.
+async fn rederive(actor: &ActorArgs, file: &Path, output: &Output) -> Result<ExitCode, Failure> {
+    let receipt = sluice_service::verify_receipt(&read_bytes(file)?, file.parent(), None)?;
+    let (service, who) = open_as(actor).await?;
+    let parts = service.rederive(&who, &receipt).await?;
+    let word = |outcome| if outcome == Replayed::Same { "same" } else { "different" };
+    let name =
+        |part: Part| serde_json::to_value(part).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+    let plain: Vec<_> = parts.iter().map(|p| format!("{}\t{}", name(p.part), word(p.outcome))).collect();
+    output.data(&parts, &plain.join("\n"));
+    if parts.iter().all(|p| p.outcome == Replayed::Same) {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(Refusal::new(
+        Kind::Verification,
+        "receipt.different",
+        text("再推一遍的结果与凭证不同", "what was worked out again is not what the receipt says"),
+        text(
+            "停止使用该产品，核验审计日志与封存的快照",
+            "stop using the product; verify the ledger and the sealed snapshots",
+        ),
+    )
+    .at(receipt.product.as_str())
+    .into())
 }
 
 /// A public key in hex.

@@ -27,6 +27,25 @@ pub(super) async fn review(command: ReviewCommand, output: &Output) -> Result<()
             for finding in &bench.findings {
                 output.say(&finding.text);
             }
+            for check in bench.evidence.iter().map(|shown| &shown.check) {
+                output.say(&check.finding);
+                output.say(&check.cannot);
+            }
+            let bits = &bench.bits;
+            output.say(&text(
+                format!(
+                    "至此透露：作废 {} / {} 比特，隐去位置 {:.0} 比特",
+                    bits.refusals, bits.refusals_max, bits.pattern
+                ),
+                format!(
+                    "told so far: void runs {} of {} bits, withheld places {:.0} bits",
+                    bits.refusals, bits.refusals_max, bits.pattern
+                ),
+            ));
+            for change in bench.changes.iter().flat_map(|changes| &changes.fields) {
+                let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "-".to_owned());
+                output.line(&format!("{}: {} → {}", change.field, side(&change.before), side(&change.after)));
+            }
             output.data(&bench.candidate, &bench.raw);
         }
         ReviewCommand::Vote { actor, run, decision, comment } => {

@@ -3,7 +3,7 @@
 
 use std::num::NonZeroUsize;
 
-use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig};
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OperatorCost, OptLevel, PoolingAllocationConfig};
 
 use crate::{
     error::ChildFault,
@@ -36,6 +36,7 @@ fn config(profile: Profile) -> Config {
         .wasm_custom_page_sizes(false)
         .wasm_wide_arithmetic(false)
         .consume_fuel(true)
+        .operator_cost(prices())
         .epoch_interruption(false)
         .memory_init_cow(true)
         .native_unwind_info(false)
@@ -43,6 +44,16 @@ fn config(profile: Profile) -> Config {
         .wasm_backtrace_max_frames(None)
         .cranelift_nan_canonicalization(profile == Profile::Reproducible);
     config
+}
+
+/// Fuel of asking for memory or for places in a table, granted or not: a call out of
+/// the guest, which takes ten times as long as one fuel is declared to.
+const GROW: u8 = 100;
+
+/// What an operation costs. The engine's own prices hold for all others: one for each,
+/// and one more for each byte or element of a bulk operation (`tests/fuel.rs`).
+fn prices() -> OperatorCost {
+    OperatorCost { MemoryGrow: GROW, TableGrow: GROW, ..OperatorCost::new() }
 }
 
 /// An engine that compiles, on the one thread there is.

@@ -25,7 +25,8 @@ use crate::{
     layer::Layer,
     step::Step,
     wire::{
-        BatchRef, Start, Tag, decode_compose, decode_start, decode_update, encode_artefacts, read_frame, write_frame,
+        BatchRef, Start, Tag, Token, decode_compose, decode_start, decode_update, encode_artefacts, read_frame,
+        write_call,
     },
 };
 
@@ -64,25 +65,30 @@ pub(super) fn serve(
     ready(to, &layers)?;
     let mut body = Vec::new();
     loop {
-        let answer = match read_frame(from, &mut body, CLEARED_BYTES_MAX) {
-            Ok(Some(Tag::Update)) => {
-                let (round, state, cleared) = decode_update(&body).map_err(|_| ChildFault::Message)?;
+        let asked = match read_frame(from, &mut body, CLEARED_BYTES_MAX) {
+            Ok(Some(tag)) => tag,
+            Ok(None) => return Ok(()),
+            Err(_) => return Err(ChildFault::Message),
+        };
+        let (token, body) = Token::split(&body).map_err(|_| ChildFault::Message)?;
+        let answer = match asked {
+            Tag::Update => {
+                let (round, state, cleared) = decode_update(body).map_err(|_| ChildFault::Message)?;
                 guest.update(round, state, &cleared).0.ok().map(|state| (Tag::State, state))
             }
-            Ok(Some(Tag::Compose)) => {
-                let (state, tables) = decode_compose(&body).map_err(|_| ChildFault::Message)?;
+            Tag::Compose => {
+                let (state, tables) = decode_compose(body).map_err(|_| ChildFault::Message)?;
                 let sent = guest.compose(state, &tables).0.ok();
                 let sent = sent.and_then(|sent| {
                     encode_artefacts(sent.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()))).ok()
                 });
                 sent.map(|artefacts| (Tag::Artefacts, artefacts))
             }
-            Ok(None) => return Ok(()),
             _ => return Err(ChildFault::Message),
         };
         let answer = answer.filter(|(_, bytes)| bytes.len() <= guest.output_bytes_max);
         let (tag, bytes) = answer.unwrap_or((Tag::Failed, Vec::new()));
-        write_frame(to, tag, &bytes).and_then(|()| to.flush()).map_err(|_| ChildFault::Message)?;
+        write_call(to, tag, token, &bytes).and_then(|()| to.flush()).map_err(|_| ChildFault::Message)?;
     }
 }
 

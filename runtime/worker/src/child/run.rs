@@ -15,9 +15,10 @@ use crate::{
     jail,
     layer::Layer,
     ring::RingReader,
+    room::TELL_AFTER,
     wire::{
-        GUEST_FRAME_MAX, HEADER, STATUS_FRAME_MAX, Start, Tag, WireError, decode_call, decode_place, decode_start,
-        encode_batch, encode_ready, read_frame, write_frame,
+        GUEST_FRAME_MAX, HEADER, STATUS_FRAME_MAX, Start, Tag, Token, WireError, decode_call, decode_place,
+        decode_start, encode_batch, encode_ready, read_frame, write_call, write_frame,
     },
 };
 
@@ -55,27 +56,30 @@ fn run() -> Result<(), ChildFault> {
     jail::lock(&mut layers)?;
     ready(&mut to, &layers)?;
 
-    let (mut body, mut out) = (Vec::new(), Vec::new());
+    let (mut body, mut out, mut untold) = (Vec::new(), Vec::new(), 0);
     loop {
-        // Answers wait in the buffer while questions do; never while we wait.
-        if from.buffer().len() < HEADER || from.buffer().len() < next_len(from.buffer()) {
+        // Answers wait in the buffer while questions do, but never while we wait, and
+        // not for so long that the parent runs out of room.
+        if untold >= TELL_AFTER || from.buffer().len() < HEADER || from.buffer().len() < next_len(from.buffer()) {
             to.flush().map_err(|_| ChildFault::Message)?;
+            untold = 0;
         }
         match read_frame(&mut from, &mut body, STATUS_FRAME_MAX) {
             Ok(Some(Tag::Unit)) => {}
             Ok(None) => return to.flush().map_err(|_| ChildFault::Message),
             _ => return Err(ChildFault::Message),
         }
-        let unit = decode_place(&body).ok().and_then(|place| ring.get(place)).ok_or(ChildFault::Message)?;
+        let (token, place) = Token::split(&body).map_err(|_| ChildFault::Message)?;
+        let unit = decode_place(place).ok().and_then(|place| ring.get(place)).ok_or(ChildFault::Message)?;
+        untold += unit.len();
         let rows = decode_call(unit).map_err(|_| ChildFault::Message)?;
         out.clear();
         let answered = guest.call(&rows).is_ok_and(|answer| {
             let fits: Result<(), WireError> = encode_batch(&answer.as_batch(), &mut out);
             fits.is_ok() && out.len() <= output_bytes_max
         });
-        let written =
-            if answered { write_frame(&mut to, Tag::Output, &out) } else { write_frame(&mut to, Tag::Failed, &[]) };
-        written.map_err(|_| ChildFault::Message)?;
+        let (tag, answer) = if answered { (Tag::Output, out.as_slice()) } else { (Tag::Failed, &[][..]) };
+        write_call(&mut to, tag, token, answer).map_err(|_| ChildFault::Message)?;
         drop(rows);
     }
 }

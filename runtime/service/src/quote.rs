@@ -1,0 +1,142 @@
+//! 报价: what a frozen contract promises and costs, before anything is submitted. From
+//! the contract, the published rosters and earlier charges alone.
+
+use serde::Serialize;
+use sluice_domain::{
+    Digest, Refusal,
+    contract::{Combine, Contract, MeasureA, Table, TableA},
+    day_of,
+    id::DatasetId,
+    state::Spent,
+};
+use sluice_gate::noise::{Mechanism, medians::Medians, open::OpenMechanism};
+
+use crate::{
+    Service, SignedIn,
+    account::epsilon,
+    suggest::{self, Suggestion},
+};
+
+/// What a contract costs and what its tables will be like.
+#[derive(Debug, Clone, Serialize)]
+pub struct Quote {
+    /// SHA-256 of the contract.
+    pub contract: Digest,
+    /// Charged once to every root below.
+    pub rho: f64,
+    /// Charged likewise.
+    pub delta: f64,
+    /// ε of this product alone at `epsilon_delta`; none where δ has used that up.
+    pub epsilon: Option<f64>,
+    /// δ at which ε is stated.
+    pub epsilon_delta: f64,
+    /// How often every noised table is computed.
+    pub passes: u32,
+    /// Seconds from acceptance to the release tick.
+    pub tick_seconds: u32,
+    /// Most wall time of the run.
+    pub wall_seconds: u32,
+    /// ρ that the agreement has left this year.
+    pub agreement_left: f64,
+    /// Each root that is charged, with the ρ it has left this year.
+    pub roots: Vec<(DatasetId, f64)>,
+    /// The tables.
+    pub tables: Vec<TableQuote>,
+    /// How less would be withheld; for tables of route C.
+    pub suggestions: Vec<Suggestion>,
+}
+
+/// What a table will be like.
+#[derive(Debug, Clone, Serialize)]
+pub struct TableQuote {
+    /// Its name.
+    pub name: String,
+    /// Its route.
+    pub made_by: &'static str,
+    /// Cells of the declared domain; none where the guest names the keys.
+    pub cells: Option<usize>,
+    /// ρ of one pass.
+    pub rho: f64,
+    /// δ of one pass.
+    pub delta: f64,
+    /// Columns with σ and the half-width of their 95 % interval, in their own unit.
+    pub columns: Vec<(String, f64, f64)>,
+    /// For medians: blocks that may lie to one side beyond half of them, with 95 %.
+    pub rank_errors_95: Vec<f64>,
+    /// For unknown keys: a key is released above it.
+    pub tau: Option<i64>,
+}
+
+impl Service {
+    /// What `contract`, frozen by [`Service::quote`], costs its operator.
+    ///
+    /// # Errors
+    /// `agreement.*` when it is not in force.
+    pub async fn offer(&self, who: &SignedIn, contract: &Contract) -> Result<Quote, Refusal> {
+        let (state, now) = (self.snapshot().await?, Self::now());
+        let (year, budget) = (day_of(now).year(), &state.rulepack().budget);
+        let terms = &state.agreement_of(&who.person().org, &contract.agreement)?.agreement;
+        let granted = state.authorise(&contract.agreement, now)?;
+        let roots: std::collections::BTreeSet<_> = granted.get().iter().map(|v| v.view.dataset.clone()).collect();
+        let left = |root: &DatasetId| (budget.rho_per_root_and_year - state.spent(root, year).rho).max(0.0);
+        let roots: Vec<_> = roots.into_iter().map(|root| (root.clone(), left(&root))).collect();
+        let agreement_left = (terms.rho_per_year - state.spent_under(&contract.agreement, year)).max(0.0);
+        let allowed = roots.iter().map(|(_, left)| *left).fold(agreement_left.min(budget.rho_per_product), f64::min);
+        Ok(Quote {
+            contract: contract.digest(),
+            rho: contract.rho,
+            delta: contract.delta,
+            epsilon: epsilon(Spent { rho: contract.rho, delta: contract.delta }, budget.delta),
+            epsilon_delta: budget.delta,
+            passes: contract.passes(),
+            tick_seconds: contract.tick_seconds,
+            wall_seconds: contract.limits.wall_seconds,
+            agreement_left,
+            roots,
+            tables: contract.tables.iter().map(table).collect::<Result<_, _>>()?,
+            suggestions: suggest::suggestions(contract, granted.get(), None, allowed),
+        })
+    }
+}
+
+fn table(table: &Table) -> Result<TableQuote, Refusal> {
+    let mut quote = TableQuote {
+        name: table.name().to_owned(),
+        made_by: crate::product::made::made_by(table),
+        cells: None,
+        rho: table.rho(),
+        delta: table.delta(),
+        columns: Vec::new(),
+        rank_errors_95: Vec::new(),
+        tau: None,
+    };
+    match table {
+        Table::A(a) => {
+            quote.cells = a.cells();
+            quote.columns = columns(a, &a.measures, 1.0)?;
+        }
+        Table::B(b) => {
+            let sums = b.as_sums();
+            quote.cells = sums.as_ref().and_then(TableA::cells);
+            match (b.combine, sums) {
+                (Combine::Mean, Some(sums)) => quote.columns = columns(&sums, &b.measures, f64::from(b.blocks))?,
+                _ => quote.rank_errors_95 = Medians::for_table(b)?.rank_errors_95(),
+            }
+        }
+        Table::Open(o) => quote.tau = Some(OpenMechanism::for_table(o)?.tau()),
+        Table::Regression(r) => quote.cells = Some(r.parameters().len()),
+        Table::C(c) => {
+            let margin = usize::from(c.totals != sluice_domain::contract::Totals::None);
+            quote.cells = Some(c.plan.dimensions.iter().map(|d| d.domain.len() + margin).product());
+        }
+    }
+    Ok(quote)
+}
+
+/// σ and error of each measure, its noise divided by `over`.
+fn columns(table: &TableA, measures: &[MeasureA], over: f64) -> Result<Vec<(String, f64, f64)>, Refusal> {
+    let mechanism = Mechanism::for_table(table)?;
+    let own = |m: &MeasureA, noise: f64| noise / f64::from(m.grid) / over;
+    let column = |m: &MeasureA| (m.name.clone(), own(m, mechanism.sigma()), own(m, mechanism.error_95()));
+    Ok(measures.iter().map(column).collect())
+}
