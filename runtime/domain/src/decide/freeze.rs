@@ -188,7 +188,7 @@ pub fn check(file: JobFile, rulepack: &RulePack) -> Result<(), Refusal> {
                 |t| if let TableFile::C { name, .. } = t { Some((name.clone(), nothing.clone())) } else { None },
             )
             .collect(),
-        regressions: file.tables.iter().filter_map(|t| unresolved(t)).collect(),
+        regressions: file.tables.iter().filter_map(unresolved).collect(),
         guests: guests.map(|named| named.then(|| Digest::of(b""))),
         roster_size: 0,
     };

@@ -102,7 +102,7 @@ impl Ledger {
             for measure in &member.table.plan.measures {
                 for (part, quantity, rows_of) in self.sets(measure, &rows) {
                     let standing = match part {
-                        Some(part) => self.standing(published, measure, part, cell, &rows, rules, dominance_n),
+                        Some(part) => self.standing(published, (measure, part), cell, &rows, rules, dominance_n),
                         // Nothing follows from a quantile, so only what is out is held against it.
                         None => published.then_some((Standing::Published, 0.0)),
                     };
@@ -126,8 +126,7 @@ impl Ledger {
     fn standing(
         &self,
         published: bool,
-        measure: &MeasureC,
-        part: Part,
+        (measure, part): (&MeasureC, Part),
         cell: &JudgedCell,
         rows: &RoaringBitmap,
         rules: &Rules,

@@ -59,11 +59,10 @@ impl RegressionRules {
         if self.level_units.is_some_and(|k| fit.units < k || fit.level_units.iter().any(|units| *units < k)) {
             reasons.insert(Reason::Threshold);
         }
-        // A leverage that is no number is not below anything.
-        if self.leverage.is_some_and(|most| !(fit.leverage <= most)) {
+        if self.leverage.is_some_and(|most| fit.leverage.is_nan() || fit.leverage > most) {
             reasons.insert(Reason::Leverage);
         }
-        if self.exact == Switch::On && !(fit.unexplained > EXACT) {
+        if self.exact == Switch::On && (fit.unexplained.is_nan() || fit.unexplained <= EXACT) {
             reasons.insert(Reason::AllSame);
         }
         reasons
