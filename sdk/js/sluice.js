@@ -281,16 +281,12 @@ export function innerRoom(exported) {
   };
 }
 
-// The ABI's error is a text. The engine gives up its copy before the host has read it, so
-// it is kept here; and it is kept in ASCII, which the engine hands over as it lies.
-let said;
+// The ABI's error is a text.
 function told(work) {
   try {
     return work();
   } catch (error) {
-    const escaped = (letter) => `\\u{${letter.codePointAt(0).toString(16)}}`;
-    said = `${error}\n${error?.stack ?? ""}`.replace(/[^\n -~]/gu, escaped);
-    throw said;
+    throw `${error}\n${error?.stack ?? ""}`;
   }
 }
 

@@ -2,7 +2,23 @@
 //! tables, snapshots, the pattern of withheld cells, colluding recipients. Each leaks
 //! with lineage (or class disclosure) left out, and is stopped with it. Leaving a layer
 //! out is done here alone, by judging every job against an empty ledger.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
+//!
+//! Here by the checker, over row sets; in `jobs` through the whole gate, with every rule;
+//! in `sequences` by random jobs against a linear programme that shares nothing with it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_wrap,
+    reason = "tests may fail loudly, over small numbers"
+)]
+
+#[path = "../../runtime/gate/tests/common/mod.rs"]
+mod common;
+mod jobs;
+mod office;
+mod sequences;
 
 mod regression;
 

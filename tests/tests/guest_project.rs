@@ -1,7 +1,7 @@
 //! An author's loop with no domain at hand: `sluice guest new`, `build`, `check`, `try`,
 //! and that a domain takes what came of it.
 //! Runs the built binary with the toolchain that `scripts/guests` installed.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
 use std::{
     path::{Path, PathBuf},

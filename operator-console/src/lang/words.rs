@@ -85,6 +85,7 @@ pub(crate) fn reason(reason: Reason, lang: Lang) -> &'static str {
         Reason::Negative => ("含负值", "negative values"),
         Reason::Missing => ("含缺失值", "missing values"),
         Reason::Differencing => ("与此前发布相减", "differencing"),
+        Reason::AsBefore => ("与此前一次相同", "as before"),
         Reason::Class => ("类别集中", "class disclosure"),
         Reason::Secondary => ("互补隐去", "complementary"),
         Reason::Degrees => ("自由度不足", "too few units for the coefficients"),

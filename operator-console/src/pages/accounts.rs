@@ -53,7 +53,8 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Res
 
 fn root(line: RootLine, year: i16, t: &Texts) -> Root {
     let (a, account) = (&t.accounts, &line.account);
-    let both = |rho: f64, delta: f64| format!("ρ = {} · δ = {delta:e}", rounded(rho));
+    let small = |delta: f64| if delta == 0.0 { "0".to_owned() } else { format!("{delta:e}") };
+    let both = |rho: f64, delta: f64| format!("ρ = {} · δ = {}", rounded(rho), small(delta));
     Root {
         id: account.root.to_string(),
         title: line.title,

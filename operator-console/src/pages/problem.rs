@@ -41,10 +41,12 @@ pub(crate) fn render(problem: &Problem, here: &Here) -> String {
     page.render().unwrap_or_else(|_| refusal.code.to_owned())
 }
 
-/// Refusals are written without a capital and a full stop; a page has both.
+/// Refusals are written without a capital and a full stop; a page has both. A Greek
+/// letter stays as it is: σ is not Σ.
 pub(crate) fn sentence(text: &str, lang: Lang) -> String {
     let stop = if lang == Lang::Zh { "。" } else { "." };
     let mut chars = text.chars();
-    let first = chars.next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let first = chars.next().map(|c| c.to_ascii_uppercase());
+    let first = first.map(String::from).unwrap_or_default();
     format!("{first}{}{stop}", chars.as_str().trim_end_matches(['。', '.']))
 }

@@ -106,6 +106,13 @@ pub enum Mask {
     },
 }
 
+impl Terms {
+    /// Whether it is in force on some day of a calendar year.
+    pub fn in_year(&self, year: i16) -> bool {
+        (self.from.year()..=self.to.year()).contains(&year)
+    }
+}
+
 impl Agreement {
     /// Reads and checks an agreement file. Whether its datasets exist and its
     /// budget fits is decided against the state (`decide`).

@@ -159,6 +159,8 @@ pub enum Reason {
     Missing,
     /// With what was released before, it would show a few units.
     Differencing,
+    /// Protected another withheld cell in an earlier run, and still does.
+    AsBefore,
     /// Nearly all of its line is in this cell, or one unit is all that is elsewhere.
     Class,
     /// A regression with too few units for its coefficients.

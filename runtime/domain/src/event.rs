@@ -11,7 +11,7 @@ use crate::{
     approval::Vote,
     catalogue::CatalogueEntry,
     contract::Contract,
-    id::{DatasetId, JobId, OrgId, PersonId, ProductId, RunId, SnapshotId},
+    id::{AgreementId, DatasetId, JobId, OrgId, PersonId, ProductId, RunId, SnapshotId},
     person::{Person, PublicKey, Signature},
 };
 
@@ -232,11 +232,40 @@ pub enum Event {
         /// SHA-256 of the file.
         file: Digest,
     },
+    /// Old files took over. What their ledger may have forgotten counts as charged, unless
+    /// its later entries were presented.
+    DomainRestored {
+        /// How many entries the ledger held.
+        entries: u64,
+        /// The newest checkpoint that was known (C2SP signed note).
+        checkpoint: String,
+        /// Calendar years in which nothing more is charged to anybody; none where the
+        /// later entries were presented.
+        years: Vec<i16>,
+        /// What that cost each dataset root.
+        charges: Vec<RestoreCharge>,
+        /// ρ that it cost each agreement, by year.
+        agreements: Vec<(AgreementId, i16, f64)>,
+    },
     /// The ledger was exported for an auditor.
     LedgerExported {
         /// How many entries it held.
         entries: u64,
     },
+}
+
+/// What a restore charges a dataset root for one calendar year.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RestoreCharge {
+    /// The root.
+    pub root: DatasetId,
+    /// The calendar year.
+    pub year: i16,
+    /// zCDP.
+    pub rho: f64,
+    /// δ.
+    pub delta: f64,
 }
 
 /// The bytes that a submitter signs.

@@ -35,6 +35,7 @@ pub struct State {
     products: BTreeMap<ProductId, ProductState>,
     spent: BTreeMap<(DatasetId, i16), Spent>,
     spent_by_agreement: BTreeMap<(AgreementId, i16), f64>,
+    closed: BTreeSet<i16>,
 }
 
 /// What a dataset root has paid.
@@ -254,6 +255,7 @@ impl State {
             products: BTreeMap::new(),
             spent: BTreeMap::new(),
             spent_by_agreement: BTreeMap::new(),
+            closed: BTreeSet::new(),
         }
     }
 
@@ -341,6 +343,16 @@ impl State {
                     r.product = Some(product.clone());
                 });
                 self.products.insert(product.clone(), ProductState { id: product, run, files, at });
+            }
+            Event::DomainRestored { years, charges, agreements, .. } => {
+                self.closed.extend(years);
+                for charge in charges {
+                    let spent = Spent { rho: charge.rho, delta: charge.delta };
+                    *self.spent.entry((charge.root, charge.year)).or_default() += spent;
+                }
+                for (agreement, year, rho) in agreements {
+                    *self.spent_by_agreement.entry((agreement, year)).or_default() += rho;
+                }
             }
             Event::SignedIn { .. }
             | Event::SignInFailed { .. }
@@ -501,13 +513,23 @@ impl State {
     /// dataset root.
     pub fn allotted(&self, root: &DatasetId, year: i16) -> f64 {
         let over = |a: &&Agreement| a.views.values().any(|v| v.dataset == *root);
-        let in_force = |a: &&Agreement| (a.agreement.from.year()..=a.agreement.to.year()).contains(&year);
+        let in_force = |a: &&Agreement| a.agreement.in_year(year);
         self.agreements.values().filter(over).filter(in_force).map(|a| a.agreement.rho_per_year).sum()
     }
 
     /// ρ spent under an agreement in a calendar year.
     pub fn spent_under(&self, agreement: &AgreementId, year: i16) -> f64 {
         self.spent_by_agreement.get(&(agreement.clone(), year)).copied().unwrap_or(0.0)
+    }
+
+    /// Whether a restore closed the budgets of a calendar year.
+    pub fn is_closed(&self, year: i16) -> bool {
+        self.closed.contains(&year)
+    }
+
+    /// Whether a restore lost entries: then nobody knows any more what had been released.
+    pub fn forgot(&self) -> bool {
+        !self.closed.is_empty()
     }
 
     /// The agreement `id` of `operator`. Another operator's, in force or not,
@@ -557,6 +579,25 @@ impl State {
             })
         });
         Ok(Authorised { agreement: id.clone(), inner: views.collect::<Result<_, Refusal>>()? })
+    }
+
+    /// Those of the authorised views that read `dataset`, on another of its snapshots: for
+    /// the release ledger alone, which holds what is asked now against what was cleared
+    /// then. None if the dataset has no such snapshot.
+    pub fn on_snapshot(
+        &self,
+        granted: &Authorised<Vec<GrantedView>>,
+        dataset: &DatasetId,
+        snapshot: &SnapshotId,
+    ) -> Option<Authorised<Vec<GrantedView>>> {
+        let other = self.datasets.get(dataset)?.snapshots.iter().find(|s| s.id == *snapshot)?;
+        let on = |view: &GrantedView| GrantedView {
+            snapshot: other.id.clone(),
+            roster_size: other.roster_size,
+            ..view.clone()
+        };
+        let views = granted.inner.iter().filter(|v| v.view.dataset == *dataset).map(on).collect();
+        Some(Authorised { agreement: granted.agreement.clone(), inner: views })
     }
 
     /// The views of a recorded run, on the snapshots it was charged for, whatever

@@ -15,28 +15,23 @@ use sluice_domain::{
     Digest, Refusal,
     candidate::{self, CandidateMeasure, CandidateTable, Cell, CellValue, Made, Reason, Route},
     catalogue::Key,
-    contract::{
-        Combine, Consistent, Contract, Dimension, MeasureA, OpenTable, Regression, Table, TableA, TableB, TableC,
-    },
+    contract::{Combine, Consistent, Contract, Dimension, MeasureA, OpenTable, Table, TableA, TableB, TableC},
+    id::ViewId,
     rulepack::{Disclosure, RulePack},
 };
 use sluice_rows::{cells::Cells, fit::Fit};
 
 use crate::{
     answer::Answer,
-    consistent::non_negative,
     findings::pattern_bits,
-    lineage::{Entry, History, Ledger, Record, Work, examine, ledger},
+    lineage::{Entry, Examined, History, Ledger, Number, Record, Standing, Work, bounds, examine, ledger::Member},
     noise::{
         Mechanism, NoisyTable,
         medians::Medians,
         open::{OpenMechanism, OpenNoisy},
     },
     refusals,
-    route_c::{
-        JudgedTable, Rules, Sensitivity, primary, regression, regression::RegressionRules, secondary,
-        secondary::within_limits,
-    },
+    route_c::{JudgedTable, Rules, Sensitivity, primary, secondary, secondary::within_limits},
     shares::Shares,
 };
 
@@ -101,10 +96,10 @@ pub fn clear(input: GateInput<'_>) -> Result<(Cleared<Vec<CandidateTable>>, Reco
     let GateInput { contract, rulepack, roster_size, tabulated, fits, answers, sensitivity, ledgers } = input;
     check_terms(contract, rulepack)?;
     let rules = Rules::of(&rulepack.disclosure, sensitivity);
-    let (tables_c, record) = disclosure_control(contract, (tabulated, fits), &rules, &rulepack.disclosure, ledgers)?;
+    let (tables_c, record) = disclosure::control(contract, (tabulated, fits), &rules, &rulepack.disclosure, ledgers)?;
     let (mut tables_c, mut noised) = (tables_c.into_iter(), noise(contract, roster_size, answers)?.into_iter());
     let in_order = contract.tables.iter().map(|t| if t.is_noised() { noised.next() } else { tables_c.next() });
-    let tables = in_order.collect::<Option<_>>().ok_or_else(|| misfit(&contract.name))?;
+    let tables = in_order.collect::<Option<_>>().ok_or_else(|| refusals::misfit(&contract.name))?;
     Ok((Cleared { inner: tables }, record))
 }
 
@@ -121,7 +116,7 @@ pub fn clear_round(
 ) -> Result<Cleared<Vec<CandidateTable>>, Refusal> {
     check_terms(contract, rulepack)?;
     if contract.rounds.is_none() {
-        return Err(misfit(&contract.name));
+        return Err(refusals::misfit(&contract.name));
     }
     Ok(Cleared { inner: noise(contract, roster_size, answers)? })
 }
@@ -135,7 +130,7 @@ impl Cleared<Vec<CandidateTable>> {
     /// `gate.host-fault` when the bytes are not the ones that were committed to.
     pub fn reopen(bytes: &[u8], recorded: &Digest, commit: &dyn Fn(&[u8]) -> Digest) -> Result<Self, Refusal> {
         let tables = (commit(bytes) == *recorded).then(|| candidate::round_of(bytes)).flatten();
-        tables.map(|inner| Self { inner }).ok_or_else(|| misfit("round"))
+        tables.map(|inner| Self { inner }).ok_or_else(|| refusals::misfit("round"))
     }
 
     /// The bytes to seal for [`Cleared::reopen`].
@@ -169,11 +164,11 @@ fn noise(contract: &Contract, roster_size: u64, answers: Vec<Answer>) -> Result<
     let mut answers = answers.into_iter();
     let mut tables = Vec::new();
     for table in contract.tables.iter().filter(|t| t.is_noised()) {
-        let answer = answers.next().ok_or_else(|| misfit(table.name()))?;
+        let answer = answers.next().ok_or_else(|| refusals::misfit(table.name()))?;
         tables.push(one(table, roster_size, answer)?);
     }
     if answers.next().is_some() {
-        return Err(misfit(&contract.name));
+        return Err(refusals::misfit(&contract.name));
     }
     Ok(tables)
 }
@@ -186,7 +181,7 @@ fn one(table: &Table, roster_size: u64, answer: Answer) -> Result<CandidateTable
         }
         (Table::B(b), Answer::Sums(exact)) if b.combine == Combine::Mean => {
             let sums = b.as_sums().filter(|sums| exact.answers(sums, u64::from(b.blocks)));
-            let noisy = Mechanism::for_table(&sums.ok_or_else(|| misfit(&b.name))?)?.draw(exact)?;
+            let noisy = Mechanism::for_table(&sums.ok_or_else(|| refusals::misfit(&b.name))?)?.draw(exact)?;
             Ok(table_b(b, &noisy))
         }
         (Table::B(b), Answer::Blocks(exact)) if b.combine == Combine::Median => {
@@ -199,227 +194,13 @@ fn one(table: &Table, roster_size: u64, answer: Answer) -> Result<CandidateTable
             let noisy = mechanism.draw(exact)?;
             Ok(table_open(o, mechanism.tau(), &noisy))
         }
-        _ => Err(misfit(table.name())),
+        _ => Err(refusals::misfit(table.name())),
     }
 }
 
 /// Rounds × Σ ρ of the noised tables.
 fn table_costs(contract: &Contract) -> f64 {
     f64::from(contract.passes()) * contract.tables.iter().map(Table::rho).sum::<f64>()
-}
-
-fn misfit(place: &str) -> Refusal {
-    refusals::host_fault(place, "运行结果与合约的表不符", "the results do not fit the contract's tables")
-}
-
-/// Primary and secondary suppression over all route-C tables of the job, then history.
-/// A regression goes out whole or not at all: it stays while its own rules hold and
-/// every cell that it gives away may be published beside the others.
-fn disclosure_control(
-    contract: &Contract,
-    (tabulated, fits): (&[Cells], &[Fit]),
-    rules: &Rules,
-    pack: &Disclosure,
-    ledgers: &[Ledger],
-) -> Result<(Vec<CandidateTable>, Record), Refusal> {
-    let tables = contract.tables_c();
-    let regressions: Vec<&Regression> = contract.regressions().collect();
-    // No table of route C goes past history: each has one ledger.
-    let known = |(t, _): &(TableC, Option<usize>)| ledgers.iter().filter(|l| l.reads(&t.plan.view)).count() == 1;
-    if tables.len() != tabulated.len() || regressions.len() != fits.len() || !tables.iter().all(known) {
-        return Err(misfit(&contract.name));
-    }
-    within_limits(&tables.iter().map(|(t, _)| t).collect::<Vec<_>>(), pack.cells_max)?;
-    let histories: Vec<(&Ledger, History)> = ledgers.iter().map(|l| (l, l.history(rules))).collect();
-    let own = RegressionRules::of(pack, rules);
-    let judged = regressions.iter().zip(fits).map(|(r, fit)| own.judge(fit, r.parameters().len()));
-    let mut against: Vec<BTreeSet<Reason>> = judged.collect();
-    let (members, protected) = loop {
-        let stands = |of: &Option<usize>| of.is_none_or(|r| against.get(r).is_some_and(BTreeSet::is_empty));
-        let members: Vec<Member<'_>> =
-            tables.iter().zip(tabulated).filter(|((_, of), _)| stands(of)).map(|((t, of), c)| (t, c, *of)).collect();
-        let protected = protect(&members, rules, pack, &histories)?;
-        let mut fallen = false;
-        for (r, regression) in regressions.iter().enumerate() {
-            let of = members.iter().zip(&protected.0).zip(&protected.1).filter(|(((.., of), _), _)| *of == Some(r));
-            for (place, ((_, judged), added)) in of.enumerate() {
-                let lost = judged.cells.iter().enumerate().filter(|(_, cell)| regression.keeps(place, &cell.key));
-                let lost = lost.flat_map(|(i, cell)| {
-                    cell.reasons.iter().copied().chain(added.contains(&i).then_some(Reason::Secondary))
-                });
-                if let Some(reasons) = against.get_mut(r) {
-                    let before = reasons.len();
-                    reasons.extend(lost);
-                    fallen |= reasons.len() > before;
-                }
-            }
-        }
-        if !fallen {
-            break (members, protected);
-        }
-    };
-    let (judged, added, mut record) = protected;
-    record.review = reviewed(contract, &members, &record.review);
-    let mut cleared = members.iter().zip(&judged).zip(&added).filter(|(((.., of), _), _)| of.is_none());
-    let mut reasons = regressions.iter().zip(fits).zip(against);
-    let finish = |table: &Table| match table {
-        Table::C(_) => cleared.next().map(|(((table, ..), judged), added)| table_c(table, judged, added)),
-        Table::Regression(_) => reasons.next().map(|((r, fit), reasons)| table_of_fit(r, fit, reasons)),
-        Table::A(_) | Table::B(_) | Table::Open(_) => None,
-    };
-    let finished: Vec<CandidateTable> = contract.tables.iter().filter_map(finish).collect();
-    let out = |t: &CandidateTable| t.cells.iter().any(|c| matches!(c.value, CellValue::Published(_)));
-    let differs = |t: &CandidateTable| {
-        t.cells.iter().any(|c| matches!(&c.value, CellValue::Withheld(r) if r.contains(&Reason::Differencing)))
-    };
-    let nothing_left = finished.iter().any(differs) && !finished.iter().any(out);
-    if nothing_left && !contract.tables.iter().any(Table::is_noised) {
-        return Err(refusals::nothing_left(&contract.name));
-    }
-    let pattern_bits = finished.iter().map(pattern_bits).sum();
-    Ok((finished, Record { pattern_bits, ..record }))
-}
-
-/// Cells for a person by their place in the product: those that a regression gives
-/// away stand for its first row.
-fn reviewed(contract: &Contract, members: &[Member<'_>], cells: &[(u32, u32)]) -> Vec<(u32, u32)> {
-    let of_kind = |wanted: fn(&Table) -> bool| -> Vec<u32> {
-        (0u32..).zip(&contract.tables).filter(|(_, t)| wanted(t)).map(|(i, _)| i).collect()
-    };
-    let (tables, fits) = (of_kind(|t| matches!(t, Table::C(_))), of_kind(|t| matches!(t, Table::Regression(_))));
-    let place = |(t, cell): &(u32, u32)| {
-        let (before, after) = members.split_at_checked(usize::try_from(*t).ok()?)?;
-        match after.first()? {
-            (.., Some(r)) => Some((*fits.get(*r)?, 0)),
-            (.., None) => Some((*tables.get(before.iter().filter(|(.., of)| of.is_none()).count())?, *cell)),
-        }
-    };
-    cells.iter().filter_map(place).collect()
-}
-
-/// A table, its tabulation, and the regression that gives it away, if one does.
-type Member<'a> = (&'a TableC, &'a Cells, Option<usize>);
-
-/// Judged tables, the cells to withhold besides, and what the job enters.
-type Protected = (Vec<JudgedTable>, Vec<BTreeSet<usize>>, Record);
-
-/// Suppression over tables that go out together, until history has nothing against
-/// them: what goes for differencing sends them through suppression again.
-fn protect(
-    members: &[Member<'_>],
-    rules: &Rules,
-    pack: &Disclosure,
-    histories: &[(&Ledger, History)],
-) -> Result<Protected, Refusal> {
-    let judged = members.iter().map(|(table, cells, _)| primary(table, cells, rules));
-    let mut judged = judged.collect::<Result<Vec<JudgedTable>, Refusal>>()?;
-    loop {
-        let pairs: Vec<(&TableC, &JudgedTable)> = members.iter().map(|(t, ..)| *t).zip(&judged).collect();
-        let added = secondary(&pairs, rules, pack.cells_max)?;
-        let (found, record) = differences(members, &judged, &added, rules, pack, histories)?;
-        if found.is_empty() {
-            return Ok((judged, added, record));
-        }
-        for (table, cell) in found {
-            if let Some(cell) = judged.get_mut(table).and_then(|t| t.cells.get_mut(cell)) {
-                cell.reasons.insert(Reason::Differencing);
-            }
-        }
-    }
-}
-
-/// The cells, by table and position, that must go for what was cleared before, and what
-/// the job enters if none must.
-fn differences(
-    members: &[Member<'_>],
-    judged: &[JudgedTable],
-    added: &[BTreeSet<usize>],
-    rules: &Rules,
-    pack: &Disclosure,
-    histories: &[(&Ledger, History)],
-) -> Result<(Vec<(usize, usize)>, Record), Refusal> {
-    let dominance_n = usize::try_from(pack.dominance_n).unwrap_or(usize::MAX);
-    let (mut found, mut record) = (Vec::new(), Record::default());
-    for (ledger, history) in histories {
-        let (mut places, mut numbers) = (Vec::new(), Vec::new());
-        let of_root = members.iter().zip(judged.iter().zip(added)).enumerate();
-        for (t, ((table, cells, _), (judged, added))) in of_root.filter(|(_, ((t, ..), _))| ledger.reads(&t.plan.view))
-        {
-            let base = places.len();
-            places.extend((0..judged.cells.len()).map(|cell| (t, cell)));
-            let of_table = ledger.numbers(ledger::Member { table, cells, judged, added }, rules, dominance_n);
-            numbers.extend(of_table.into_iter().map(|(cell, number)| (base + cell, number)));
-        }
-        let new = numbers.iter().filter_map(|(at, number)| Some((*at, ledger.entry(number, rules)?)));
-        let new: Vec<(usize, Entry)> = new.collect();
-        let examined = examine(history, &new, &ledger.people(rules, dominance_n), &Work::default())?;
-        let place = |at: &usize| places.get(*at).copied();
-        let fresh = |(t, cell): &(usize, usize)| {
-            let cell = judged.get(*t).and_then(|t| t.cells.get(*cell));
-            cell.is_some_and(|c| !c.reasons.contains(&Reason::Differencing))
-        };
-        found.extend(examined.withhold.iter().filter_map(place).filter(fresh));
-        let position = |(t, cell): (usize, usize)| Some((u32::try_from(t).ok()?, u32::try_from(cell).ok()?));
-        record.review.extend(examined.review.iter().filter_map(place).filter_map(position));
-        record.limit_reached |= examined.limit_reached;
-        record.roots.push(ledger.root(numbers.into_iter().map(|(_, number)| number).collect()));
-    }
-    Ok((found, record))
-}
-
-fn table_c(table: &TableC, judged: &JudgedTable, added: &BTreeSet<usize>) -> CandidateTable {
-    let cells = judged.cells.iter().enumerate().map(|(i, cell)| {
-        let mut reasons: Vec<Reason> = cell.reasons.iter().copied().collect();
-        if added.contains(&i) {
-            reasons.push(Reason::Secondary);
-        }
-        let value = if reasons.is_empty() {
-            CellValue::Published(cell.numbers.iter().map(|n| n.value).collect())
-        } else {
-            CellValue::Withheld(reasons)
-        };
-        Cell { key: key(&table.plan.dimensions, &cell.key), value }
-    });
-    CandidateTable {
-        name: table.name.clone(),
-        route: Route::C,
-        dimensions: table.plan.dimensions.clone(),
-        measures: table
-            .plan
-            .measures
-            .iter()
-            .map(|m| CandidateMeasure { name: m.name.clone(), sigma: None, error_95: None, made: None })
-            .collect(),
-        cells: cells.collect(),
-    }
-}
-
-fn table_of_fit(table: &Regression, fit: &Fit, reasons: BTreeSet<Reason>) -> CandidateTable {
-    let dimension = table.dimension();
-    let rows = regression::published(fit).map(Some).chain(std::iter::repeat(None));
-    let cell = |((key, _), row): (&(Key, String), Option<Vec<Option<f64>>>)| Cell {
-        key: vec![Some(key.clone())],
-        value: match row {
-            Some(row) if reasons.is_empty() => CellValue::Published(row),
-            _ => CellValue::Withheld(reasons.iter().copied().collect()),
-        },
-    };
-    let heading = |name: &str| CandidateMeasure { name: name.to_owned(), sigma: None, error_95: None, made: None };
-    CandidateTable {
-        name: table.name.clone(),
-        route: Route::C,
-        cells: dimension.domain.iter().zip(rows).map(cell).collect(),
-        dimensions: vec![dimension],
-        measures: Regression::MEASURES.map(heading).into(),
-    }
-}
-
-fn key(dimensions: &[Dimension], positions: &[Option<u32>]) -> Vec<Option<Key>> {
-    let part = |(dimension, position): (&Dimension, &Option<u32>)| {
-        let position = usize::try_from((*position)?).ok()?;
-        dimension.domain.get(position).map(|(key, _)| key.clone())
-    };
-    dimensions.iter().zip(positions).map(part).collect()
 }
 
 /// Every key of the declared domain, in canonical order.
@@ -536,6 +317,14 @@ fn table_a(table: &TableA, noisy: &NoisyTable) -> CandidateTable {
         measures: measures.into_iter().chain(shares.headings()).collect(),
         cells,
     }
+}
+
+/// The nearest number that a count can be: post-processing, which costs nothing. Truth
+/// x ≥ 0 implies |max(0, y) − x| ≤ |y − x| for every y, so the half-width of the interval
+/// around y holds around max(0, y) as well. Only for measures whose range starts at 0 or
+/// above.
+fn non_negative(noised: f64) -> f64 {
+    noised.max(0.0)
 }
 
 /// Every margin of noised `cells`, as the sum of their first `sums` numbers; what is

@@ -349,6 +349,7 @@ pub fn reason_name(reason: Reason) -> Text {
         Reason::Negative => text("含负值 ", "negative"),
         Reason::Missing => text("含缺失值 ", "missing values"),
         Reason::Differencing => text("与此前发布相减 ", "differencing"),
+        Reason::AsBefore => text("与此前一次相同 ", "as before"),
         Reason::Class => text("类别集中 ", "class disclosure"),
         Reason::Degrees => text("自由度不足 ", "too few units for the coefficients"),
         Reason::Leverage => text("单一单位杠杆过大 ", "one unit's leverage"),
@@ -387,8 +388,8 @@ pub fn history_findings(record: &Record, candidate: &Candidate, bits: f64, alert
     }
     if record.limit_reached {
         let text = text(
-            "历史比对达到工作量上限：成对之差已全部核对，多格组合未能全部核对",
-            "the comparison with history reached its work limit: all pairs were compared, not all combinations",
+            "历史比对达到工作量上限：成对之差已全部核对，多格组合与区间未能全部核对",
+            "the comparison with history reached its work limit: all pairs were compared, not all combinations and bounds",
         );
         found.push(Finding { risk: Risk::High, table: None, text });
     }

@@ -17,7 +17,7 @@
 mod answer;
 pub mod check;
 mod clear;
-pub mod consistent;
+mod disclosure;
 pub mod evidence;
 mod findings;
 #[cfg(test)]

@@ -149,18 +149,13 @@ fn cleared(contract: &Contract) -> Cleared<Vec<sluice_domain::candidate::Candida
 /// The release ledger over [`rows`]: everybody has one row.
 fn ledger(past: Vec<Number>) -> History {
     let rows = rows();
-    let units = (0u32..).take(rows.len()).collect();
+    let units = (0u64..).take(rows.len()).collect();
+    let contents = vec![0; rows.len()];
     let columns = vec![rows.iter().map(|r| r.values.get("x").copied()).collect()];
     let root = ("people".parse().unwrap(), "snap-000001".parse().unwrap());
-    let views = ["claims".parse().unwrap()].into();
-    History::new(
-        root,
-        views,
-        vec!["x".into()],
-        SnapshotRows { units, zeros: vec![Zeros::Count; columns.len()], columns },
-        |row| 1 << (row % 128),
-        past,
-    )
+    let views = [("claims".parse().unwrap(), None)].into();
+    let now = (SnapshotRows { units, contents, zeros: vec![Zeros::Count], columns }, past);
+    History::new(root, views, vec!["x".into()], now, Vec::new(), |row| 1 << (row % 128))
 }
 
 fn candidate() -> (Contract, Quarantined<Candidate>) {

@@ -38,6 +38,9 @@ pub enum LedgerError {
         /// What does not hold.
         what: Damage,
     },
+    /// An export that is to be taken in is not of this log.
+    #[error("the export does not continue this log")]
+    Foreign,
     /// Another process keeps the file locked.
     #[error("another process keeps the ledger locked")]
     Busy,
@@ -130,6 +133,15 @@ impl From<LedgerError> for Refusal {
                 "ledger.wrong-key",
                 text("密钥不是这份审计日志的", "the key is not this ledger's"),
                 text("使用建域时的日志密钥", "use the key that the domain was created with"),
+            ),
+            E::Foreign => Self::new(
+                Kind::Verification,
+                "ledger.foreign",
+                text(
+                    "导出件未通过核验，或不是这份日志的后续",
+                    "the export does not verify, or does not continue this ledger",
+                ),
+                text("另取一份本域的导出件", "present another export of this domain"),
             ),
             E::Origin => Self::new(
                 Kind::Usage,

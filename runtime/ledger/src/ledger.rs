@@ -22,6 +22,7 @@ use crate::{
     chain::Chain,
     checkpoint::Checkpoint,
     error::{Damage, LedgerError},
+    export::Middle,
     record::Recorded,
     sign::LedgerKey,
     store::{self, Head, Row},
@@ -135,6 +136,32 @@ impl Ledger {
         })
         .await?;
         Ok(known.origin() == self.origin() && root == Some(*known.root()))
+    }
+
+    /// Takes in the entries of `export`, verified as a whole, that come after this log's
+    /// own: what a restored copy lacks. Returns how many that were.
+    ///
+    /// # Errors
+    /// [`LedgerError::Foreign`] when the export does not verify under this log's key or
+    /// does not continue this log, and the store's errors.
+    pub async fn adopt(&self, export: &[u8]) -> Result<u64, LedgerError> {
+        let foreign = |_| LedgerError::Foreign;
+        crate::verify::verify(export, Some(&self.head.key), None).map_err(foreign)?;
+        let newest = self.checkpoint().await?;
+        let (mut adopted, mut here) = (0, newest.size() == 0);
+        for line in export.split(|byte| *byte == b'\n') {
+            let Ok(line) = serde_json::from_slice::<Middle<'_>>(line) else { continue };
+            if line.seq + 1 == newest.size() {
+                here = line.checkpoint == newest.note();
+            } else if line.seq >= newest.size() && here {
+                let appended = self.append(line.seq, line.entry.as_bytes().to_vec()).await?;
+                if appended.note() != line.checkpoint {
+                    return Err(LedgerError::Foreign);
+                }
+                adopted += 1;
+            }
+        }
+        if here { Ok(adopted) } else { Err(LedgerError::Foreign) }
     }
 
     /// The log's name.

@@ -104,8 +104,10 @@ impl Cells {
 
 /// All rows of a snapshot as the release ledger needs them: inside the domain only.
 pub struct SnapshotRows {
-    /// Of each row, the number of its unit, from 0, ascending.
-    pub units: Vec<u32>,
+    /// Of each row, the hidden number of its unit, ascending: the same in every snapshot.
+    pub units: Vec<u64>,
+    /// Of each row, a digest of every column that the run may see.
+    pub contents: Vec<u64>,
     /// Of each column asked for, each row's value, if it has one.
     pub columns: Vec<Vec<Option<f64>>>,
     /// Of each column, whether a unit counts whose contribution is zero.

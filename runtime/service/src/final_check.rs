@@ -191,7 +191,13 @@ fn insert(
 
 #[cfg(test)]
 mod tests {
-    use super::{as_meant, starts_formula};
+    use sluice_domain::{
+        candidate::{CandidateMeasure, CandidateTable, Cell, CellValue, Made, Route},
+        catalogue::Key,
+        contract::{Dimension, KeyKind, Law, OpenTable, Table},
+    };
+
+    use super::{agree, as_meant, csv_rows, starts_formula, wanted};
 
     #[test]
     fn a_guarded_field_is_read_as_meant_and_an_unguarded_one_is_found() {
@@ -200,7 +206,6 @@ mod tests {
             ("''=1", "'=1"),
             ("'＠x", "＠x"),
             ("x;'=1", "x;=1"),
-            ("'\t'=1", "\t=1"),
             ("'quoted'", "'quoted'"),
             ("5-9", "5-9"),
         ] {
@@ -208,5 +213,55 @@ mod tests {
             assert_eq!(as_meant(field), meant);
             assert!(field == meant || starts_formula(meant) || field.starts_with("''"), "{meant}");
         }
+    }
+
+    /// A table with hostile keys that nobody declared.
+    fn open(keys: &[&str]) -> (CandidateTable, Table) {
+        let measures = vec![CandidateMeasure {
+            name: "units".into(),
+            sigma: Some(8.0),
+            error_95: Some(16.0),
+            made: Some(Made::AboveThreshold { tau: 50 }),
+        }];
+        let domain = keys.iter().map(|k| (Key::Text((*k).to_owned()), (*k).to_owned())).collect();
+        let cell = |key: &&str| Cell {
+            key: vec![Some(Key::Text((*key).to_owned()))],
+            value: CellValue::Published(vec![Some(-61.0)]),
+        };
+        let table = CandidateTable {
+            name: "t".into(),
+            route: Route::A,
+            dimensions: vec![Dimension { name: "k".into(), title: "k".into(), domain, base: None }],
+            measures,
+            cells: keys.iter().map(cell).collect(),
+        };
+        let declared = OpenTable {
+            name: "t".into(),
+            key: "k".into(),
+            title: "k".into(),
+            keys: KeyKind::Text,
+            measures: Vec::new(),
+            keys_per_unit: 1,
+            law: Law::Gaussian,
+            rho: 0.02,
+            delta: 5e-9,
+        };
+        (table, Table::Open(declared))
+    }
+
+    #[test]
+    fn a_file_with_a_formula_in_it_does_not_pass() {
+        let (table, declared) = open(&["=cmd|' /C calc'!A0", "＝1", "'=1", "-2+3", "plain", "a;@b"]);
+        let bytes = crate::product::csv::write(&table, &declared).unwrap();
+        let seen = csv_rows(&table, &bytes).unwrap();
+        assert!(agree(&seen, &wanted(&table), &|_| None));
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains("noised-count above-tau=50 delta=5e-9") && text.contains("-61,8,16,"));
+        for (guarded, bare) in [("'＝1", "＝1"), ("'-2+3", "-2+3"), ("a;'@b", "a;@b")] {
+            assert!(csv_rows(&table, text.replace(guarded, bare).as_bytes()).is_none(), "{bare}");
+        }
+        // An error that is not the candidate's is found, too.
+        let wrong = csv_rows(&table, text.replace(",16,", ",15,").as_bytes()).unwrap();
+        assert!(!agree(&wrong, &wanted(&table), &|_| None));
     }
 }

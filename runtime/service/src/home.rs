@@ -44,6 +44,11 @@ impl Home {
         self.locks().join("lineage")
     }
 
+    /// Held while the newest checkpoint is noted beside the folder.
+    pub fn witness_lock(&self) -> PathBuf {
+        self.locks().join("witness")
+    }
+
     /// Held by whoever executes `job`; free again when that process ends.
     pub fn lock(&self, job: &JobId) -> PathBuf {
         self.locks().join(job.as_str())

@@ -95,6 +95,13 @@ fn summary(event: &Event) -> Text {
             text(format!("下载 {product} 的 {file}"), format!("{file} of {product} downloaded"))
         }
         Event::MarkTraced { file } => text(format!("追查水印 {file}"), format!("mark of {file} traced")),
+        Event::DomainRestored { years, .. } if years.is_empty() => {
+            text("由备份恢复，其后的日志已补齐", "restored from a copy, its later entries presented")
+        }
+        Event::DomainRestored { .. } => text(
+            "由备份恢复，其后的日志缺失：余下预算全部记为已用",
+            "restored from a copy without its later entries: what was left of the budgets is charged",
+        ),
         Event::LedgerExported { .. } => text("导出审计日志", "ledger exported"),
     }
 }

@@ -5,22 +5,20 @@
 //! was sealed and not recorded belongs to a run that is void, and is never read. All
 //! operators and agreements share one history.
 //!
-//! Rows are numbered per snapshot, so histories of two snapshots are not compared: once
-//! a table of route C was cleared on a dataset, its later snapshots get none.
+//! Rows are numbered per snapshot; where earlier runs read another snapshot of the same
+//! dataset, its rows are read again under the views of this run, to see who changed.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fs::File,
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs::File, time::Duration};
 
 use sluice_domain::{
-    Digest, Kind, Refusal,
+    Digest, Kind, Refusal, Text,
+    catalogue::ColumnType,
     contract::{Contract, TableC},
     id::{DatasetId, OrgId, RunId, SnapshotId, ViewId},
-    state::{GrantedView, RunState, Stage, State},
+    state::{Authorised, GrantedView, RunState, Stage, State},
+    text,
 };
-use sluice_gate::lineage::{Ledger, Number, Record};
+use sluice_gate::lineage::{Ledger, Number, Record, derived_name};
 use sluice_rows::cells::SnapshotRows;
 use sluice_vault::ObjectKind;
 use sluice_view::ViewReader;
@@ -37,16 +35,15 @@ impl Service {
     pub(crate) async fn ledgers(
         &self,
         contract: &Contract,
-        granted: &[GrantedView],
+        granted: &Authorised<Vec<GrantedView>>,
         reader: &ViewReader,
         as_of: Option<&State>,
     ) -> Result<(Vec<Ledger>, Option<File>), Fault> {
-        let mut roots: BTreeMap<(DatasetId, SnapshotId), BTreeMap<ViewId, BTreeSet<String>>> = BTreeMap::new();
+        let mut roots: BTreeMap<(DatasetId, SnapshotId), BTreeMap<ViewId, Reading>> = BTreeMap::new();
         for table in tables(contract) {
-            let view = granted.iter().find(|v| v.id == table.plan.view).ok_or(Fault::Host("view.open"))?;
+            let view = granted.get().iter().find(|v| v.id == table.plan.view).ok_or(Fault::Host("view.open"))?;
             let root = roots.entry((view.entry.dataset.id.clone(), view.snapshot.clone())).or_default();
-            let columns = table.plan.measures.iter().filter_map(|m| m.column.clone());
-            root.entry(view.id.clone()).or_default().extend(columns);
+            root.entry(view.id.clone()).or_insert_with(|| Reading::of(view)).add(table, view);
         }
         if roots.is_empty() {
             return Ok((Vec::new(), None));
@@ -58,11 +55,19 @@ impl Service {
         };
         let mut ledgers = Vec::new();
         for (root, views) in roots {
-            let past = self.past(&state, &root)?;
-            let names = views.keys().cloned().collect();
-            let (columns, rows) = rows(reader, views).await?;
+            let mut past = self.past(&state, &root.0)?;
+            let (columns, now) = rows(reader, &views).await?;
+            let now = (now, past.remove(&root.1).unwrap_or_default());
+            let mut earlier = Vec::new();
+            for (snapshot, numbers) in past {
+                let other = || Fault::Host("lineage.snapshot");
+                let views_then = state.on_snapshot(granted, &root.0, &snapshot).ok_or_else(other)?;
+                let (_, then) = rows(&self.reader(&views_then)?, &views).await?;
+                earlier.push((then, numbers));
+            }
+            let filters = views.into_iter().map(|(view, reading)| (view, reading.filter)).collect();
             let key = self.vault.commit("lineage-rows", root.1.as_str().as_bytes());
-            ledgers.push(Ledger::new(root, names, columns, rows, |row| row_hash(&key, row), past));
+            ledgers.push(Ledger::new(root, filters, columns, now, earlier, |row| row_hash(&key, row)));
         }
         Ok((ledgers, held))
     }
@@ -78,10 +83,10 @@ impl Service {
         }
     }
 
-    /// Every number that earlier runs entered on the root. Nothing is passed over: where
-    /// a record is missing, damaged or of another snapshot, no further table is cleared.
-    fn past(&self, state: &State, (dataset, snapshot): &(DatasetId, SnapshotId)) -> Result<Vec<Number>, Fault> {
-        let mut past = Vec::new();
+    /// Every number that earlier runs entered on the root, by snapshot. Nothing is passed
+    /// over: where a record is missing or damaged, no further table is cleared.
+    fn past(&self, state: &State, dataset: &DatasetId) -> Result<BTreeMap<SnapshotId, Vec<Number>>, Fault> {
+        let mut past: BTreeMap<SnapshotId, Vec<Number>> = BTreeMap::new();
         for run in state.runs().filter(|r| !matches!(r.stage, Stage::Started | Stage::Void)) {
             let of_c = state.job(&run.job).is_some_and(|j| tables(&j.contract).next().is_some());
             if !of_c || !run.snapshots.iter().any(|(of, _)| of == dataset) {
@@ -89,10 +94,7 @@ impl Service {
             }
             let record = self.lineage_of(run)?.ok_or(Fault::Host("lineage.missing"))?;
             for root in record.roots.into_iter().filter(|r| r.dataset == *dataset) {
-                if root.snapshot != *snapshot {
-                    return Err(Fault::Host("lineage.snapshot"));
-                }
-                past.extend(root.numbers);
+                past.entry(root.snapshot).or_default().extend(root.numbers);
             }
         }
         Ok(past)
@@ -115,6 +117,26 @@ impl Service {
         Ok(self.vault.commit("lineage", &bytes))
     }
 
+    /// What an operator can know before a run, without data: the dataset of a table of route
+    /// C has more than one snapshot, so a cell that changed by too few is withheld.
+    ///
+    /// # Errors
+    /// A fault of the ledger.
+    pub async fn note_on_snapshots(&self, contract: &Contract) -> Result<Option<Text>, Refusal> {
+        let state = self.snapshot().await?;
+        let Some(agreement) = state.agreement(&contract.agreement) else { return Ok(None) };
+        let dataset = |table: &TableC| Some(agreement.views.get(&table.plan.view)?.dataset.clone());
+        let several = |of: &DatasetId| state.dataset(of).is_some_and(|d| d.snapshots.len() > 1);
+        Ok(tables(contract).filter_map(dataset).find(several).map(|of| {
+            text(
+                format!("{of} 已有多个快照：与此前快照上发布的同一格相比，变动单位不足 k 个的格将被隐去；按期产品请用路线 A"),
+                format!(
+                    "{of} has several snapshots: a cell of which fewer than k units changed since an earlier one is withheld; use route A for periodic products"
+                ),
+            )
+        }))
+    }
+
     /// Bits that the withheld places of all runs of `operator` may have told.
     pub(crate) fn pattern_bits(&self, state: &State, operator: &OrgId) -> Result<f64, Refusal> {
         let theirs = |r: &&RunState| state.job(&r.job).is_some_and(|j| j.operator == *operator);
@@ -124,28 +146,62 @@ impl Service {
 }
 
 /// Whether the code of a void run may depend on data: each that its operator sees costs
-/// one bit (gate.md §2).
+/// one bit (gate.md §2). Whatever is not known to come from the host's own state does:
+/// an operator sees one word for all of them.
 pub(crate) fn depends_on_data(code: &str) -> bool {
-    matches!(code, "gate.nothing-left" | "run.tick-missed")
+    !matches!(code, "run.interrupted" | "lineage.missing" | "lineage.damaged")
 }
 
 fn tables(contract: &Contract) -> impl Iterator<Item = TableC> {
     contract.tables_c().into_iter().map(|(table, _)| table)
 }
 
+/// What the release ledger reads through one view.
+struct Reading {
+    /// The view's row filter.
+    filter: Option<String>,
+    /// The ledger's name of a column, and its name in the view.
+    columns: BTreeMap<String, String>,
+}
+
+impl Reading {
+    fn of(view: &GrantedView) -> Self {
+        Self { filter: view.view.filter.clone(), columns: BTreeMap::new() }
+    }
+
+    /// The columns of a table's measures; with a derived measure, those that it may be
+    /// computed from, too.
+    fn add(&mut self, table: &TableC, view: &GrantedView) {
+        for name in table.plan.measures.iter().filter_map(|m| m.column.as_ref()) {
+            let Some(formula) = table.plan.derived.get(name) else {
+                self.columns.insert(name.clone(), name.clone());
+                continue;
+            };
+            self.columns.insert(derived_name(formula), name.clone());
+            let number = |name: &&String| {
+                let kind = view.entry.column(name).map(|c| c.kind);
+                formula.contains(name.as_str()) && matches!(kind, Some(ColumnType::Int | ColumnType::Float))
+            };
+            self.columns.extend(view.view.columns.iter().filter(number).map(|name| (name.clone(), name.clone())));
+        }
+    }
+}
+
 /// The snapshot's rows with the columns of all views on it.
-async fn rows(
-    reader: &ViewReader,
-    views: BTreeMap<ViewId, BTreeSet<String>>,
-) -> Result<(Vec<String>, SnapshotRows), Fault> {
+async fn rows(reader: &ViewReader, views: &BTreeMap<ViewId, Reading>) -> Result<(Vec<String>, SnapshotRows), Fault> {
     let mut all: Option<(Vec<String>, SnapshotRows)> = None;
-    for (view, columns) in views {
-        let columns: Vec<String> = columns.into_iter().collect();
-        let rows = reader.snapshot_rows(&view, &columns).await.map_err(|e| Fault::host("view.lineage", &e))?;
+    for (view, reading) in views {
+        let asked: Vec<String> = reading.columns.values().cloned().collect();
+        let rows = reader.snapshot_rows(view, &asked).await.map_err(|e| Fault::host("view.lineage", &e))?;
+        let named = reading.columns.keys().cloned();
         match &mut all {
-            None => all = Some((columns, rows)),
+            None => all = Some((named.collect(), rows)),
             Some((names, held)) => {
-                for ((name, values), zeros) in columns.into_iter().zip(rows.columns).zip(rows.zeros) {
+                // A row is unchanged if it is unchanged in every view.
+                for (held, content) in held.contents.iter_mut().zip(rows.contents) {
+                    *held = held.rotate_left(1) ^ content;
+                }
+                for ((name, values), zeros) in named.zip(rows.columns).zip(rows.zeros) {
                     if !names.contains(&name) {
                         names.push(name);
                         held.columns.push(values);

@@ -20,6 +20,7 @@ use tokio::sync::Mutex;
 use crate::{
     Home,
     record::{io_fault, ledger_fault, vault_fault},
+    witness::Witness,
 };
 
 /// A domain at work: its vault, its ledger, and what the ledger means now.
@@ -29,6 +30,7 @@ pub struct Service {
     pub(crate) ledger: Ledger,
     pub(crate) state: Mutex<State>,
     pub(crate) programs: Programs,
+    pub(crate) witness: Witness,
     pub(crate) throttle: crate::people::Throttle,
 }
 
@@ -56,8 +58,20 @@ impl Service {
             )
             .at(folder.display().to_string()));
         }
-        std::fs::create_dir_all(folder).map_err(|e| io_fault("domain.create", &e))?;
         let folder = &absolute(folder)?;
+        let witness = Witness::beside(folder);
+        if witness.path().exists() {
+            return Err(Refusal::refused(
+                "domain.exists",
+                text("文件夹旁有先前那个域的检查点", "beside the folder lies the checkpoint of an earlier domain"),
+                text(
+                    "恢复那个域，或确认它已作废后移走此文件",
+                    "restore that domain, or move the file away once it is given up",
+                ),
+            )
+            .at(witness.path().display().to_string()));
+        }
+        std::fs::create_dir_all(folder).map_err(|e| io_fault("domain.create", &e))?;
         let home = Home::new(folder);
         let vault = Vault::create(folder, kek).map_err(vault_fault)?;
         let key = LedgerKey::from_seed(vault.ledger_seed());
@@ -83,8 +97,17 @@ impl Service {
     /// Opens the domain in `folder` and clears up what a crash left behind.
     ///
     /// # Errors
-    /// `domain.missing`, `vault.key`, a damaged ledger, or a fault of the disk.
+    /// `domain.missing`, `vault.key`, a damaged ledger, or a fault of the disk;
+    /// `ledger.behind` and `ledger.unwitnessed` for what may be an old copy.
     pub async fn open(folder: &Path, kek: Kek, programs: Programs) -> Result<Self, Refusal> {
+        let service = Self::unlocked(folder, kek, programs).await?;
+        service.continues_witness().await?;
+        service.recover().await?;
+        Ok(service)
+    }
+
+    /// A domain as it lies there, old copy or not: for [`Service::restore`] too.
+    pub(crate) async fn unlocked(folder: &Path, kek: Kek, programs: Programs) -> Result<Self, Refusal> {
         let folder = &absolute(folder)?;
         let home = Home::new(folder);
         if !home.ledger().exists() {
@@ -98,9 +121,7 @@ impl Service {
         let vault = Vault::open(folder, kek).map_err(vault_fault)?;
         let key = LedgerKey::from_seed(vault.ledger_seed());
         let ledger = Ledger::open(&home.ledger(), key).await.map_err(ledger_fault)?;
-        let service = Self::assemble(home, vault, ledger, shipped_rules()?, programs)?;
-        service.recover().await?;
-        Ok(service)
+        Self::assemble(home, vault, ledger, shipped_rules()?, programs)
     }
 
     fn assemble(
@@ -114,6 +135,7 @@ impl Service {
             std::fs::create_dir_all(folder).map_err(|e| io_fault("domain.create", &e))?;
         }
         Ok(Self {
+            witness: Witness::beside(home.folder()),
             home,
             vault: Arc::new(vault),
             ledger,

@@ -112,6 +112,11 @@ impl Service {
         Ok(())
     }
 
+    /// The person whose password this is, without a record: for restoring alone.
+    pub(crate) async fn proven(&self, name: &str, password: Zeroizing<String>) -> Result<SignedIn, Refusal> {
+        self.check_password(name, password).await?.map(|(signed_in, _)| signed_in).ok_or_else(wrong)
+    }
+
     /// Signs a person in, and records it either way.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ impl Service {
             match self.ledger.record(state.next_seq(), now, actor.clone(), subject).await {
                 Ok(recorded) => {
                     state.apply(recorded.entry());
+                    // Known outside the folder before anything follows from it.
+                    self.note(recorded.checkpoint())?;
                     return Ok(recorded);
                 }
                 Err(LedgerError::Conflict { .. }) => {}

@@ -119,7 +119,7 @@ impl Service {
         let reader = self.reader(&granted)?;
         let rules = then.rulepack();
         let (tabulated, fits) = self.tabulate(&contract, &reader, rules).await?;
-        let (ledgers, _) = self.ledgers(&contract, granted.get(), &reader, Some(&then)).await?;
+        let (ledgers, _) = self.ledgers(&contract, &granted, &reader, Some(&then)).await?;
         let (cleared, entered) = sluice_gate::clear(GateInput {
             contract: &contract,
             rulepack: rules,

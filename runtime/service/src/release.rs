@@ -49,7 +49,9 @@ impl Service {
     pub async fn release_due(&self) -> Result<Vec<ProductId>, Refusal> {
         let (state, now) = (self.snapshot().await?, Self::now());
         let mut released = Vec::new();
-        for run in state.runs().filter(|r| r.stage == Stage::Approved) {
+        // After a restore that took later entries in, a candidate may be gone for good.
+        let there = |run: &RunId| self.vault.contains(ObjectKind::Candidate, run.as_str());
+        for run in state.runs().filter(|r| r.stage == Stage::Approved && there(&r.id)) {
             if state.job(&run.job).map(decide::tick_of).is_some_and(|tick: Timestamp| tick <= now) {
                 match self.release(&run.id).await {
                     Ok(product) => released.push(product),
@@ -119,7 +121,9 @@ impl Service {
     pub(crate) async fn recover_products(&self) -> Result<(), Refusal> {
         let state = self.snapshot().await?;
         for product in state.products() {
-            if !self.home.product(&product.id).exists() {
+            // It was sealed before it was recorded: only an old copy of the vault lacks it.
+            let sealed = self.vault.contains(ObjectKind::Product, product.id.as_str());
+            if sealed && !self.home.product(&product.id).exists() {
                 let bundle = self.sealed_bundle(&product.id)?;
                 if bundle.digests() != product.files {
                     return Err(crate::run::host_fault());

@@ -177,7 +177,7 @@ impl Service {
         let sensitivity = sensitivity(granted.get());
         // One run after another from here until its record: nobody clears against less
         // than everything that was cleared before.
-        let (ledgers, held) = self.ledgers(contract, granted.get(), &reader, None).await?;
+        let (ledgers, held) = self.ledgers(contract, granted, &reader, None).await?;
         let input = GateInput {
             contract,
             rulepack: rules,

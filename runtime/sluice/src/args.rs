@@ -459,6 +459,17 @@ pub(crate) enum AuditCommand {
         #[arg(long)]
         receipt: Option<PathBuf>,
     },
+    /// 由备份恢复之后：出示最新的检查点；缺失其后的日志则余下预算全部记为已用 · after restoring a copy: present the newest checkpoint; without the later entries all that was left of the budgets is charged
+    Restore {
+        #[command(flatten)]
+        actor: ActorArgs,
+        /// 最新的检查点：凭证、检查点文件或日志导出件 · the newest checkpoint: a receipt, a checkpoint file or an export
+        #[arg(long)]
+        checkpoint: PathBuf,
+        /// 含有其后日志的导出件 · an export that has the later entries
+        #[arg(long)]
+        entries: Option<PathBuf>,
+    },
     /// 隐私账：各数据集根与协议的预算 · the budgets of dataset roots and agreements
     Budget {
         #[command(flatten)]

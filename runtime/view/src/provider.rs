@@ -93,27 +93,17 @@ impl AuthorisedView {
     }
 
     /// Every row of the snapshot, also those that the bureau's filter keeps from this
-    /// view, in stored order: some of its measures, unmasked columns and approved ones,
-    /// then row and unit. For the release ledger alone, which must know whom a
-    /// difference of views consists of.
+    /// view, in stored order: some of its number columns and approved measures, then every
+    /// granted column, row and unit. For the release ledger alone, which must know whom a
+    /// difference of views consists of, and who changed between two snapshots.
     pub(crate) async fn whole(&self, columns: &[String]) -> Result<SendableRecordBatchStream> {
         let raw = self.raw.as_arrow();
-        let names = columns.iter().map(String::as_str).chain([ROW_COLUMN, UNIT_COLUMN]);
-        let output: Vec<(Expr, &str)> = names
-            .map(|name| match self.derived.get(name) {
-                Some(formula) => (formula.clone(), name),
-                None => (ident(name), name),
-            })
-            .collect();
-        let needed: BTreeSet<usize> = output
-            .iter()
-            .flat_map(|(e, _)| e.column_refs())
-            .map(|c| Ok(raw.index_of(&c.name)?))
-            .collect::<Result<_>>()?;
-        let wanted: Vec<usize> = needed.into_iter().collect();
-        let scan = self.sealed.scan(Arc::clone(self.raw.inner()), wanted, None).await?;
+        let all: Vec<usize> = (0..raw.fields().len()).collect();
+        let scan = self.sealed.scan(Arc::clone(self.raw.inner()), all, None).await?;
         let read = DFSchema::try_from(scan.schema().as_ref().clone())?;
-        let output = output.iter().map(|(e, name)| Ok((physical(e, &read)?, (*name).to_owned())));
+        let measured = columns.iter().map(|name| self.derived.get(name).cloned().unwrap_or_else(|| ident(name)));
+        let stored = raw.fields().iter().map(|field| ident(field.name()));
+        let output = measured.chain(stored).enumerate().map(|(i, e)| Ok((physical(&e, &read)?, i.to_string())));
         let plan = ProjectionExec::try_new(output.collect::<Result<Vec<_>>>()?, scan)?;
         plan.execute(0, Arc::clone(&self.context))
     }

@@ -119,7 +119,8 @@ impl ViewReader {
     }
 
     /// All rows of the snapshot under `view`, whatever the view filters, with the
-    /// values of some of its measures. For the release ledger alone.
+    /// values of some of its number columns and approved measures. For the release ledger
+    /// alone.
     ///
     /// # Errors
     /// Any [`ViewError`].

@@ -12,6 +12,7 @@ use datafusion::{
         array::{Array, ArrayRef, AsArray, RecordBatch},
         datatypes::{DataType, Float64Type, Int64Type, UInt32Type},
     },
+    common::hash_utils::{QualityRandomState, create_hashes},
     execution::SendableRecordBatchStream,
 };
 use futures::StreamExt;
@@ -92,23 +93,28 @@ pub(crate) async fn snapshot_rows(
     zeros: Vec<Zeros>,
 ) -> Result<SnapshotRows, ViewError> {
     let columns = zeros.len();
-    let mut all = SnapshotRows { units: Vec::new(), columns: vec![Vec::new(); columns], zeros };
-    let (mut last, mut unit) = (None, 0u32);
+    let columns_of = vec![Vec::new(); columns];
+    let mut all = SnapshotRows { units: Vec::new(), contents: Vec::new(), columns: columns_of, zeros };
+    let mut last = None;
     while let Some(batch) = rows.next().await {
         let batch = batch.map_err(|_| ViewError::Read)?;
         let runs = runs(&batch, last)?;
+        let hidden = batch.num_columns().saturating_sub(2);
         // The stored numbers are the positions, or two runs would speak of other rows.
-        if !(all.units.len()..).zip(numbered(&batch, columns)?).all(|(at, row)| at == *row as usize) {
+        if !(all.units.len()..).zip(numbered(&batch, hidden)?).all(|(at, row)| at == *row as usize) {
             return Err(ViewError::Read);
         }
         for (of, _, len) in &runs {
-            unit += u32::from(last.is_some_and(|last| last != *of));
             last = Some(*of);
-            all.units.extend(std::iter::repeat_n(unit, *len));
+            all.units.extend(std::iter::repeat_n(*of, *len));
         }
         for (held, column) in all.columns.iter_mut().zip(batch.columns()) {
             held.extend(numbers(column)?);
         }
+        let mut contents = vec![0; batch.num_rows()];
+        let stored = batch.columns().iter().take(hidden).skip(columns);
+        create_hashes(stored, &QualityRandomState::with_seed(1), &mut contents).map_err(|_| ViewError::Read)?;
+        all.contents.extend(contents);
     }
     Ok(all)
 }

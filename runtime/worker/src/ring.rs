@@ -306,8 +306,11 @@ mod tests {
         let (mut writer, fd) = RingWriter::new(8).unwrap();
         let reader = RingReader(Some(Map::of(&fd, WINDOW, ProtFlags::READ).unwrap()));
         let mut put = |bytes: &[u8], least| {
-            let parts = bytes.chunks(3);
-            writer.put(least, |slot| Ok::<_, ()>(parts.for_each(|part| slot.add(part)))).unwrap()
+            let write = |slot: &mut Slot<'_>| {
+                bytes.chunks(3).for_each(|part| slot.add(part));
+                Ok::<(), ()>(())
+            };
+            writer.put(least, write).unwrap()
         };
         let (Put::At(first), Put::At(second)) = (put(b"abcdefgh", 1), put(b"ij", 0)) else { panic!("both fit") };
         assert_eq!((reader.get(first).unwrap(), reader.get(second).unwrap()), (&b"abcdefgh"[..], &b"ij"[..]));
@@ -321,7 +324,11 @@ mod tests {
         let (mut writer, fd) = RingWriter::new(WINDOW as u32 / 4).unwrap();
         let reader = RingReader(Some(Map::of(&fd, WINDOW, ProtFlags::READ).unwrap()));
         let put = |writer: &mut RingWriter, byte, len, least| {
-            writer.put(least, |slot| Ok::<_, ()>((0..len).for_each(|_| slot.add(&[byte])))).unwrap()
+            let write = |slot: &mut Slot<'_>| {
+                (0..len).for_each(|_| slot.add(&[byte]));
+                Ok::<(), ()>(())
+            };
+            writer.put(least, write).unwrap()
         };
         let held: Vec<Place> = (1..4)
             .map(|n| match put(&mut writer, n, WINDOW / 4, 1) {

@@ -7,7 +7,8 @@
 //! not an answer. After a fault the room stays closed.
 
 use std::{
-    io::{BufReader, BufWriter, Write as _},
+    fs::File,
+    io::{BufReader, BufWriter, Read as _, Write as _},
     process::{ChildStdin, ChildStdout, Stdio},
     sync::{Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
@@ -72,6 +73,7 @@ pub struct Room {
     layers: Vec<Layer>,
     limits: RoomLimits,
     state: State,
+    tokens: Tokens,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +178,7 @@ impl Room {
         }
         // Until the last answer is in, anything that stops us leaves frames behind.
         self.state = State::Broken;
-        let Self { to, from, ring, keeper, limits, .. } = self;
+        let Self { to, from, ring, keeper, limits, tokens, .. } = self;
         let (expect, expected) = mpsc::channel();
         let answers = Answers::default();
         let (written, read) = thread::scope(|scope| {
@@ -191,7 +193,8 @@ impl Room {
             match reader {
                 Err(e) => (Ok(()), Err(WorkerError::Spawn(e))),
                 Ok(reader) => {
-                    let mut writer = Writer { to, ring, limits, keeper, answers, freed: 0, untold: 0, least: 0 };
+                    let mut writer =
+                        Writer { to, ring, tokens, limits, keeper, answers, freed: 0, untold: 0, least: 0 };
                     let written = writer.write_all(units, &expect);
                     drop(expect);
                     if written.is_err() {
@@ -220,7 +223,7 @@ impl Room {
             return Err(WorkerError::Closed);
         }
         self.state = State::Broken;
-        let token = fresh_token();
+        let token = self.tokens.draw()?;
         let sent = wire::write_call(&mut self.to, tag, token, body).and_then(|()| self.to.flush());
         sent.map_err(|_| self.keeper.why())?;
         let mut answer = Vec::new();
@@ -261,6 +264,7 @@ impl Room {
             layers: Vec::new(),
             limits: *limits,
             state: State::Open,
+            tokens: Tokens::open()?,
         })
     }
 
@@ -330,9 +334,20 @@ impl Drop for Over<'_> {
     }
 }
 
-/// A token that nobody can guess.
-fn fresh_token() -> Token {
-    Token(rand::random())
+/// Tokens that nobody can guess: the kernel's random bytes, some hundred at a time.
+struct Tokens(BufReader<File>);
+
+impl Tokens {
+    fn open() -> Result<Self, WorkerError> {
+        let random = File::open("/dev/urandom").map_err(WorkerError::Spawn)?;
+        Ok(Self(BufReader::with_capacity(4096, random)))
+    }
+
+    fn draw(&mut self) -> Result<Token, WorkerError> {
+        let mut token = [0; Token::BYTES as usize];
+        self.0.read_exact(&mut token).map_err(WorkerError::Spawn)?;
+        Ok(Token(token))
+    }
 }
 
 /// Bytes of one answer's frame.
@@ -344,6 +359,7 @@ fn answer_max(limits: &RoomLimits) -> u32 {
 struct Writer<'a> {
     to: &'a mut BufWriter<ChildStdin>,
     ring: &'a mut RingWriter,
+    tokens: &'a mut Tokens,
     limits: &'a RoomLimits,
     keeper: &'a Keeper,
     answers: &'a Answers,
@@ -402,7 +418,7 @@ impl Writer<'_> {
 
     /// Tells the child where a unit lies.
     fn tell(&mut self, place: Place) -> Result<Token, WorkerError> {
-        let token = fresh_token();
+        let token = self.tokens.draw()?;
         wire::write_call(self.to, Tag::Unit, token, &wire::encode_place(place)).map_err(|_| self.keeper.why())?;
         self.untold += place.len as usize;
         if self.untold >= TELL_AFTER {

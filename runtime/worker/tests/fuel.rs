@@ -2,6 +2,13 @@
 //! pack's `[tick]` (docs/benchmarks.md). A measurement, not a check: run it by name,
 //! with `--ignored`. That bulk operations are paid for by size is checked.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_precision_loss,
+    clippy::allow_attributes,
+    reason = "tests may fail loudly; figures are to read"
+)]
+
 mod common;
 
 use std::time::{Duration, Instant};

@@ -74,7 +74,7 @@ impl Hall {
         let mut runs = Vec::new();
         for _ in 0..2 {
             let mut file = JobFile::parse(VISITS_REPORT).unwrap();
-            file.limits.wall_seconds = Some(8);
+            file.limits.wall_seconds = Some(12);
             file.product.title = title.to_owned();
             let text = toml::to_string(&file).unwrap();
             let job = city.service.submit(&city.operator, password(), &text, None).await.unwrap();

@@ -22,7 +22,6 @@ async fn reviewers_are_shown_evidence_that_no_byte_can_be_changed_of() {
     assert_eq!(kinds, [scan, influence, influence, CheckKind::Canaries, CheckKind::Capacity]);
     for shown in &bench.evidence {
         let check = &shown.check;
-        println!("{:?} {:?} {}", check.kind, check.grade, check.finding.en);
         assert_ne!(check.grade, Grade::Alarm, "{}", check.finding.en);
         assert!(!check.cannot.zh.is_empty() && shown.svg.as_ref().is_some_and(|svg| svg.starts_with("<svg")));
         // Everybody was replayed, and a recount by other code gives every number.

@@ -1,14 +1,28 @@
 //! Jobs of a domain held against each other: what one run cleared decides what the next
 //! one may clear.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
 
+use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
+use sluice::{
+    Output,
+    demo::city::{AGREEMENT, CATALOGUE, City},
+};
 use sluice_domain::{
     candidate::{CandidateTable, CellValue, Reason},
     catalogue::Key,
-    id::RunId,
+    id::{JobId, RunId},
 };
-use sluice_service::{Kek, RunEnd};
+use sluice_rows::arrow::{
+    array::{AsArray, BooleanArray},
+    compute::filter_record_batch,
+    datatypes::Int64Type,
+};
+use sluice_service::{Kek, RunEnd, pages::JobStatus};
 use sluice_vault::{ObjectKind, Vault};
 
 use crate::{
@@ -131,6 +145,127 @@ async fn what_history_leaves_nothing_of_is_void() {
     let narrow = format!("SELECT count(*) AS n FROM claims WHERE plan = {plan} AND {filter}");
     let (_, end, void) = ended(&town, "narrow", &narrow).await;
     assert_eq!((end, void.as_deref()), (RunEnd::Void, Some("gate.nothing-left")));
+}
+
+/// Attack 48. Each void run that may depend on data shows one bit to its operator, until
+/// the agreement's year has shown its twenty; the next one is *in review* for ever. A
+/// reviewer reads how many bits the places withheld so far may have told.
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_that_depend_on_data_end_at_their_cap() {
+    let (people, filter) = nested();
+    let town = Town::start().await;
+    let service = &town.city.service;
+    let first = table(&town, "all", EVERYBODY).await;
+    let before = published(&first);
+    let bits = |bench: &sluice_service::pages::Workbench| -> f64 {
+        let said = bench.findings.iter().find(|f| f.text.en.starts_with("the places withheld")).unwrap();
+        said.text.en.split(' ').find_map(|word| word.parse().ok()).unwrap()
+    };
+    let run = service.snapshot().await.unwrap().runs().last().unwrap().id.clone();
+    let once = bits(&service.open_candidate(&town.city.reviewers[0], &run).await.unwrap());
+    let (again, _, _) = ended(&town, "again", EVERYBODY).await;
+    let twice = bits(&service.open_candidate(&town.city.reviewers[0], &again).await.unwrap());
+    assert!(once > 0.0 && (twice - 2.0 * once).abs() <= 1.0, "{once} and then {twice} bits");
+
+    let exposed = people.iter().filter(|(plan, n)| **n < K && before.get(plan).is_some_and(|all| *all >= 30.0));
+    let (plan, _) = exposed.max_by_key(|(_, n)| **n).unwrap();
+    let narrow = format!("SELECT count(*) AS n FROM claims WHERE plan = {plan} AND {filter}");
+    let most = service.snapshot().await.unwrap().rulepack().refusals.bits_max;
+    let mut jobs: Vec<JobId> = Vec::new();
+    for i in 0..=most {
+        let (run, _, void) = ended(&town, &format!("narrow-{i}"), &narrow).await;
+        assert_eq!(void.as_deref(), Some("gate.nothing-left"));
+        jobs.push(service.snapshot().await.unwrap().run(&run).unwrap().job.clone());
+    }
+    let last = service.tick(jobs.last().unwrap()).await.unwrap();
+    while let Ok(left) = Duration::try_from(last.duration_since(sluice_domain::Timestamp::now())) {
+        tokio::time::sleep(left.max(Duration::from_millis(10))).await;
+    }
+    let inbox = service.inbox(&town.city.operator).await.unwrap();
+    let status = |job: &JobId| inbox.jobs.iter().find(|j| j.job == *job).unwrap().status;
+    let shown = jobs.iter().filter(|job| status(job) == JobStatus::Void).count();
+    assert_eq!(shown, most);
+    assert_eq!(status(jobs.last().unwrap()), JobStatus::InReview);
+}
+
+/// The demo's data without one person.
+fn without_person(person: i64, out: &Path) {
+    let file = std::fs::File::open(randhie()).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let mut writer: Option<ArrowWriter<std::fs::File>> = None;
+    for batch in reader {
+        let batch = batch.unwrap();
+        let units = batch.column_by_name("zper").unwrap().as_primitive::<Int64Type>();
+        let kept: BooleanArray = units.iter().map(|unit| Some(unit != Some(person))).collect();
+        let batch = filter_record_batch(&batch, &kept).unwrap();
+        let open = || ArrowWriter::try_new(std::fs::File::create(out).unwrap(), batch.schema(), None).unwrap();
+        writer.get_or_insert_with(open).write(&batch).unwrap();
+    }
+    writer.unwrap().close().unwrap();
+}
+
+/// Attack 42 by two ingests: the later snapshot lacks one person.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_snapshot_does_not_show_who_left() {
+    let town = Town::start().await;
+    let before = published(&table(&town, "before", EVERYBODY).await);
+    let contract = town.city.service.snapshot().await.unwrap().jobs().last().unwrap().contract.clone();
+    assert_eq!(town.city.service.note_on_snapshots(&contract).await.unwrap(), None);
+    let rows = raw::rows(&randhie());
+    let person = rows.iter().find(|r| raw::int(r, "year") == 1 && before.contains_key(&raw::int(r, "plan"))).unwrap();
+    let (person, plan) = (raw::int(person, "zper"), raw::int(person, "plan"));
+    let later = town.folder.path().join("later.parquet");
+    without_person(person, &later);
+
+    // A domain that never saw the first snapshot publishes the other number.
+    let alone = Town::over(&later).await;
+    assert_eq!(before[&plan] - published(&table(&alone, "after", EVERYBODY).await)[&plan], 1.0);
+    drop(alone);
+
+    town.city.service.ingest(&town.city.provider, CATALOGUE, &later, |_, _| {}).await.unwrap();
+    // What an operator can know of it without data is said at submission.
+    assert!(town.city.service.note_on_snapshots(&contract).await.unwrap().is_some());
+    let after = table(&town, "after", EVERYBODY).await;
+    assert!(differencing(&after).contains(&plan));
+    let after = published(&after);
+    assert!(!after.contains_key(&plan));
+    // Plans that nobody left are the same rows, and stand as they were.
+    assert!(!after.is_empty() && after.iter().all(|(plan, n)| before.get(plan) == Some(n)));
+}
+
+/// A derived measure by its formula: two tables that differ by one person's value of it,
+/// and one that differs in a column it is computed from.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_derived_measure_is_held_against_what_it_is_computed_from() {
+    let rows = raw::rows(&randhie());
+    let year: Vec<_> = rows.iter().filter(|r| raw::int(r, "year") == 1).collect();
+    let of = |plan: i64, site: i64| {
+        year.iter().filter(|r| raw::int(r, "plan") == plan && raw::int(r, "site") == site).count()
+    };
+    // A site with fewer than k people of a plan that has many more elsewhere.
+    let pairs = (1..20).flat_map(|plan| (1..7).map(move |site| (plan, site)));
+    let few = |(plan, site): &(i64, i64)| {
+        let all: usize = (1..7).map(|site| of(*plan, site)).sum();
+        (1..K).contains(&of(*plan, *site)) && all > 10 * K
+    };
+    let (plan, site) = pairs.filter(few).max_by_key(|(plan, site)| of(*plan, *site)).unwrap();
+    let rest: Vec<String> = (1..7).filter(|s| *s != site).map(|s| s.to_string()).collect();
+    let ask = |what: &str, sites: &str| {
+        format!("SELECT sum({what}) AS n FROM claims WHERE year = 1 AND plan = {plan}{sites}")
+    };
+    let without = format!(" AND site IN ({})", rest.join(", "));
+
+    for (first, second) in [("spent", "spent"), ("meddol", "spent"), ("spent", "meddol")] {
+        let folder = tempfile::tempdir().unwrap();
+        let agreement = format!("{AGREEMENT}\n[view.claims.measures]\nspent = \"meddol + outpdol\"\n");
+        let domain = folder.path().join("domain");
+        let city = City::found_with(&domain, &randhie(), CATALOGUE, &agreement, &Output::silent()).await.unwrap();
+        let town = Town { city, folder };
+        let (_, end, void) = ended(&town, "all", &ask(first, "")).await;
+        assert_eq!((end, void), (RunEnd::InReview, None), "{first}");
+        let (_, _, void) = ended(&town, "rest", &ask(second, &without)).await;
+        assert_eq!(void.as_deref(), Some("gate.nothing-left"), "{first}, then {second} without {site}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

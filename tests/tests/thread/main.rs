@@ -22,6 +22,7 @@ mod languages;
 mod lineage;
 mod marks;
 mod operator;
+mod people;
 mod raw;
 mod rehearsal;
 mod released_keys;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Timestamp,
-    contract::Contract,
+    contract::{Contract, Table},
     day_of,
     event::{Event, job_message},
     id::{DatasetId, JobId, PersonId, RunId},
@@ -55,6 +55,7 @@ pub fn accept_job(
             "the rule pack has changed: submit again",
         ));
     }
+    history_known(state, &contract)?;
     charges(state, &contract, now)?;
     let digest = contract.digest();
     if !person.key.verifies(&job_message(&digest, by), &signature) {
@@ -99,6 +100,7 @@ pub fn start_run(state: &State, job: &JobState, now: Timestamp) -> Result<(RunId
         ));
     }
     let granted = state.authorise(&job.contract.agreement, now)?;
+    history_known(state, &job.contract)?;
     let charges = charges(state, &job.contract, now)?;
     let snapshots =
         granted.get().iter().map(|v| (v.view.dataset.clone(), v.snapshot.clone())).collect::<BTreeMap<_, _>>();
@@ -131,6 +133,9 @@ fn charges(state: &State, contract: &Contract, now: Timestamp) -> Result<Vec<(Da
             text("降低 ρ，或等待下一年度", "lower ρ, or wait for the next year"),
         ))
     };
+    if state.is_closed(year) {
+        return over(0.0);
+    }
     let Some(agreement) = state.agreement(&contract.agreement) else { return over(0.0) };
     let left = agreement.agreement.rho_per_year - state.spent_under(&contract.agreement, year);
     if contract.rho > left + 1e-12 {
@@ -151,6 +156,22 @@ fn charges(state: &State, contract: &Contract, now: Timestamp) -> Result<Vec<(Da
         }
     }
     Ok(roots.into_iter().map(|root| (root, contract.rho)).collect())
+}
+
+/// A table of route C is held against everything that was released. After a restore that
+/// lost entries, nobody knows what that was.
+fn history_known(state: &State, contract: &Contract) -> Result<(), Refusal> {
+    if !state.forgot() || !contract.tables.iter().any(|t| matches!(t, Table::C(_))) {
+        return Ok(());
+    }
+    Err(Refusal::refused(
+        "job.history-lost",
+        text(
+            "本域曾由旧备份恢复且缺失其后的日志，无从比对已发布的内容，不再作路线 C 的表",
+            "this domain was restored without its later entries: what was released is not known, so there is no table of route C",
+        ),
+        text("改走路线 A 或 B", "take route A or B"),
+    ))
 }
 
 fn no_delta(delta: f64, left: f64) -> Refusal {

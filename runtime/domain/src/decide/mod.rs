@@ -5,10 +5,12 @@ mod agreement;
 mod freeze;
 mod job;
 mod people;
+mod restore;
 mod review;
 
 pub use agreement::{register_dataset, sign_agreement};
 pub use freeze::{Resolved, check, freeze};
 pub use job::{accept_job, start_run, tick_of};
 pub use people::{enrol, require};
+pub use restore::{Later, restore};
 pub use review::{may_open, may_see_product, record_vote, release};

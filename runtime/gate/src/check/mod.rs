@@ -23,8 +23,8 @@ use self::{
     table::{JobRefused, JobTable, for_a_person},
 };
 use crate::{
-    lineage::{Examined, History, People, Work, examine},
-    route_c::{frame::Frame, secondary::suppress},
+    lineage::{Examined, History, People, Standing, Work, examine},
+    route_c::{Depth, frame::Frame, primary::JudgedCell, secondary::suppress},
 };
 
 /// The verdict on a case.
@@ -123,16 +123,38 @@ fn clear(
 ) -> Result<JobReport, Refusal> {
     // Without history nothing is a difference: what goes then protects its own table.
     let taken = if history.is_empty() { CellStatus::Secondary } else { CellStatus::Differencing };
+    // What a person may let out counts as published in everything else.
+    let mut for_person = BTreeSet::new();
+    for (i, cell) in table.judged.cells.iter_mut().enumerate() {
+        let before = cell.reasons.len();
+        cell.reasons.retain(|r| !for_a_person(*r));
+        if cell.reasons.len() < before {
+            for_person.insert(i);
+        }
+    }
+    // The same question has the same answer, for the same reason; what is out stays out.
+    let all = table.entries(&BTreeMap::new(), source, case.rules.threshold);
+    let (known, mut differencing) = (history.known(&all), BTreeSet::new());
+    for (i, entry) in &all {
+        let Some(cell) = table.judged.cells.get_mut(*i) else { continue };
+        cell.known = known.contains(i);
+        match history.unpublished(entry) {
+            Some(Standing::Differencing) if differencing.insert(*i) => cell.reasons.insert(Reason::Differencing),
+            Some(Standing::Complement) => cell.reasons.insert(Reason::AsBefore),
+            _ => continue,
+        };
+    }
     let frame = Frame::of_one(&table.judged);
     let people = People { data: &source.data, rules: &case.rules, dominance_n: case.dominance_n };
-    let mut differencing = BTreeSet::new();
     let (secondary, examined, entries) = loop {
-        let secondary = suppress(&frame, &[(&table.plan, &table.judged)], &case.rules);
-        let hard = |(i, cell): (usize, &crate::route_c::primary::JudgedCell)| {
-            cell.reasons.iter().any(|r| !for_a_person(*r)).then_some(i)
+        let secondary = suppress(Depth::Audited, &frame, &[(&table.plan, &table.judged)], &case.rules);
+        let cells = table.judged.cells.iter().enumerate();
+        let standing = |(i, cell): (usize, &JudgedCell)| {
+            let differs = cell.reasons.contains(&Reason::Differencing);
+            let standing = if differs { Standing::Differencing } else { Standing::Complement };
+            (!cell.reasons.is_empty() || secondary.contains(&i)).then_some((i, standing))
         };
-        let primary: BTreeSet<usize> = table.judged.cells.iter().enumerate().filter_map(hard).collect();
-        let entries = table.entries(&(&primary | &secondary), source, case.rules.threshold);
+        let entries = table.entries(&cells.filter_map(standing).collect(), source, case.rules.threshold);
         let examined: Examined = examine(history, &entries, &people, &Work::default())?;
         let found: Vec<usize> = examined.withhold.difference(&differencing).copied().collect();
         if found.is_empty() {
@@ -152,17 +174,15 @@ fn clear(
         .iter()
         .enumerate()
         .map(|(i, cell)| {
-            let own = cell.reasons.iter().filter(|r| !for_a_person(**r) && **r != Reason::Differencing);
+            let own = cell.reasons.iter().filter(|r| !matches!(r, Reason::Differencing | Reason::AsBefore));
             let reasons: Vec<Reason> = own.copied().collect();
             let status = if !reasons.is_empty() {
                 CellStatus::Primary
             } else if differencing.contains(&i) {
                 taken
-            } else if cell.reasons.iter().any(|r| for_a_person(*r)) {
-                CellStatus::Review
-            } else if secondary.contains(&i) {
+            } else if secondary.contains(&i) || cell.reasons.contains(&Reason::AsBefore) {
                 CellStatus::Secondary
-            } else if examined.review.contains(&i) {
+            } else if for_person.contains(&i) || examined.review.contains(&i) {
                 CellStatus::Review
             } else {
                 CellStatus::Safe

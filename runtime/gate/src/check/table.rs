@@ -96,14 +96,14 @@ impl JobTable {
             reasons.extend(own);
             numbers.push(number(measure.aggregate, &cell, &stats));
         }
-        (JudgedCell { key, units: source.data.units(rows), reasons, numbers }, unsafe_by)
+        (JudgedCell { key, units: source.data.units(rows), reasons, numbers, known: false }, unsafe_by)
     }
 
-    /// What enters the release ledger when `withheld` cells are not published, each
-    /// with the number of its cell.
+    /// What enters the release ledger when `withheld` cells are not published, for these
+    /// reasons unless they have their own, each with the number of its cell.
     pub(super) fn entries(
         &self,
-        withheld: &BTreeSet<usize>,
+        withheld: &BTreeMap<usize, Standing>,
         source: &Source,
         threshold: Option<u64>,
     ) -> Vec<(usize, Entry)> {
@@ -112,10 +112,10 @@ impl JobTable {
             let mut seen = BTreeSet::new();
             let unsafe_by = self.unsafe_by.get(i).map_or(&[][..], Vec::as_slice);
             for (measure, own) in self.measures.iter().zip(unsafe_by) {
-                let standing = match (withheld.contains(&i), own) {
-                    (false, _) => Standing::Published,
-                    (true, true) => Standing::Withheld,
-                    (true, false) => continue,
+                let standing = match withheld.get(&i) {
+                    None => Standing::Published,
+                    Some(_) if *own => Standing::Withheld,
+                    Some(standing) => *standing,
                 };
                 let (cell, stats) = source.data.stats_for(measure.aggregate, rows, measure.column, 2);
                 let amounts = number(measure.aggregate, &cell, &stats).amounts;

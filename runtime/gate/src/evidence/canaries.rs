@@ -39,22 +39,27 @@ impl Exposure {
     }
 }
 
-/// A deterministic stream of draws under a seed.
+/// A deterministic stream of draws under a seed: four from each digest.
 pub(crate) struct Draws {
     seed: Digest,
     drawn: u64,
+    now: Digest,
 }
 
 impl Draws {
     pub(crate) fn new(seed: &Digest) -> Self {
-        Self { seed: *seed, drawn: 0 }
+        Self { seed: *seed, drawn: 0, now: *seed }
     }
 
     /// A whole number below `most`; 64 bits modulo a small number.
     pub(crate) fn below(&mut self, most: usize) -> usize {
+        let part = usize::try_from(self.drawn % 4).unwrap_or(0);
+        if part == 0 {
+            self.now = Digest::of(&[self.seed.as_bytes().as_slice(), &self.drawn.to_le_bytes()].concat());
+        }
         self.drawn += 1;
-        let drawn = Digest::of(&[self.seed.as_bytes().as_slice(), &self.drawn.to_le_bytes()].concat());
-        let bits = u64::from_le_bytes(*drawn.as_bytes().first_chunk().unwrap_or(&[0; 8]));
+        let eight = self.now.as_bytes().chunks_exact(8).nth(part).and_then(|c| c.first_chunk());
+        let bits = u64::from_le_bytes(*eight.unwrap_or(&[0; 8]));
         usize::try_from(bits % most.max(1) as u64).unwrap_or(0)
     }
 }

@@ -13,15 +13,17 @@ use sluice_domain::{
     catalogue::Key,
     contract::{Aggregate, MeasureC, Tabulation, Totals},
 };
-use sluice_rows::cells::Cells;
+use sluice_rows::cells::{Cells, MeasureStats};
 
 use super::{
     Asked,
     values::{Rows, Scalar},
 };
 
-/// How far a recount may be off for rounding alone.
+/// How far a recount may be off for rounding alone; a variance from sums of squares loses
+/// more digits.
 const RECOUNT_ROUNDING: f64 = 1e-9;
+const RECOUNT_ROUNDING_SPREAD: f64 = 1e-6;
 
 /// How far one unit moves one published number.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +47,8 @@ pub struct Influence {
     pub moved: Vec<Moved>,
     /// Published numbers that a recount from the rows does not give.
     pub differ: usize,
+    /// Published numbers that no sums give, so that they were not replayed: quantiles.
+    pub left_out: usize,
 }
 
 /// What some rows add to one cell.
@@ -52,35 +56,44 @@ pub struct Influence {
 pub(crate) struct Part {
     pub(crate) rows: f64,
     pub(crate) units: f64,
-    /// Of each measure: rows with a value, and their sum.
-    pub(crate) measures: Vec<(f64, f64)>,
+    pub(crate) measures: Vec<Sums>,
+}
+
+/// Of one measure: rows with a value, their sum and the sum of their squares.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sums {
+    count: f64,
+    sum: f64,
+    squares: f64,
 }
 
 impl Part {
     fn add(&mut self, other: &Self, times: f64) {
         self.rows += times * other.rows;
         self.units += times * other.units;
-        self.measures.resize(self.measures.len().max(other.measures.len()), (0.0, 0.0));
+        self.measures.resize(self.measures.len().max(other.measures.len()), Sums::default());
         for (mine, theirs) in self.measures.iter_mut().zip(&other.measures) {
-            *mine = (mine.0 + times * theirs.0, mine.1 + times * theirs.1);
+            mine.count += times * theirs.count;
+            mine.sum += times * theirs.sum;
+            mine.squares += times * theirs.squares;
         }
     }
 
     fn number(&self, measure: usize, aggregate: Aggregate) -> Option<f64> {
-        let (count, sum) = self.measures.get(measure).copied().unwrap_or_default();
+        let Sums { count, sum, squares } = self.measures.get(measure).copied().unwrap_or_default();
+        let spread =
+            |least: f64, divisor: f64| (count > least - 0.5).then(|| (squares - sum * sum / count).max(0.0) / divisor);
         match aggregate {
             Aggregate::Rows => Some(self.rows),
             Aggregate::Units => Some(self.units),
             Aggregate::Count => Some(count),
             Aggregate::Sum => Some(sum),
-            Aggregate::Mean => (count > 0.5).then_some(sum / count),
-            // Not replayed: neither follows from a count and a sum.
-            Aggregate::VarSamp
-            | Aggregate::VarPop
-            | Aggregate::StddevSamp
-            | Aggregate::StddevPop
-            | Aggregate::Quantile(_)
-            | Aggregate::Fit => None,
+            Aggregate::Mean => (count > 0.5).then(|| sum / count),
+            Aggregate::VarSamp => spread(2.0, count - 1.0),
+            Aggregate::StddevSamp => spread(2.0, count - 1.0).map(f64::sqrt),
+            Aggregate::VarPop => spread(1.0, count),
+            Aggregate::StddevPop => spread(1.0, count).map(f64::sqrt),
+            Aggregate::Quantile(_) | Aggregate::Fit => None,
         }
     }
 }
@@ -171,7 +184,7 @@ impl<'a> Tabulated<'a> {
                 let part = parts.entry(*place).or_default();
                 let measures = self.measures.iter().map(|(_, at)| {
                     let value = at.and_then(|at| rows.get(at, row)?.number());
-                    value.map_or((0.0, 0.0), |x| (1.0, x))
+                    value.map_or(Sums::default(), |x| Sums { count: 1.0, sum: x, squares: x * x })
                 });
                 let units = 1.0 - part.units;
                 part.add(&Part { rows: 1.0, units, measures: measures.collect() }, 1.0);
@@ -194,14 +207,19 @@ impl<'a> Tabulated<'a> {
 
     pub(crate) fn finish(self) -> Influence {
         let nothing = Part::default();
-        let (mut moved, mut differ) = (Vec::new(), 0);
+        let (mut moved, mut differ, mut left_out) = (Vec::new(), 0, 0);
         for (place, cell) in self.published.cells.iter().enumerate() {
             let CellValue::Published(values) = &cell.value else { continue };
             for (m, (measure, _)) in self.measures.iter().enumerate() {
+                if matches!(measure.aggregate, Aggregate::Quantile(_)) {
+                    left_out += 1;
+                    continue;
+                }
                 let again = self.recount.get(&place).unwrap_or(&nothing).number(m, measure.aggregate);
-                let replayed = !measure.aggregate.parts().is_empty() && !measure.aggregate.is_spread();
-                let out = values.get(m).copied().flatten().filter(|_| replayed);
-                differ += usize::from(change(out, again) > RECOUNT_ROUNDING);
+                let out = values.get(m).copied().flatten();
+                let spread = measure.aggregate.is_spread();
+                let rounding = if spread { RECOUNT_ROUNDING_SPREAD } else { RECOUNT_ROUNDING };
+                differ += usize::from(change(out, again) > rounding);
                 let (deleted, replaced) = self.most.get(&(place, m)).copied().unwrap_or_default();
                 let cell = crate::findings::key_text(cell);
                 moved.push(Moved { cell, measure: measure.name.clone(), deleted, replaced });
@@ -209,7 +227,7 @@ impl<'a> Tabulated<'a> {
         }
         let most = |m: &Moved| m.deleted.max(m.replaced);
         moved.sort_by(|a, b| most(b).total_cmp(&most(a)));
-        Influence { table: self.published.name.clone(), moved, differ }
+        Influence { table: self.published.name.clone(), moved, differ, left_out }
     }
 
     /// Every published cell.
@@ -237,7 +255,9 @@ fn truth(plan: &Tabulation, cells: &Cells, places: &HashMap<Vec<Option<Key>>, us
     let empty = places.values().map(|place| (*place, Part::default()));
     let of = cells.iter().filter_map(|(key, stats)| {
         let key: Vec<Option<Key>> = key.iter().zip(&plan.dimensions).map(named).collect();
-        let measures = stats.measures.iter().map(|m| (m.count as f64, m.sum)).collect();
+        let squares = |m: &MeasureStats| m.squares.map_or(0.0, |squares| squares.sum);
+        let sums = |m: &MeasureStats| Sums { count: m.count as f64, sum: m.sum, squares: squares(m) };
+        let measures = stats.measures.iter().map(sums).collect();
         Some((*places.get(&key)?, Part { rows: stats.rows as f64, units: stats.units as f64, measures }))
     });
     empty.chain(of).collect()

@@ -23,8 +23,8 @@ const MOVED_ALARM: f64 = 0.5;
 const EXPOSED_LOOK: f64 = 2.5;
 const EXPOSED_ALARM: f64 = 4.0;
 
-const FORMS: [Form; 9] =
-    [Form::Digits, Form::Multiple, Form::Date, Form::Bytes, Form::Text, Form::Hex, Form::Base64, Form::Hash, Form::Row];
+/// Forms that are met as digits of a number.
+const BY_DIGITS: [Form; 4] = [Form::Digits, Form::Multiple, Form::Date, Form::Bytes];
 
 fn form_name(form: Form) -> Text {
     match form {
@@ -43,8 +43,8 @@ fn form_name(form: Form) -> Text {
 /// What was found of the view's rare values.
 pub(crate) fn value_scan(found: &Found, units: (u64, u64), rules: &EvidenceRules) -> Check {
     let hits: u64 = found.by_form.values().sum();
-    let by_digits: u64 =
-        [Form::Digits, Form::Multiple, Form::Date, Form::Bytes].iter().map(|form| found.of(*form)).sum();
+    let of = |forms: &[Form]| forms.iter().map(|form| found.of(*form)).sum::<u64>();
+    let by_digits = of(&BY_DIGITS);
     let other = hits - by_digits;
     let chance = found.by_chance;
     #[expect(clippy::cast_precision_loss, reason = "a number of hits")]
@@ -101,8 +101,17 @@ pub(crate) fn value_scan(found: &Found, units: (u64, u64), rules: &EvidenceRules
         vec![text(place.clone(), place), text(column.clone(), column), form_name(hit.form)]
     });
     #[expect(clippy::cast_precision_loss, reason = "a number of hits")]
-    let met = FORMS.map(|form| (form_name(form), found.of(form) as f64));
-    let plot = bars("遇见的处数，按形式 · places met, by form", &met, &[("处 · places", |x| x)]);
+    let met = [
+        (text("数字", "digits"), (by_digits as f64, chance)),
+        (text("文字", "texts"), (of(&[Form::Text, Form::Hex, Form::Base64]) as f64, 0.0)),
+        (text("散列", "hashes"), (of(&[Form::Hash]) as f64, 0.0)),
+        (text("整行", "rows"), (of(&[Form::Row]) as f64, 0.0)),
+    ];
+    let plot = bars(
+        "遇见的处数 · places met",
+        &met,
+        &[("遇见 · met", |(met, _)| met), ("巧合预计 · by chance", |(_, chance)| chance)],
+    );
     Check {
         kind: CheckKind::ValueScan,
         table: None,
@@ -154,12 +163,18 @@ pub(crate) fn influence(found: &Influence, units: (u64, u64)) -> Check {
             again.en
         ),
     );
+    let quantiles = match found.left_out {
+        0 => text("", ""),
+        n => text(format!("、{n} 个分位数（未重放）"), format!(", {n} quantiles (not replayed)")),
+    };
     let cannot = text(
         format!(
-            "被针对的某个人在重放之列的机会为 {met}/{of}（{share}）；看不出：几个人合起来的影响、隐去位置本身随人而变"
+            "被针对的某个人在重放之列的机会为 {met}/{of}（{share}）；看不出：几个人合起来的影响、隐去位置本身随人而变{}",
+            quantiles.zh
         ),
         format!(
-            "a targeted person is among those replayed with a chance of {met}/{of} ({share}); cannot show: what several people move together, or that the withheld places themselves depend on somebody"
+            "a targeted person is among those replayed with a chance of {met}/{of} ({share}); cannot show: what several people move together, that the withheld places themselves depend on somebody{}",
+            quantiles.en
         ),
     );
     let top: Vec<&super::Moved> = found.moved.iter().take(SHOWN).collect();

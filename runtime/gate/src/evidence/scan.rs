@@ -20,8 +20,8 @@ const MULTIPLES: [f64; 3] = [1.0, 2.0, 5.0];
 const ROW_DIGITS_MIN: usize = 10;
 /// Fewest digits of one number of a copied row.
 const ROW_NUMBER_DIGITS_MIN: usize = 3;
-/// Digits of a published whole number from which on it may be a hash.
-const HASH_DIGITS_MIN: usize = 8;
+/// From here on a published whole number may be a part of a hash.
+const HASH_MIN: f64 = 16_777_216.0;
 /// Most hits that are told one by one.
 const HITS_SHOWN: usize = 8;
 
@@ -103,6 +103,8 @@ pub(crate) struct Scan<'a> {
     /// Published numbers by their bits: the cells that show them.
     exact: HashMap<u64, Vec<(usize, usize)>>,
     copied: BTreeMap<(usize, usize), usize>,
+    /// Whether a published number may be a part of a hash.
+    hashes: bool,
 }
 
 impl<'a> Scan<'a> {
@@ -114,11 +116,13 @@ impl<'a> Scan<'a> {
         texts: Vec<(&'a str, Vec<&'a str>)>,
     ) -> Self {
         let (mut numbers, mut exact): (HashMap<u64, Vec<Place>>, HashMap<u64, Vec<_>>) = Default::default();
+        let mut hashes = false;
         for (part, table) in tables.iter().enumerate() {
             for (cell, of) in table.cells.iter().enumerate() {
                 let CellValue::Published(values) = &of.value else { continue };
                 for x in values.iter().flatten() {
                     let Some(number) = significand(*x) else { continue };
+                    hashes |= x.abs() >= HASH_MIN && x.fract() == 0.0;
                     if digits(number) >= rules.scan_digits_min {
                         numbers.entry(number).or_default().push(Place { part, cell });
                     }
@@ -129,7 +133,7 @@ impl<'a> Scan<'a> {
             }
         }
         let (seen, copied) = (HashMap::new(), BTreeMap::new());
-        Self { rules, rare_below, columns, seen, full: false, tables, texts, numbers, exact, copied }
+        Self { rules, rare_below, columns, seen, full: false, tables, texts, numbers, exact, copied, hashes }
     }
 
     /// Takes the rows of unit number `unit`.
@@ -194,11 +198,10 @@ impl<'a> Scan<'a> {
 
     /// Rare values among the published numbers, and how many chance would bring.
     fn numbers(&self, rare: &[(usize, Scalar)], found: &mut Found) {
-        let hashes = self.numbers.keys().any(|n| digits(*n) >= HASH_DIGITS_MIN);
         let mut of_length: BTreeMap<usize, u64> = BTreeMap::new();
         for (column, value) in rare {
             let mut met: HashSet<u64> = HashSet::new();
-            for (form, number) in as_numbers(value, hashes) {
+            for (form, number) in as_numbers(value, self.hashes) {
                 let Some(number) = significand(number) else { continue };
                 *of_length.entry(digits(number)).or_default() += 1;
                 if !met.insert(number) {

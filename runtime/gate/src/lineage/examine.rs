@@ -8,9 +8,11 @@ use sluice_domain::{
     candidate::Reason,
     contract::{Aggregate, Part},
 };
+use sluice_rows::cells::CellStats;
 
 use super::{
-    Entry, History, Microdata, Quantity, Standing,
+    Entry, History, Microdata, Origin, Quantity, SetHash,
+    few::{ATOMS_MAX, Few},
     refine::{Published, Refinement, World},
 };
 use crate::{
@@ -40,11 +42,13 @@ pub struct Work {
     pub sets_max: usize,
     /// Most atoms over which unions of three are looked at.
     pub unions_max: usize,
+    /// Most published sets, withheld ones, and atoms in the linear programmes of bounds.
+    pub bounds_max: usize,
 }
 
 impl Default for Work {
     fn default() -> Self {
-        Self { rows_max: 50_000_000, sets_max: 2_500, unions_max: 1_500 }
+        Self { rows_max: 50_000_000, sets_max: 2_500, unions_max: 1_500, bounds_max: 600 }
     }
 }
 
@@ -66,16 +70,28 @@ enum Verdict {
     Unsafe,
 }
 
+impl Quantity {
+    /// What of which aggregate it is judged as.
+    pub(super) fn part(&self) -> (Part, Aggregate) {
+        match self {
+            Self::Count => (Part::Rows, Aggregate::Rows),
+            Self::Units => (Part::Units, Aggregate::Units),
+            Self::Values(_) => (Part::Values, Aggregate::Count),
+            Self::Total(_) | Self::Quantile(_) => (Part::Total, Aggregate::Sum),
+            Self::Squares(_) => (Part::Squares, Aggregate::VarPop),
+        }
+    }
+
+    /// Whether it adds up values and not rows.
+    pub(super) fn is_magnitude(&self) -> bool {
+        matches!(self, Self::Total(_) | Self::Squares(_))
+    }
+}
+
 impl People<'_> {
     /// `rows` judged as if they were a cell of this quantity.
     fn judge(&self, quantity: &Quantity, rows: &RoaringBitmap) -> Verdict {
-        let (part, aggregate) = match quantity {
-            Quantity::Count => (Part::Rows, Aggregate::Rows),
-            Quantity::Units => (Part::Units, Aggregate::Units),
-            Quantity::Values(_) => (Part::Values, Aggregate::Count),
-            Quantity::Total(_) | Quantity::Quantile(_) => (Part::Total, Aggregate::Sum),
-            Quantity::Squares(_) => (Part::Squares, Aggregate::VarPop),
-        };
+        let (part, aggregate) = quantity.part();
         let (cell, measure) = self.data.stats_for(aggregate, rows, quantity.column(), self.dominance_n);
         let mut reasons = self.rules.judge_part(part, &cell, &measure);
         let negative = reasons.remove(&Reason::Negative);
@@ -86,7 +102,17 @@ impl People<'_> {
         }
     }
 
-    fn k(&self) -> u64 {
+    /// Whether one cell of two snapshots may be published in both: either nothing of it
+    /// changed, or the units that changed pass the rules by the size of their changes.
+    fn may_change(&self, quantity: &Quantity, from: &RoaringBitmap, to: &RoaringBitmap) -> bool {
+        let of = |x: f64| if matches!(quantity, Quantity::Squares(_)) { x * x } else { x };
+        let changes = self.data.change((from, to), quantity.column(), of, self.dominance_n);
+        let cell = CellStats { rows: changes.count, units: changes.units, measures: Vec::new() };
+        let part = if quantity.is_magnitude() { Part::Total } else { quantity.part().0 };
+        changes.units == 0 || self.rules.judge_part(part, &cell, &changes).is_empty()
+    }
+
+    pub(super) fn k(&self) -> u64 {
         self.rules.threshold.unwrap_or(0)
     }
 
@@ -94,8 +120,7 @@ impl People<'_> {
     fn judges_magnitudes(&self, quantity: &Quantity) -> bool {
         let rules = self.rules;
         let on = rules.p_percent.is_some() || rules.dominance_share.is_some() || rules.largest_share.is_some();
-        matches!(quantity, Quantity::Total(_) | Quantity::Squares(_))
-            && (on || rules.all_same == Switch::On || rules.negatives == Switch::On)
+        quantity.is_magnitude() && (on || rules.all_same == Switch::On || rules.negatives == Switch::On)
     }
 }
 
@@ -116,17 +141,22 @@ pub fn examine(
     }
     for (quantity, new) in by_quantity {
         let of = |test: &dyn Fn(&Quantity) -> bool| -> Vec<&Entry> {
-            history.entries.iter().filter(|e| test(&e.quantity)).collect()
+            history.entries.iter().map(AsRef::as_ref).filter(|e| test(&e.quantity)).collect()
         };
-        // A quantile is compared with everything on its column, and everything with it.
+        // A quantile is compared with everything on its column, and everything with it;
+        // a derived measure with the columns behind it, and they with it.
         let curved = |q: &Quantity| {
-            let both = matches!(q, Quantity::Quantile(_)) || matches!(quantity, Quantity::Quantile(_));
-            both && q.column() == quantity.column()
+            let quantile = matches!(q, Quantity::Quantile(_)) || matches!(quantity, Quantity::Quantile(_));
+            match (q.column(), quantity.column()) {
+                (Some(a), Some(b)) if a == b => quantile,
+                (Some(a), Some(b)) => people.data.related(a, b),
+                _ => false,
+            }
         };
         let curved = of(&curved);
-        for (small, _, cell) in near(&curved, &new, people) {
-            if small > 0 {
-                examined.withhold.insert(cell);
+        for (apart, _, (cell, _)) in near(&curved, &new, people) {
+            if apart > 0 {
+                examined.withhold.insert(*cell);
             }
         }
         if !matches!(quantity, Quantity::Quantile(_)) {
@@ -149,33 +179,38 @@ fn curved_together(new: &[(usize, Entry)], people: &People<'_>, examined: &mut E
         let same_column = others.filter(|(i, (_, e))| later(*i, e) && e.quantity.column() == entry.quantity.column());
         let others: Vec<&(usize, Entry)> = same_column.map(|(_, other)| other).collect();
         let near = near(&[entry], &others, people).into_iter().filter(|(apart, ..)| *apart > 0);
-        if entry.standing == Standing::Published {
-            examined.withhold.extend(near.map(|(_, _, other)| other.max(*cell)));
+        if entry.is_published() {
+            examined.withhold.extend(near.map(|(_, _, (other, _))| *other.max(cell)));
         }
     }
 }
 
 /// Pairs of a published old and a published new set that differ in fewer than k units:
-/// (units of the difference, the old one, the new one's cell). Sets that differ in
+/// (units of the difference, the old one, the new one with its cell). Sets that differ in
 /// fewer units than they have blocks agree on a block, so equal blocks find them all.
-fn near<'a>(old: &[&'a Entry], new: &[&(usize, Entry)], people: &People<'_>) -> Vec<(u64, &'a Entry, usize)> {
+fn near<'a>(
+    old: &[&'a Entry],
+    new: &[&'a (usize, Entry)],
+    people: &People<'_>,
+) -> Vec<(u64, &'a Entry, &'a (usize, Entry))> {
     let k = people.k();
     let blocks = Blocks::of(new);
     let exhaustive = k > super::BLOCKS_MAX as u64;
     let mut found = Vec::new();
-    for entry in old.iter().filter(|e| e.standing == Standing::Published) {
-        let mut looked: Vec<usize> = Vec::new();
+    for entry in old.iter().filter(|e| e.is_published()) {
+        let mut looked: Vec<(usize, SetHash)> = Vec::new();
         let agreeing = entry.blocks.iter().enumerate().flat_map(|(block, print)| blocks.holders(block, *print));
-        let all = new.iter().filter(|n| exhaustive && n.1.standing == Standing::Published).copied();
-        for (cell, other) in agreeing.chain(all) {
-            // |A△B| ≥ ||A|−|B||, so the sizes rule most pairs out.
-            if entry.units.abs_diff(other.units) >= k || looked.contains(cell) {
+        let all = new.iter().filter(|n| exhaustive && n.1.is_published()).copied();
+        for number in agreeing.chain(all) {
+            let (cell, other) = number;
+            // |A△B| ≥ ||A|−|B||, so the sizes rule most pairs out. A cell may have two sets.
+            if entry.units.abs_diff(other.units) >= k || looked.contains(&(*cell, other.hash)) {
                 continue;
             }
-            looked.push(*cell);
+            looked.push((*cell, other.hash));
             let apart = people.data.units(&(&entry.rows ^ &other.rows));
             if apart < k {
-                found.push((apart, *entry, *cell));
+                found.push((apart, *entry, number));
             }
         }
     }
@@ -192,7 +227,7 @@ struct Blocks<'a> {
 impl<'a> Blocks<'a> {
     fn of(new: &[&'a (usize, Entry)]) -> Self {
         let (mut occurring, mut holders): (Vec<Vec<u64>>, HashMap<_, Vec<_>>) = (Vec::new(), HashMap::new());
-        for number in new.iter().copied().filter(|n| n.1.standing == Standing::Published) {
+        for number in new.iter().copied().filter(|n| n.1.is_published()) {
             for (block, print) in number.1.blocks.iter().enumerate() {
                 if occurring.len() <= block {
                     occurring.resize(block + 1, vec![0; 1 << 10]);
@@ -227,7 +262,7 @@ fn linear(
     work: &Work,
     examined: &mut Examined,
 ) -> Result<(), Refusal> {
-    let published = |e: &Entry| e.standing == Standing::Published;
+    let published = Entry::is_published;
     let asked: HashSet<_> = new.iter().map(|n| n.1.hash).collect();
     let again = old.iter().filter(|e| published(e) && asked.contains(&e.hash));
     let known: HashMap<_, f64> = again.map(|e| (e.hash, e.value)).collect();
@@ -249,14 +284,18 @@ fn linear(
     }
     let unsafe_pairs = pairs(quantity, old, &fresh, people, examined);
 
-    let (out, secret): (Vec<&Entry>, Vec<&Entry>) =
-        old.iter().copied().filter(|e| !e.rows.is_empty()).partition(|e| published(e));
+    // One set is one equation, however many cells it was.
+    let mut sets = HashSet::new();
+    let once = |e: &&Entry| !e.rows.is_empty() && sets.insert((e.hash, e.standing));
+    let old = old.iter().copied().filter(once).collect::<Vec<_>>();
+    let secret = old.iter().copied().filter(|e| !published(e));
+    let out: Vec<&Entry> = old.iter().copied().filter(|e| published(e)).collect();
     if out.len() + fresh.len() > work.sets_max {
         give_up(out.len(), &unsafe_pairs, &fresh, examined);
         return Ok(());
     }
-    let secret = secret.into_iter().chain(new.iter().map(|n| &n.1).filter(|e| !published(e) && !e.rows.is_empty()));
-    let secret: Vec<&Entry> = secret.collect();
+    let held = new.iter().map(|n| &n.1).filter(|e| !published(e) && !e.rows.is_empty());
+    let secret: Vec<&Entry> = secret.chain(held).collect();
     let mut fresh = fresh;
     // Most valuable first; the last to complete a combination is the one to go.
     fresh.sort_by_key(|(cell, entry)| (std::cmp::Reverse(entry.units), *cell));
@@ -292,7 +331,7 @@ fn linear(
 
     let told = |set: &[u32]| after.tells(set.iter().copied()) && !before.tells(set.iter().copied());
     let mut hits: BTreeSet<Vec<u32>> = targets.iter().filter(|set| told(set)).cloned().collect();
-    let (unions, complete) = unions(&refined, &before, &after, people, work);
+    let (unions, complete) = unions(quantity, &refined, &before, &after, people, work);
     for union in unions {
         let rows = union.iter().filter_map(|i| refined.atoms.get(*i as usize)).fold(RoaringBitmap::new(), |a, b| a | b);
         // What the new table tells by itself was for its own suppression to weigh; only
@@ -302,13 +341,20 @@ fn linear(
             hits.insert(union);
         }
     }
+    let mut protected: Vec<Sparse> = hits.iter().map(|set| indicator(set)).collect();
+    let mut complete = complete;
+    if let Some(few) = Few::of(&refined, people) {
+        let worlds = (0u64..).take(ATOMS_MAX + 1).map(|i| elimination.another_world(refined.atoms.len(), i));
+        let (told, all) = few.told(&before, &worlds.collect::<Vec<_>>(), people);
+        protected.extend(told);
+        complete &= all;
+    }
     if !complete {
         examined.limit_reached = true;
         examined.review.extend(fresh.iter().map(|(cell, _)| *cell));
     }
-    if !hits.is_empty() {
+    if !protected.is_empty() {
         let candidates: Vec<Sparse> = of_out.iter().chain(of_fresh).map(|set| indicator(set)).collect();
-        let protected: Vec<Sparse> = hits.iter().map(|set| indicator(set)).collect();
         let fates = sweep_beyond(out.len(), &candidates, &protected, refined.atoms.len());
         let lost = fates.into_iter().skip(out.len()).zip(&fresh).filter(|(fate, _)| *fate == Fate::Suppressed);
         examined.withhold.extend(lost.map(|(_, (cell, _))| *cell));
@@ -353,7 +399,7 @@ fn pairs(
         true
     };
     if people.judges_magnitudes(quantity) {
-        for entry in old.iter().filter(|e| e.standing == Standing::Published) {
+        for entry in old.iter().filter(|e| e.is_published()) {
             for (cell, number) in fresh {
                 let may_nest = |a: &RoaringBitmap, b: &RoaringBitmap| a.min().is_some_and(|row| b.contains(row));
                 if may_nest(&entry.rows, &number.rows) || may_nest(&number.rows, &entry.rows) {
@@ -362,19 +408,47 @@ fn pairs(
             }
         }
     }
-    let of_cell: HashMap<usize, &Entry> = fresh.iter().map(|(cell, entry)| (*cell, entry)).collect();
-    for (apart, entry, cell) in near(old, fresh, people) {
-        let Some(number) = of_cell.get(&cell) else { continue };
-        if !look(entry, cell, &number.rows, examined) && apart > 0 {
-            examined.review.insert(cell);
+    for (apart, entry, (cell, number)) in near(old, fresh, people) {
+        if look(entry, *cell, &number.rows, examined) || apart == 0 {
+            continue;
+        }
+        match entry.of {
+            Origin::Current => drop(examined.review.insert(*cell)),
+            // Between two snapshots it is whoever changed; how much of one cell did is below.
+            Origin::Earlier if entry.place == number.place => {}
+            Origin::Earlier => drop(examined.withhold.insert(*cell)),
         }
     }
+    changed(quantity, old, fresh, people, examined);
     found
+}
+
+/// Withholds new cells of which too few changed since an earlier snapshot on which the
+/// same cell was published.
+fn changed(
+    quantity: &Quantity,
+    old: &[&Entry],
+    fresh: &[&(usize, Entry)],
+    people: &People<'_>,
+    examined: &mut Examined,
+) {
+    let earlier = old.iter().filter(|e| e.of == Origin::Earlier && e.is_published());
+    let mut at: HashMap<_, Vec<&Entry>> = HashMap::new();
+    for entry in earlier {
+        at.entry(entry.place.as_deref()).or_default().push(entry);
+    }
+    for (cell, number) in fresh {
+        let before = at.get(&number.place.as_deref()).into_iter().flatten();
+        if before.into_iter().any(|e| !people.may_change(quantity, &e.rows, &number.rows)) {
+            examined.withhold.insert(*cell);
+        }
+    }
 }
 
 /// Atoms and unions of two and three atoms that follow only with the new sets, and
 /// whether all of them were looked at.
 fn unions(
+    quantity: &Quantity,
     refined: &Refinement,
     before: &World,
     after: &World,
@@ -385,7 +459,8 @@ fn unions(
     let mut members: Vec<u32> = (0u32..).take(count).collect();
     let mut complete = true;
     if count > work.unions_max {
-        // Only small atoms can add up to fewer than k units.
+        // Only small atoms can add up to fewer than k units; a sum of many can be unsafe.
+        complete = !people.judges_magnitudes(quantity);
         let small = |i: &u32| refined.atoms.get(*i as usize).is_some_and(|a| people.data.units(a) < people.k());
         members.retain(small);
         if members.len() > work.unions_max {

@@ -4,7 +4,10 @@
 //! Rows are numbered from 0 in canonical order, a unit's rows adjacent. Nothing here
 //! prints or serialises them.
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use roaring::RoaringBitmap;
 use sluice_domain::contract::Aggregate;
@@ -23,6 +26,8 @@ pub struct Microdata {
     hashes: Vec<u128>,
     columns: Vec<Vec<Option<f64>>>,
     zeros: Vec<Zeros>,
+    /// Of every derived measure, the columns that have part in it.
+    parts: BTreeMap<usize, BTreeSet<usize>>,
 }
 
 impl Microdata {
@@ -32,7 +37,7 @@ impl Microdata {
     pub fn new(units: Vec<u32>, columns: Vec<Vec<Option<f64>>>, key: impl Fn(u64) -> u128) -> Self {
         let hashes = (0u64..).take(units.len()).map(key).collect();
         let zeros = vec![Zeros::Count; columns.len()];
-        Self { units, hashes, columns, zeros }
+        Self { units, hashes, columns, zeros, parts: BTreeMap::new() }
     }
 
     /// The same where a unit whose contribution to a column is zero may not count.
@@ -41,16 +46,42 @@ impl Microdata {
         Self { zeros, ..self }
     }
 
+    /// The same with derived measures, each with the columns that have part in it.
+    #[must_use]
+    pub fn deriving(self, parts: BTreeMap<usize, BTreeSet<usize>>) -> Self {
+        Self { parts, ..self }
+    }
+
+    /// Whether one of two columns has part in the other, or both may share a part.
+    pub(super) fn related(&self, a: usize, b: usize) -> bool {
+        let part = |of: usize, other: usize| self.parts.get(&of).is_some_and(|parts| parts.contains(&other));
+        part(a, b) || part(b, a) || (self.parts.contains_key(&a) && self.parts.contains_key(&b))
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.units.len()
     }
 
-    /// The rows of `rows` that have a value in `column`.
+    /// The rows of `rows` that have a value in `column`; all of them where the run does
+    /// not read that column.
     pub fn valued(&self, rows: &RoaringBitmap, column: usize) -> RoaringBitmap {
-        let Some(values) = self.columns.get(column) else { return RoaringBitmap::new() };
-        let has = |row: &u32| values.get(*row as usize).copied().flatten().is_some();
-        rows.iter().filter(has).collect()
+        if self.columns.get(column).is_none() {
+            return rows.clone();
+        }
+        rows.iter().filter(|row| self.has_value(*row, column)).collect()
+    }
+
+    /// Whether a row has a value in `column`.
+    pub(super) fn has_value(&self, row: u32, column: usize) -> bool {
+        let value = self.columns.get(column).and_then(|values| values.get(row as usize));
+        value.is_some_and(Option::is_some)
+    }
+
+    /// Whether the column has a negative value anywhere in `rows`.
+    pub(super) fn any_negative(&self, rows: &RoaringBitmap, column: usize) -> bool {
+        let Some(values) = self.columns.get(column) else { return true };
+        rows.iter().any(|row| values.get(row as usize).copied().flatten().is_some_and(|v| v < 0.0))
     }
 
     /// Distinct units with a row in `rows`.
@@ -60,13 +91,63 @@ impl Microdata {
         units.filter(|unit| last.replace(**unit) != Some(**unit)).count() as u64
     }
 
+    /// The units of `rows`.
+    pub(super) fn unit_set(&self, rows: &RoaringBitmap) -> RoaringBitmap {
+        rows.iter().filter_map(|row| self.units.get(row as usize).copied()).collect()
+    }
+
     /// Every unit of `rows` by the first row that it has in the snapshot, so that sets
     /// of units can be compared however many rows each has here or there.
     pub fn first_rows(&self, rows: &RoaringBitmap) -> RoaringBitmap {
-        let mut last = None;
-        let units = rows.iter().filter_map(|row| self.units.get(row as usize));
-        let units = units.filter(|unit| last.replace(**unit) != Some(**unit));
-        units.filter_map(|unit| u32::try_from(self.units.partition_point(|u| u < unit)).ok()).collect()
+        self.by_unit(rows).into_iter().map(|(first, _)| first).collect()
+    }
+
+    /// Every unit of `rows` by as many of its first rows in the snapshot as it has in
+    /// `rows`: as many rows as there are in `rows`, and with [`Self::first_rows`] inside
+    /// them. What is left without those are the rows beyond one for each unit.
+    pub fn stairs(&self, rows: &RoaringBitmap) -> RoaringBitmap {
+        self.by_unit(rows).into_iter().flat_map(|(first, count)| first..first.saturating_add(count)).collect()
+    }
+
+    /// Of every unit in `rows`, its first row in the snapshot and how many it has in `rows`.
+    fn by_unit(&self, rows: &RoaringBitmap) -> Vec<(u32, u32)> {
+        let mut counts: Vec<(u32, u32)> = Vec::new();
+        for unit in rows.iter().filter_map(|row| self.units.get(row as usize)) {
+            match counts.last_mut() {
+                Some((open, count)) if open == unit => *count += 1,
+                _ => counts.push((*unit, 1)),
+            }
+        }
+        let first = |unit: u32| u32::try_from(self.units.partition_point(|u| *u < unit)).ok();
+        counts.into_iter().filter_map(|(unit, count)| Some((first(unit)?, count))).collect()
+    }
+
+    /// By how much each unit's contribution to `column` (its number of rows without one)
+    /// differs between two sets of rows, `of` each of its values added up: the sizes of the
+    /// differences that are not zero, taken as a cell's contributions.
+    pub(super) fn change(
+        &self,
+        (from, to): (&RoaringBitmap, &RoaringBitmap),
+        column: Option<usize>,
+        of: impl Fn(f64) -> f64,
+        n: usize,
+    ) -> MeasureStats {
+        let mut sums: BTreeMap<u32, Sum> = BTreeMap::new();
+        for (rows, sign) in [(from - to, -1.0), (to - from, 1.0)] {
+            for row in rows {
+                let at = row as usize;
+                let value = column.map_or(Some(1.0), |c| self.columns.get(c)?.get(at).copied().flatten());
+                if let (Some(unit), Some(value)) = (self.units.get(at), value) {
+                    sums.entry(*unit).or_default().add(sign * of(value));
+                }
+            }
+        }
+        let sizes = sums.into_values().map(|sum| sum.value().abs()).filter(|size| *size > 0.0);
+        let mut sizes: Vec<f64> = sizes.collect();
+        let (top, top_n_sum) = largest(&mut sizes, n);
+        let (units, sum) = (sizes.len() as u64, total(sizes.iter().copied()));
+        let all_same = all_same(&sizes);
+        MeasureStats { count: units, units, sum, abs_sum: sum, top, top_n_sum, all_same, ..MeasureStats::default() }
     }
 
     /// The statistics of `rows` taken as one cell, one entry per column asked for;

@@ -2,32 +2,48 @@
 //! may be cleared now. A pure module: history in, verdicts on new cells out.
 //!
 //! Every cleared number is entered with the set of rows it sums. Against history on
-//! the same snapshot, per quantity (counts, or the total of one column):
+//! one numbering of rows, per quantity (counts of rows, of units, or the total of one
+//! column):
 //! - the same rows must give the same number, and add nothing;
 //! - every difference of nested cells, and every atom of the partition refinement and
 //!   union of up to three atoms that would follow from all that is published, must
 //!   pass all the rules by itself, as if it were a cell;
-//! - what was withheld for its own sake must not follow;
-//! - cells that differ by fewer than k units without nesting go to a person;
-//! - a quantile is not linear: a difference of fewer than k units withholds it.
+//! - nothing may follow about the rows of fewer than k units, in however many atoms
+//!   they lie ([`few`]);
+//! - what was withheld for its own sake must not follow, nor be bounded too closely
+//!   ([`bounds`]);
+//! - cells that differ by fewer than k units without nesting go to a person; between
+//!   two snapshots such a cell is withheld;
+//! - a quantile is not linear: a difference of fewer than k units withholds it. A
+//!   derived measure is compared so with the columns that it is computed from.
 //!
 //! A set that followed from history alone is not held against a new cell. Beyond the
 //! work limits the new cells go to a person, and the answer says so.
 
+mod bounds;
 mod examine;
+mod few;
 pub(crate) mod ledger;
 mod microdata;
+mod place;
 mod record;
 mod refine;
+mod snapshots;
 
-use std::{collections::HashSet, fmt};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt,
+    sync::Arc,
+};
 
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use bounds::bounds;
 pub use examine::{Examined, People, Work, examine};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, derived_name};
 pub use microdata::{Microdata, SetHash};
+pub use place::Place;
 pub use record::{Named, Number, Record, Root};
 
 /// What adds up over disjoint sets of rows, or does not.
@@ -35,11 +51,13 @@ pub use record::{Named, Number, Record, Root};
 pub enum Quantity {
     /// Counts of rows; of units where each has one row.
     Count,
-    /// Counts of units, each standing for itself by its first row.
+    /// Counts of units, each standing for itself by its first row; counts of rows beside
+    /// them, by as many of each unit's first rows ([`Microdata::stairs`]).
     Units,
     /// Count of the values of a column.
     Values(usize),
-    /// Total of a column; a mean counts as one.
+    /// Total of a column; a mean counts as one: whoever reads it is taken to know the
+    /// count under it.
     Total(usize),
     /// Sum of the squares of a column.
     Squares(usize),
@@ -65,8 +83,12 @@ impl Quantity {
 pub enum Standing {
     /// Cleared: counts as published.
     Published,
-    /// Withheld for its own sake: it must not follow from anything.
+    /// Withheld for its own sake: it must not follow from anything, nor must the others.
     Withheld,
+    /// Withheld for what it shows beside earlier releases.
+    Differencing,
+    /// Withheld for another cell's sake.
+    Complement,
 }
 
 /// One number of one cell.
@@ -78,6 +100,15 @@ pub struct Entry {
     units: u64,
     value: f64,
     standing: Standing,
+    place: Option<Arc<Place>>,
+    of: Origin,
+}
+
+/// Which snapshot a number was cleared on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Current,
+    Earlier,
 }
 
 impl Entry {
@@ -93,7 +124,18 @@ impl Entry {
         let rows = quantity.column().map_or(rows.clone(), |column| data.valued(&rows, column));
         let blocks = usize::try_from(k.unwrap_or(0)).unwrap_or(BLOCKS_MAX).min(BLOCKS_MAX);
         let (hash, blocks) = data.sketch(&rows, blocks);
-        Self { quantity, hash, blocks, units: data.units(&rows), rows, value, standing }
+        let units = data.units(&rows);
+        Self { quantity, hash, blocks, units, rows, value, standing, place: None, of: Origin::Current }
+    }
+
+    /// The same number of the cell at `place`.
+    #[must_use]
+    fn at(self, place: Arc<Place>, of: Origin) -> Self {
+        Self { place: Some(place), of, ..self }
+    }
+
+    fn is_published(&self) -> bool {
+        self.standing == Standing::Published
     }
 
     /// The keyed digest of its rows.
@@ -105,21 +147,44 @@ impl Entry {
 /// Most blocks of a sketch; for a larger k every pair is looked at.
 const BLOCKS_MAX: usize = 64;
 
-/// Everything cleared on one snapshot, by anybody.
-#[derive(Default)]
+/// Everything cleared on one numbering of rows, by anybody.
+#[derive(Default, Clone)]
 pub struct History {
-    entries: Vec<Entry>,
-    seen: HashSet<(Quantity, SetHash, Standing)>,
+    entries: Vec<Arc<Entry>>,
+    seen: HashSet<(Quantity, SetHash, Standing, Option<Arc<Place>>)>,
+    published: HashSet<(Quantity, SetHash)>,
 }
 
 impl History {
     /// Enters cleared numbers; one that is there already adds nothing.
     pub fn enter(&mut self, entries: impl IntoIterator<Item = Entry>) {
         for entry in entries {
-            if self.seen.insert((entry.quantity.clone(), entry.hash, entry.standing)) {
-                self.entries.push(entry);
+            if self.seen.insert((entry.quantity.clone(), entry.hash, entry.standing, entry.place.clone())) {
+                if entry.is_published() {
+                    self.published.insert((entry.quantity.clone(), entry.hash));
+                }
+                self.entries.push(Arc::new(entry));
             }
         }
+    }
+
+    /// The cells of which every number was published before, of these rows: to publish
+    /// them again adds nothing, and to withhold them protects nothing.
+    pub(crate) fn known(&self, new: &[(usize, Entry)]) -> BTreeSet<usize> {
+        let cells: BTreeSet<usize> = new.iter().map(|(cell, _)| *cell).collect();
+        let fresh = new.iter().filter(|(_, e)| !self.published.contains(&(e.quantity.clone(), e.hash)));
+        let fresh: BTreeSet<usize> = fresh.map(|(cell, _)| *cell).collect();
+        &cells - &fresh
+    }
+
+    /// What became of the cell at `place` that sums these rows, if it was asked for and
+    /// never published.
+    pub(crate) fn unpublished(&self, entry: &Entry) -> Option<Standing> {
+        let was = |standing| self.seen.contains(&(entry.quantity.clone(), entry.hash, standing, entry.place.clone()));
+        if was(Standing::Published) {
+            return None;
+        }
+        [Standing::Complement, Standing::Differencing].into_iter().find(|standing| was(*standing))
     }
 
     /// How many numbers it holds.
@@ -135,7 +200,7 @@ impl History {
     /// Bytes of its sets, sketches and records, about.
     pub fn bytes(&self) -> usize {
         let of = |e: &Entry| e.rows.serialized_size() + e.blocks.len() * 4 + size_of::<Entry>();
-        self.entries.iter().map(of).sum()
+        self.entries.iter().map(|e| of(e)).sum()
     }
 }
 

@@ -10,10 +10,10 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use sluice_domain::id::{DatasetId, SnapshotId};
 
-use super::Standing;
+use super::{Place, Standing};
 
 /// First bytes of the only form there is.
-const MAGIC: &[u8] = b"SLLN\x01";
+const MAGIC: &[u8] = b"SLLN\x02";
 
 /// Everything that one run enters.
 #[derive(Default)]
@@ -42,26 +42,31 @@ pub struct Root {
 pub struct Number {
     /// What adds up.
     pub quantity: Named,
-    /// The rows of the cell.
+    /// The rows of the cell; those with a value where it reads a column.
     pub rows: RoaringBitmap,
     /// The part that adds up over disjoint cells.
     pub value: f64,
-    /// Published, or withheld for its own sake.
+    /// What became of it.
     pub standing: Standing,
+    /// Which cell it is by its contract.
+    pub place: Place,
 }
 
-/// A [`Quantity`](super::Quantity) with its column's name.
+/// What a number says, with its column's name; a derived measure goes by `=` and its
+/// formula, for two agreements may use one name for two formulas.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Named {
     /// Count of rows.
-    Count,
+    Rows,
     /// Count of units.
     Units,
     /// Count of the values of a column.
     Values(String),
     /// Total of a column.
-    Total(String),
+    Sum(String),
+    /// Mean of a column; its value here is the total.
+    Mean(String),
     /// Sum of the squares of a column.
     Squares(String),
     /// A quantile of a column.
@@ -83,8 +88,8 @@ struct Head {
 struct HeadRoot {
     dataset: DatasetId,
     snapshot: SnapshotId,
-    /// Quantity, bits of the value, standing, bytes of the bitmap that follows.
-    numbers: Vec<(Named, u64, Standing, u32)>,
+    /// Quantity, place, bits of the value, standing, bytes of the bitmap that follows.
+    numbers: Vec<(Named, Place, u64, Standing, u32)>,
 }
 
 impl Record {
@@ -93,7 +98,7 @@ impl Record {
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         let number = |n: &Number| {
             let size = u32::try_from(n.rows.serialized_size()).ok()?;
-            Some((n.quantity.clone(), n.value.to_bits(), n.standing, size))
+            Some((n.quantity.clone(), n.place.clone(), n.value.to_bits(), n.standing, size))
         };
         let root = |r: &Root| {
             let numbers = r.numbers.iter().map(number).collect::<Option<_>>()?;
@@ -121,11 +126,11 @@ impl Record {
         let mut roots = Vec::new();
         for root in head.roots {
             let mut numbers = Vec::new();
-            for (quantity, value, standing, size) in root.numbers {
+            for (quantity, place, value, standing, size) in root.numbers {
                 let (set, after) = rest.split_at_checked(usize::try_from(size).ok()?)?;
                 rest = after;
                 let rows = RoaringBitmap::deserialize_from(set).ok()?;
-                numbers.push(Number { quantity, rows, value: f64::from_bits(value), standing });
+                numbers.push(Number { quantity, rows, value: f64::from_bits(value), standing, place });
             }
             roots.push(Root { dataset: root.dataset, snapshot: root.snapshot, numbers });
         }
@@ -161,10 +166,11 @@ mod tests {
 
     fn record(sets: Vec<Vec<u32>>, value: f64) -> Record {
         let number = |(i, rows): (usize, Vec<u32>)| Number {
-            quantity: if i % 2 == 0 { Named::Count } else { Named::Total("花费 \"x\"".into()) },
+            quantity: if i % 2 == 0 { Named::Rows } else { Named::Sum("花费 \"x\"".into()) },
             rows: rows.into_iter().collect(),
             value,
             standing: if i % 3 == 0 { Standing::Withheld } else { Standing::Published },
+            place: Place::default(),
         };
         let (dataset, snapshot) = ("d".parse().unwrap(), "snap-000001".parse().unwrap());
         let root = Root { dataset, snapshot, numbers: sets.into_iter().enumerate().map(number).collect() };

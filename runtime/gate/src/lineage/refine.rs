@@ -76,7 +76,13 @@ impl Published {
 
     /// A world over `atoms` atoms in which every published sum is zero.
     pub(super) fn world(&self, atoms: usize) -> World {
-        let mut values: Vec<u64> = (0u64..).take(atoms).map(|i| mix(i.wrapping_add(0x5_1CE)) % P).collect();
+        self.another_world(atoms, 0)
+    }
+
+    /// Worlds of different numbers are independent of each other.
+    pub(super) fn another_world(&self, atoms: usize, number: u64) -> World {
+        let seed = mix(number).wrapping_add(0x5_1CE);
+        let mut values: Vec<u64> = (0u64..).take(atoms).map(|i| mix(i.wrapping_add(seed)) % P).collect();
         for (lead, row) in self.basis.iter().rev() {
             let rest = row.iter().skip(1).fold(0, |sum, (atom, coefficient)| {
                 let value = values.get(*atom as usize).copied().unwrap_or(0);

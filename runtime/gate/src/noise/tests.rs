@@ -67,28 +67,6 @@ fn laplace_keeps_its_cost_as_well() {
     }
 }
 
-/// Utility: what the whole of route A adds to opendp called directly at the formula's σ.
-#[test]
-fn the_error_is_that_of_calling_the_library_directly() {
-    use opendp::{
-        domains::{AtomDomain, VectorDomain},
-        measurements::make_gaussian,
-        measures::ZeroConcentratedDivergence,
-        metrics::L2Distance,
-    };
-    let root_mean_square = |xs: &[f64]| (xs.iter().map(|x| x * x).sum::<f64>() / xs.len() as f64).sqrt();
-    let t = table(20_000, &[(0, 1, 1), (0, 1, 1)], 1, 0.02);
-    let noisy = Mechanism::for_table(&t).unwrap().draw(answer(&t, &[])).unwrap();
-    let ours: Vec<f64> = noisy.values().flatten().collect();
-    let space = (VectorDomain::new(AtomDomain::<i64>::new_non_nan()), L2Distance::<f64>::default());
-    let sigma = (2.0f64 / (2.0 * 0.02)).sqrt();
-    let direct = make_gaussian::<_, _, ZeroConcentratedDivergence>(space.0, space.1, sigma, None).unwrap();
-    let theirs: Vec<f64> = direct.invoke(&vec![0; 40_000]).unwrap().into_iter().map(|n| n as f64).collect();
-    let ratio = root_mean_square(&ours) / root_mean_square(&theirs);
-    // Two root mean squares of 40 000 draws: their ratio is off by 0.5 % (one σ).
-    assert!(ratio <= 1.05, "{ratio}");
-}
-
 #[test]
 fn contracts_without_a_mechanism_are_refused() {
     for rho in [0.0, -1.0, f64::NAN, f64::INFINITY] {

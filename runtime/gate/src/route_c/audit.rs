@@ -2,14 +2,15 @@
 //!
 //! For every withheld cell and every additive quantity (rows, units, values, sums, sums of squares),
 //! a linear programme finds how low and how high the cell can be, given everything
-//! that is published and that nothing is negative. The interval must not be a
+//! that is published and where nothing is negative. The interval must not be a
 //! point; for a count below k it must contain 0 and k; for an unsafe magnitude it
 //! must reach p·x₁ to either side of the true value; for a count unsafe by its class
-//! alone it must be k wide (gate.md §3).
+//! alone it must be k wide.
 //!
-//! A quantity that is negative somewhere is not bounded by anything, so for it
-//! [`super::span`] alone decides. Distinct units do not always add up over cells;
-//! where the published counts contradict that they do, there is nothing to audit.
+//! The attacker is taken to know where contributions may be negative: an unknown is
+//! free only if every cell over it has a negative one. Distinct units do not always add
+//! up over cells; where the published counts contradict that they do, there is nothing
+//! to audit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -44,6 +45,8 @@ enum Quantity<'a> {
 pub(super) struct Audit<'a> {
     unknowns: usize,
     quantities: BTreeMap<Quantity<'a>, Vec<Watched<'a>>>,
+    /// Of a quantity with negative contributions: which unknowns may be below zero.
+    free: BTreeMap<Quantity<'a>, Vec<bool>>,
 }
 
 /// One cell's part in one quantity.
@@ -51,21 +54,30 @@ struct Watched<'a> {
     cell: usize,
     unknowns: &'a [u32],
     value: f64,
+    sign: Sign,
     need: Need,
     shown: Shown,
+}
+
+/// Whether a contribution to a cell is negative.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sign {
+    Mixed,
+    NonNegative,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shown {
     Not,
     WideEnough,
+    /// Too narrow by what is out already.
+    PastHelp,
 }
 
 impl<'a> Audit<'a> {
     /// An audit of `frame`, nothing shown yet.
     pub(super) fn of(frame: &'a Frame, tables: &[(&'a TableC, &'a JudgedTable)], rules: &Rules) -> Self {
         let mut quantities: BTreeMap<Quantity<'a>, Vec<Watched<'a>>> = BTreeMap::new();
-        let mut negative: BTreeSet<Quantity<'a>> = BTreeSet::new();
         for (i, cell) in frame.cells.iter().enumerate() {
             let Some((table, judged)) = tables.get(cell.table) else { continue };
             let Some(judged) = judged.cells.get(cell.cell) else { continue };
@@ -73,14 +85,12 @@ impl<'a> Audit<'a> {
             for (measure, number) in table.plan.measures.iter().zip(&judged.numbers) {
                 for amount in &number.amounts {
                     let quantity = quantity(measure, amount.part);
-                    if amount.any_negative {
-                        negative.insert(quantity);
-                    }
                     if seen.insert(quantity) {
                         quantities.entry(quantity).or_default().push(Watched {
                             cell: i,
                             unknowns: &cell.variables,
                             value: amount.value,
+                            sign: if amount.any_negative { Sign::Mixed } else { Sign::NonNegative },
                             need: need(quantity, judged, amount, rules),
                             shown: Shown::Not,
                         });
@@ -88,7 +98,6 @@ impl<'a> Audit<'a> {
                 }
             }
         }
-        quantities.retain(|quantity, _| !negative.contains(quantity));
         // Where everybody has one row, rows and units are the same question.
         let same = |a: &Watched<'_>, b: &Watched<'_>| a.cell == b.cell && a.value == b.value && a.need == b.need;
         if let (Some(rows), Some(units)) = (quantities.get(&Quantity::Rows), quantities.get(&Quantity::Units))
@@ -97,27 +106,77 @@ impl<'a> Audit<'a> {
         {
             quantities.remove(&Quantity::Units);
         }
-        Self { unknowns: frame.variables, quantities }
+        let free = quantities.iter().map(|(quantity, cells)| (*quantity, free(frame.variables, cells))).collect();
+        Self { unknowns: frame.variables, quantities, free }
     }
 
     /// Some of the cells (positions in `frame.cells`) among `withheld` that can be
     /// bounded too closely from what is published; none only if there is none.
     /// `withheld` may only grow from call to call.
-    pub(super) fn too_close(&mut self, withheld: &BTreeSet<usize>) -> BTreeSet<usize> {
-        let mut failing = BTreeSet::new();
-        for (quantity, cells) in &mut self.quantities {
-            match narrow(self.unknowns, cells, withheld) {
-                Ok(cells) => failing.extend(cells),
+    pub(super) fn too_close(&mut self, withheld: &BTreeSet<usize>) -> Vec<Narrow> {
+        let mut failing = Vec::new();
+        for (at, (quantity, cells)) in self.quantities.iter_mut().enumerate() {
+            let free = self.free.get(quantity).map_or(&[][..], Vec::as_slice);
+            let found = match narrow(self.unknowns, free, cells, withheld) {
+                Ok(found) => found,
                 // Units that do not add up over cells cannot be subtracted either.
-                Err(Contradiction) if *quantity == Quantity::Units => {}
-                Err(Contradiction) => failing.extend(cells.iter().map(|c| c.cell).filter(|c| withheld.contains(c))),
-            }
+                Err(Contradiction) if *quantity == Quantity::Units => continue,
+                Err(Contradiction) => {
+                    cells.iter().filter(|c| withheld.contains(&c.cell)).map(|c| (c.cell, f64::INFINITY)).collect()
+                }
+            };
+            failing.extend(found.into_iter().map(|(cell, up_to)| Narrow { cell, quantity: at, up_to }));
         }
         failing
     }
+
+    /// Names `narrow` no more: nothing that could still be withheld would widen it.
+    pub(super) fn past_help(&mut self, narrow: Narrow) {
+        let cells = self.quantities.values_mut().nth(narrow.quantity).into_iter().flatten();
+        cells.filter(|cell| cell.cell == narrow.cell).for_each(|cell| cell.shown = Shown::PastHelp);
+    }
+
+    /// Whether no cell among `withheld` can be bounded too closely.
+    pub(super) fn holds(mut self, withheld: &BTreeSet<usize>) -> bool {
+        self.too_close(withheld).is_empty()
+    }
+
+    /// By position in `frame.cells`, the values of the quantity that `narrow` is about.
+    pub(super) fn values(&self, narrow: Narrow) -> BTreeMap<usize, f64> {
+        let cells = self.quantities.values().nth(narrow.quantity).into_iter().flatten();
+        cells.map(|cell| (cell.cell, cell.value)).collect()
+    }
 }
 
-fn narrow(unknowns: usize, cells: &mut [Watched<'_>], withheld: &BTreeSet<usize>) -> Result<Vec<usize>, Contradiction> {
+/// A cell whose interval is not wide enough.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Narrow {
+    /// Its position in `frame.cells`.
+    pub(super) cell: usize,
+    quantity: usize,
+    /// What its interval must reach.
+    pub(super) up_to: f64,
+}
+
+/// Which unknowns may be below zero: those whose every cell has a negative contribution.
+fn free(unknowns: usize, cells: &[Watched<'_>]) -> Vec<bool> {
+    let mut free = vec![false; unknowns];
+    for sign in [Sign::Mixed, Sign::NonNegative] {
+        for unknown in cells.iter().filter(|cell| cell.sign == sign).flat_map(|cell| cell.unknowns) {
+            if let Some(slot) = free.get_mut(*unknown as usize) {
+                *slot = sign == Sign::Mixed;
+            }
+        }
+    }
+    free
+}
+
+fn narrow(
+    unknowns: usize,
+    free: &[bool],
+    cells: &mut [Watched<'_>],
+    withheld: &BTreeSet<usize>,
+) -> Result<Vec<(usize, f64)>, Contradiction> {
     let published: Vec<(&[u32], f64)> =
         cells.iter().filter(|c| !withheld.contains(&c.cell)).map(|c| (c.unknowns, c.value)).collect();
     // A cell without unknowns (its filter excludes it) is empty by contract.
@@ -128,7 +187,7 @@ fn narrow(unknowns: usize, cells: &mut [Watched<'_>], withheld: &BTreeSet<usize>
     if open.is_empty() {
         return Ok(Vec::new());
     }
-    let mut system = System::of(unknowns, &published)?;
+    let mut system = System::of(unknowns, &published, free)?;
     system.scout(&open.iter().map(|c| c.unknowns).collect::<Vec<_>>())?;
     // Not in order: neighbours tend to fail together, and one remedy serves both.
     open.sort_by_key(|c| (c.cell % 7, c.cell));
@@ -141,7 +200,7 @@ fn narrow(unknowns: usize, cells: &mut [Watched<'_>], withheld: &BTreeSet<usize>
         if system.allows(cell.unknowns, |low, high, slack| need.met(low, high, slack))? {
             cell.shown = Shown::WideEnough;
         } else {
-            narrow.push(cell.cell);
+            narrow.push((cell.cell, need.up_to(cell.value)));
         }
     }
     Ok(narrow)
@@ -160,7 +219,7 @@ fn quantity(measure: &MeasureC, part: Part) -> Quantity<'_> {
 
 /// What an interval must hold.
 #[derive(Clone, Copy, PartialEq)]
-enum Need {
+pub(crate) enum Need {
     /// Two different whole numbers.
     TwoCounts,
     /// More than one value.
@@ -185,18 +244,32 @@ fn need(quantity: Quantity<'_>, cell: &JudgedCell, amount: &Amount, rules: &Rule
             Need::Wide(k as f64)
         }
         (Quantity::Rows | Quantity::Units | Quantity::Values(_), ..) => Need::TwoCounts,
-        (Quantity::Total(_) | Quantity::Squares(_), _, Some(p)) if !cell.reasons.is_empty() && amount.largest > 0.0 => {
-            let reach = p * amount.largest;
-            Need::Reach { low: (amount.value - reach).max(0.0), high: amount.value + reach }
+        (Quantity::Total(_) | Quantity::Squares(_), _, Some(p)) if cell.is_unsafe() && amount.largest > 0.0 => {
+            let least = if amount.any_negative { f64::NEG_INFINITY } else { 0.0 };
+            Need::reach(amount.value, p * amount.largest, least)
         }
         (Quantity::Total(_) | Quantity::Squares(_), ..) => Need::Width,
     }
 }
 
 impl Need {
+    /// How high the interval around `value` should reach.
+    fn up_to(self, value: f64) -> f64 {
+        match self {
+            Self::TwoCounts | Self::Width => value + 1.0,
+            Self::Wide(width) => value + width,
+            Self::Reach { high, .. } => high,
+        }
+    }
+
+    /// `reach` to either side of `value`, but not below `least`.
+    pub(crate) fn reach(value: f64, reach: f64, least: f64) -> Self {
+        Self::Reach { low: (value - reach).max(least), high: value + reach }
+    }
+
     /// Whether [low, high] holds it; `slack` is the solver's accuracy. Widening the
     /// interval never turns a yes into a no.
-    fn met(self, low: f64, high: f64, slack: f64) -> bool {
+    pub(crate) fn met(self, low: f64, high: f64, slack: f64) -> bool {
         match self {
             Self::TwoCounts => (high + slack).floor() - (low - slack).ceil() >= 1.0,
             Self::Width => high - low > 4.0 * slack,

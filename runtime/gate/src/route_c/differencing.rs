@@ -27,7 +27,7 @@ pub(super) fn unsafe_differences(frame: &Frame, tables: &[(&TableC, &JudgedTable
         judged.reasons.is_empty().then_some((*table, judged))
     };
     let mut found = BTreeSet::new();
-    for (i, small) in frame.cells.iter().enumerate() {
+    for (i, small) in frame.cells.iter().enumerate().filter(|(_, cell)| at(cell).is_none_or(|(_, c)| !c.is_out())) {
         let Some(holders) = small.variables.first().and_then(|v| frame.cells_of.get(*v as usize)) else { continue };
         for large in holders.iter().filter_map(|j| frame.cells.get(*j)) {
             let (Some(inner), Some(outer)) = (at(small), at(large)) else { continue };

@@ -8,12 +8,12 @@
 //! Route C claims no differential privacy. It does not look at earlier releases
 //! (that is [`crate::lineage`]) and does not compare tables over different views.
 
-mod audit;
+pub(crate) mod audit;
 mod class;
 mod differencing;
 pub(crate) mod frame;
 pub mod primary;
-mod programme;
+pub(crate) mod programme;
 pub mod regression;
 pub mod rules;
 pub mod secondary;
@@ -21,4 +21,4 @@ pub(crate) mod span;
 
 pub use primary::{JudgedTable, primary};
 pub use rules::{Class, Rules, Sensitivity, Switch};
-pub use secondary::secondary;
+pub use secondary::{Depth, secondary, secondary_to};

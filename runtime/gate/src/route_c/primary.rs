@@ -29,6 +29,20 @@ pub(crate) struct JudgedCell {
     pub(crate) reasons: BTreeSet<Reason>,
     /// One per measure, in SELECT order.
     pub(crate) numbers: Vec<Number>,
+    /// Whether all its numbers are out already: withholding it protects nothing.
+    pub(crate) known: bool,
+}
+
+impl JudgedCell {
+    /// Whether it is out already and nothing speaks against that.
+    pub(crate) fn is_out(&self) -> bool {
+        self.known && self.reasons.is_empty()
+    }
+
+    /// Whether it is withheld for its own sake, and not because it was in an earlier run.
+    pub(crate) fn is_unsafe(&self) -> bool {
+        self.reasons.iter().any(|r| *r != Reason::AsBefore)
+    }
 }
 
 /// What is known of one measure in one cell.
@@ -112,7 +126,7 @@ fn judge(table: &TableC, key: CellKey, cell: &CellStats, rules: &Rules) -> Judge
         reasons.insert(Reason::Redacted);
     }
     let numbers = measures().map(|(m, stats)| number(m.aggregate, cell, stats)).collect();
-    JudgedCell { key, units: cell.units, reasons, numbers }
+    JudgedCell { key, units: cell.units, reasons, numbers, known: false }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]

@@ -1,4 +1,4 @@
-//! Published equations over non-negative unknowns, and how far a sum of unknowns can
+//! Published equations over unknowns, most of them non-negative, and how far a sum of unknowns can
 //! still move: the linear programmes behind [`super::audit`], solved by microlp.
 //!
 //! Plain consequences (an equation with one unknown, a sum of zero) are worked out
@@ -20,25 +20,31 @@ const ACCURACY: f64 = 1e-9;
 /// Rounding of a sum of floats, relative to its terms.
 const ROUNDING: f64 = 1e-12;
 
+/// How far below zero a free unknown may be, in units of the largest number around it.
+const FREE: f64 = 1e3;
+
 /// Corners visited before single cells are asked about.
 const SCOUTS: usize = 6;
 
-/// The published numbers cannot all be sums of the same non-negative unknowns.
+/// The published numbers cannot all be sums of the same unknowns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Contradiction;
+pub(crate) struct Contradiction;
 
 /// The equations of one quantity.
-pub(super) struct System {
+pub(crate) struct System {
     /// Unknowns that follow plainly.
     fixed: Vec<Option<f64>>,
     /// For every other unknown in an equation: its component and place in it.
     places: Vec<Option<(usize, usize)>>,
     components: Vec<Component>,
+    /// Which unknowns may be below zero.
+    free: Vec<bool>,
 }
 
 /// Unknowns that hang together.
 struct Component {
-    unknowns: usize,
+    /// The least that each may be, in units of `scale`.
+    least: Vec<f64>,
     equations: Vec<(Vec<usize>, f64)>,
     /// Largest right-hand side; the programme is solved in units of it.
     scale: f64,
@@ -57,8 +63,9 @@ struct Equation {
 }
 
 impl System {
-    /// The system of `shown` equations over `unknowns` unknowns.
-    pub(super) fn of(unknowns: usize, shown: &[(&[u32], f64)]) -> Result<Self, Contradiction> {
+    /// The system of `shown` equations over `unknowns` unknowns, non-negative but for
+    /// those that are `free`.
+    pub(crate) fn of(unknowns: usize, shown: &[(&[u32], f64)], free: &[bool]) -> Result<Self, Contradiction> {
         let vectors: Vec<_> = shown.iter().map(|(unknowns, _)| indicator(unknowns)).collect();
         let mut equations: Vec<Equation> = shown
             .iter()
@@ -70,28 +77,33 @@ impl System {
                 fate,
             })
             .collect();
-        let fixed = fix(unknowns, &mut equations)?;
-        let mut system = Self { places: vec![None; unknowns], fixed, components: Vec::new() };
+        let fixed = fix(unknowns, &mut equations, free)?;
+        let mut system = Self { places: vec![None; unknowns], fixed, components: Vec::new(), free: free.to_vec() };
         system.split(equations);
         Ok(system)
     }
 
     /// Whether the possible values of the sum of `unknowns` satisfy `met(low, high,
     /// slack)`, which must not fail on a wider interval when it holds on a narrower.
-    pub(super) fn allows(
+    pub(crate) fn allows(
         &mut self,
         unknowns: &[u32],
         met: impl Fn(f64, f64, f64) -> bool,
     ) -> Result<bool, Contradiction> {
         let mut known = 0.0;
-        let mut unbounded = 0usize;
+        let (mut above, mut below) = (0.0, 0.0);
         let mut parts: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for unknown in unknowns {
             let at = *unknown as usize;
             match (self.fixed.get(at).copied().flatten(), self.places.get(at).copied().flatten()) {
                 (Some(value), _) => known += value,
                 (None, Some((component, place))) => parts.entry(component).or_default().push(place),
-                (None, None) => unbounded += 1,
+                (None, None) => {
+                    above = f64::INFINITY;
+                    if self.free.get(at) == Some(&true) {
+                        below = f64::NEG_INFINITY;
+                    }
+                }
             }
         }
         let scales = parts.keys().filter_map(|c| self.components.get(*c)).map(|c| c.scale);
@@ -102,8 +114,7 @@ impl System {
                 let (l, h) = range?;
                 Some((low + l, high + h))
             });
-            let above = if unbounded > 0 { f64::INFINITY } else { 0.0 };
-            sum.is_some_and(|(low, high)| met(low, high + above, slack))
+            sum.is_some_and(|(low, high)| met(low + below, high + above, slack))
         };
         if holds(self) {
             return Ok(true);
@@ -125,7 +136,7 @@ impl System {
     /// Visits a few corners of every component with many `targets`, in directions
     /// that mix them: each corner has most of its unknowns at zero, so a few corners
     /// settle most low ends.
-    pub(super) fn scout(&mut self, targets: &[&[u32]]) -> Result<(), Contradiction> {
+    pub(crate) fn scout(&mut self, targets: &[&[u32]]) -> Result<(), Contradiction> {
         let mut wanted: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
         for unknown in targets.iter().copied().flatten() {
             if let Some((component, place)) = self.places.get(*unknown as usize).copied().flatten() {
@@ -164,22 +175,25 @@ impl System {
             let next = numbers.len();
             let number = *numbers.entry(root(&mut parents, *lead as usize)).or_insert(next);
             if number == self.components.len() {
-                self.components.push(Component { unknowns: 0, equations: vec![], scale: 0.0, points: vec![] });
+                self.components.push(Component { least: vec![], equations: vec![], scale: 0.0, points: vec![] });
             }
             let Some(component) = self.components.get_mut(number) else { continue };
             let places = equation.unknowns.iter().filter_map(|unknown| {
                 let slot = self.places.get_mut(*unknown as usize)?;
                 let (_, place) = *slot.get_or_insert_with(|| {
-                    component.unknowns += 1;
-                    (number, component.unknowns - 1)
+                    component.least.push(if self.free.get(*unknown as usize) == Some(&true) { -1.0 } else { 0.0 });
+                    (number, component.least.len() - 1)
                 });
                 Some(place)
             });
             let places: Vec<usize> = places.collect();
-            component.scale = component.scale.max(equation.value);
+            component.scale = component.scale.max(equation.value.abs());
             if equation.fate == Fate::Published {
                 component.equations.push((places, equation.value));
             }
+        }
+        for component in self.components.iter_mut().filter(|c| c.least.iter().any(|least| *least < 0.0)) {
+            component.scale = FREE * component.scale.max(f64::MIN_POSITIVE / ACCURACY);
         }
     }
 }
@@ -197,7 +211,7 @@ impl Component {
     /// Finds a point at which the weighted sum `goal` is as large as it can be.
     fn visit(&mut self, goal: &[(usize, f64)]) -> Result<(), Contradiction> {
         let mut unknowns = ProblemVariables::new();
-        let handles: Vec<Variable> = (0..self.unknowns).map(|_| unknowns.add(variable().min(0.0))).collect();
+        let handles: Vec<Variable> = self.least.iter().map(|least| unknowns.add(variable().min(*least))).collect();
         let sum = |terms: &mut dyn Iterator<Item = (usize, f64)>| {
             let mut sum = Expression::with_capacity(terms.size_hint().0);
             for (place, weight) in terms {
@@ -214,8 +228,8 @@ impl Component {
         }
         match model.solve() {
             Ok(solution) => {
-                let point = handles.iter().map(|h| solution.value(*h).max(0.0) * self.scale).collect();
-                self.points.push(point);
+                let values = handles.iter().zip(&self.least);
+                self.points.push(values.map(|(h, least)| solution.value(*h).max(*least) * self.scale).collect());
                 Ok(())
             }
             Err(ResolutionError::Infeasible) => Err(Contradiction),
@@ -227,7 +241,7 @@ impl Component {
 }
 
 /// Works out plain consequences: what they fix leaves the equations.
-fn fix(count: usize, equations: &mut Vec<Equation>) -> Result<Vec<Option<f64>>, Contradiction> {
+fn fix(count: usize, equations: &mut Vec<Equation>, free: &[bool]) -> Result<Vec<Option<f64>>, Contradiction> {
     let mut fixed: Vec<Option<f64>> = vec![None; count];
     loop {
         let mut changed = false;
@@ -242,12 +256,14 @@ fn fix(count: usize, equations: &mut Vec<Equation>) -> Result<Vec<Option<f64>>, 
                 None => true,
             });
             changed |= unknowns.len() < before;
-            if *rest < -*rounding || (unknowns.is_empty() && *rest > *rounding) {
+            let bounded = !unknowns.iter().any(|u| free.get(*u as usize) == Some(&true));
+            if (bounded && *rest < -*rounding) || (unknowns.is_empty() && *rest > *rounding) {
                 return Err(Contradiction);
             }
             let follows = match unknowns.as_slice() {
-                [_] => Some(rest.max(0.0)),
-                [_, ..] if *rest <= *rounding => Some(0.0),
+                [_] if bounded => Some(rest.max(0.0)),
+                [_] => Some(*rest),
+                [_, ..] if bounded && *rest <= *rounding => Some(0.0),
                 _ => None,
             };
             if let Some(value) = follows {
@@ -282,7 +298,7 @@ mod tests {
     use super::{Contradiction, System};
 
     fn range(shown: &[(&[u32], f64)], n: usize, of: &[u32]) -> (f64, f64) {
-        let mut system = System::of(n, shown).unwrap();
+        let mut system = System::of(n, shown, &[]).unwrap();
         let last = std::cell::Cell::new((f64::NAN, f64::NAN));
         let never = |low, high, _| {
             last.set((low, high));
@@ -310,7 +326,15 @@ mod tests {
     }
 
     #[test]
+    fn only_what_may_be_negative_is_free() {
+        let mut system = System::of(3, &[(&[0, 1], 5.0), (&[1, 2], 7.0)], &[true, false, false]).unwrap();
+        // Unknown 1 is at most 7 for the sake of 2, so 0 lies in [−2, 5].
+        assert_eq!(system.allows(&[0], |low, high, slack| low <= -2.0 + slack && high >= 5.0 - slack), Ok(true));
+        assert_eq!(system.allows(&[0], |low, high, slack| low < -2.0 - slack || high > 5.0 + slack), Ok(false));
+    }
+
+    #[test]
     fn numbers_that_cannot_be_are_a_contradiction() {
-        assert!(matches!(System::of(2, &[(&[0, 1], 1.0), (&[0], 2.0)]), Err(Contradiction)));
+        assert!(matches!(System::of(2, &[(&[0, 1], 1.0), (&[0], 2.0)], &[]), Err(Contradiction)));
     }
 }

@@ -1,16 +1,16 @@
 //! G6, secondary suppression over all route-C tables of a job at once.
 //!
-//! Per view, all tables are laid over common atoms (`frame`). Then, until
-//! nothing changes: elimination decides which cells may be published without giving
-//! a protected vector away (`span`); the interval audit looks for withheld
-//! cells that can be bounded too closely (`audit`); where it finds one, one
-//! more cell goes. Every cell that goes is itself protected from then on, so no
-//! withheld cell, primary or not, follows from what is published.
+//! Per view, all tables are laid over common atoms (`frame`). Elimination decides which
+//! cells may be published without giving a secret away (`span`), in the best of five
+//! orders. Then, until nothing changes: the interval audit looks for withheld cells
+//! that can be bounded too closely (`audit`); where it finds one, one more cell goes.
+//! At the end cells that turn out to be needless are given back, as long as
+//! elimination and audit still hold. No withheld cell, primary or not, follows from
+//! what is published.
 //!
-//! Protected besides the cells themselves: unions of unsafe cells along a line,
-//! plane or table whose units may be fewer than k, and, because a contributor alone
-//! in a cell knows their own value, the sum of such a cell and any other unsafe cell
-//! of its lines. Order: margins first, then by units, so that little is lost.
+//! Secrets besides the unsafe cells themselves: unions of them along a line, plane or
+//! table whose units may be fewer than k. And a contributor alone in a cell, who knows
+//! their own value, must not be able to work out any other secret with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,12 +18,12 @@ use sluice_domain::{Refusal, contract::TableC};
 use sluice_rows::cells::CellKey;
 
 use super::{
-    audit::Audit,
+    audit::{Audit, Narrow},
     differencing::unsafe_differences,
     frame::{Axes, Frame, frames},
     primary::{JudgedCell, JudgedTable},
     rules::Rules,
-    span::{Fate, Sparse, indicator, sweep},
+    span::{Fate, Guard, Sparse, indicator, sweep_beyond, sweep_guarded},
 };
 
 /// Checks, from the contract alone, that a job's tables are small enough.
@@ -38,6 +38,18 @@ pub fn within_limits(tables: &[&TableC], cells_max: usize) -> Result<(), Refusal
     by_view.into_values().try_for_each(|members| Axes::of(&members, cells_max).map(drop))
 }
 
+/// How far the protection goes. The product takes [`Depth::Audited`]; the others are
+/// for comparisons, and for tests that show what each stage is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// No primary cell follows.
+    Elimination,
+    /// Nor a union of unsafe cells, nor what a lone contributor could subtract.
+    Unions,
+    /// Nor can a withheld cell be bounded too closely.
+    Audited,
+}
+
 /// For each table, the cells (positions in its canonical order) that must be
 /// withheld besides the ones with a primary reason.
 ///
@@ -48,9 +60,22 @@ pub fn secondary(
     rules: &Rules,
     cells_max: usize,
 ) -> Result<Vec<BTreeSet<usize>>, Refusal> {
+    secondary_to(Depth::Audited, tables, rules, cells_max)
+}
+
+/// As [`secondary`], but no further than `depth`.
+///
+/// # Errors
+/// As there.
+pub fn secondary_to(
+    depth: Depth,
+    tables: &[(&TableC, &JudgedTable)],
+    rules: &Rules,
+    cells_max: usize,
+) -> Result<Vec<BTreeSet<usize>>, Refusal> {
     let mut added = vec![BTreeSet::new(); tables.len()];
     for frame in frames(tables, cells_max)? {
-        for i in suppress(&frame, tables, rules) {
+        for i in suppress(depth, &frame, tables, rules) {
             let Some(cell) = frame.cells.get(i) else { continue };
             if let Some(cells) = added.get_mut(cell.table) {
                 cells.insert(cell.cell);
@@ -61,7 +86,12 @@ pub fn secondary(
 }
 
 /// The cells of one frame to withhold besides the primary ones.
-pub(crate) fn suppress(frame: &Frame, tables: &[(&TableC, &JudgedTable)], rules: &Rules) -> BTreeSet<usize> {
+pub(crate) fn suppress(
+    depth: Depth,
+    frame: &Frame,
+    tables: &[(&TableC, &JudgedTable)],
+    rules: &Rules,
+) -> BTreeSet<usize> {
     let judged = |i: usize| -> Option<&JudgedCell> {
         let cell = frame.cells.get(i)?;
         tables.get(cell.table)?.1.cells.get(cell.cell)
@@ -69,71 +99,254 @@ pub(crate) fn suppress(frame: &Frame, tables: &[(&TableC, &JudgedTable)], rules:
     let all: BTreeSet<usize> = (0..frame.cells.len()).collect();
     let primary: BTreeSet<usize> =
         all.iter().copied().filter(|i| judged(*i).is_some_and(|c| !c.reasons.is_empty())).collect();
-    let mut withheld = &primary | &unsafe_differences(frame, tables, rules);
-    let unions = unions(frame, tables, &primary, rules);
-    // Most valuable first: margins, then cells with many units.
-    let mut order: Vec<usize> = all.into_iter().collect();
-    order.sort_by_key(|i| {
-        let cell = judged(*i);
-        let margins = cell.map_or(0, |c| c.key.iter().filter(|part| part.is_none()).count());
-        (std::cmp::Reverse(margins), std::cmp::Reverse(cell.map_or(0, |c| c.units)))
-    });
-    let mut audit = Audit::of(frame, tables, rules);
-    loop {
-        withheld.extend(give_away(frame, &order, &withheld, &unions));
-        let extra: BTreeSet<usize> = audit
-            .too_close(&withheld)
-            .into_iter()
-            .filter_map(|cell| one_more(frame, cell, &withheld, judged))
-            .collect();
-        if extra.is_empty() {
-            return &withheld - &primary;
+    let out: BTreeSet<usize> = all.iter().copied().filter(|i| judged(*i).is_some_and(JudgedCell::is_out)).collect();
+    let secrets = Secrets::of(depth, frame, tables, &primary, rules, &out);
+    let first = &primary | &unsafe_differences(frame, tables, rules);
+    let orders = orders(frame, judged, &out);
+    let swept: Vec<_> = orders.iter().map(|order| (order, &first | &secrets.give_away(order, &first))).collect();
+    let Some(fewest) = swept.iter().min_by_key(|(_, withheld)| withheld.len()) else { return BTreeSet::new() };
+    if depth < Depth::Audited {
+        return &fewest.1 - &primary;
+    }
+    // The fewest cells are often the closest together, and then the easiest to bound: the
+    // usual order has its chance as well.
+    let audit = || Audit::of(frame, tables, rules);
+    let usual = swept.iter().take(1).flat_map(|start| [(start, Remedy::Shortest), (start, Remedy::Tightest)]);
+    let widened = usual
+        .chain([(fewest, Remedy::Tightest)])
+        .map(|((order, withheld), remedy)| (order, secrets.widen(order, withheld.clone(), audit(), remedy)));
+    let Some((order, withheld)) = widened.min_by_key(|(_, withheld)| withheld.len()) else { return BTreeSet::new() };
+    &secrets.give_back(order, &first, withheld, |withheld| audit().holds(withheld)) - &primary
+}
+
+/// Which of the published sums over a narrow cell is loosened.
+#[derive(Clone, Copy)]
+enum Remedy {
+    /// The shortest of those that are too tight for it.
+    Shortest,
+    /// The tightest of all.
+    Tightest,
+}
+
+/// Cells times audits that [`Secrets::give_back`] may spend.
+const TRIES_WORK: usize = 8_000;
+
+/// What must not follow from the published cells of a frame.
+struct Secrets<'a> {
+    frame: &'a Frame,
+    /// Unsafe cells, then unions of them.
+    vectors: Vec<Sparse>,
+    /// Of these, the cells of one contributor, who knows what is in it.
+    alone: Vec<usize>,
+    /// Cells that are out already: to withhold them would protect nothing.
+    out: &'a BTreeSet<usize>,
+}
+
+impl<'a> Secrets<'a> {
+    fn of(
+        depth: Depth,
+        frame: &'a Frame,
+        tables: &[(&TableC, &JudgedTable)],
+        primary: &BTreeSet<usize>,
+        rules: &Rules,
+        out: &'a BTreeSet<usize>,
+    ) -> Self {
+        // A cell without atoms (its filter excludes it) is empty by contract: no secret.
+        let cells = primary.iter().filter_map(|i| frame.cells.get(*i)).filter(|cell| !cell.variables.is_empty());
+        let mut units: BTreeMap<&[u32], u64> = BTreeMap::new();
+        for cell in cells {
+            let of_cell = tables.get(cell.table).and_then(|(_, table)| table.cells.get(cell.cell));
+            units.insert(&cell.variables, of_cell.map_or(0, |c| c.units));
         }
-        withheld.extend(extra);
+        let mut vectors: Vec<Sparse> = units.keys().map(|variables| indicator(variables)).collect();
+        if depth < Depth::Unions {
+            return Self { frame, vectors, alone: Vec::new(), out };
+        }
+        let alone = units.values().enumerate().filter(|(_, units)| **units == 1).map(|(i, _)| i).collect();
+        vectors.extend(unions(frame, tables, primary, rules));
+        Self { frame, vectors, alone, out }
+    }
+
+    /// The cells whose publication, in `order`, would give a secret away while
+    /// `withheld` are. What is found is itself no combination of what is published: it
+    /// is a secret's multiple modulo that.
+    fn give_away(&self, order: &[usize], withheld: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let candidates: Vec<usize> = order.iter().copied().filter(|i| !withheld.contains(i)).collect();
+        // What went for another reason than a secret is kept from following as well.
+        let others = withheld.iter().map(|i| self.vector(*i)).filter(|v| !v.is_empty());
+        let vectors: Vec<Sparse> = self.vectors.iter().cloned().chain(others).collect();
+        let given = candidates.iter().take_while(|i| self.out.contains(i)).count();
+        self.betraying(given, &candidates, &vectors)
+    }
+
+    /// `withheld` and what else must go until no interval is too narrow.
+    fn widen(
+        &self,
+        order: &[usize],
+        mut withheld: BTreeSet<usize>,
+        mut audit: Audit<'_>,
+        remedy: Remedy,
+    ) -> BTreeSet<usize> {
+        loop {
+            let narrow = audit.too_close(&withheld);
+            if narrow.is_empty() {
+                return withheld;
+            }
+            let mut extra = BTreeSet::new();
+            for cell in narrow {
+                match self.one_more(cell, remedy, &withheld, &audit.values(cell)) {
+                    Some(more) => drop(extra.insert(more)),
+                    None => audit.past_help(cell),
+                }
+            }
+            withheld.extend(extra);
+            withheld.extend(self.give_away(order, &withheld));
+        }
+    }
+
+    /// Of `candidates`, the ones after the first `given` that must stay withheld.
+    fn betraying(&self, given: usize, candidates: &[usize], vectors: &[Sparse]) -> BTreeSet<usize> {
+        let of_candidates: Vec<Sparse> = candidates.iter().map(|i| self.vector(*i)).collect();
+        let guard = Guard { vectors, targets: self.vectors.len(), known: &self.alone };
+        let fates = sweep_guarded(given, &of_candidates, guard, self.frame.variables);
+        candidates.iter().zip(fates).filter(|(_, fate)| *fate == Fate::Suppressed).map(|(i, _)| *i).collect()
+    }
+
+    /// `withheld` without the cells that can be published after all, most valuable
+    /// first: what went early is often spared by what went later. Cells of `first` stay.
+    fn give_back(
+        &self,
+        order: &[usize],
+        first: &BTreeSet<usize>,
+        mut withheld: BTreeSet<usize>,
+        holds: impl Fn(&BTreeSet<usize>) -> bool,
+    ) -> BTreeSet<usize> {
+        let mut candidates: Vec<usize> = order.iter().copied().filter(|i| !withheld.contains(i)).collect();
+        let given = candidates.len();
+        candidates.extend(order.iter().copied().filter(|i| withheld.contains(i) && !first.contains(i)));
+        let of_first = first.iter().map(|i| self.vector(*i)).filter(|v| !v.is_empty());
+        let vectors: Vec<Sparse> = self.vectors.iter().cloned().chain(of_first).collect();
+        let stay = self.betraying(given, &candidates, &vectors);
+        let free: Vec<usize> = candidates.iter().copied().skip(given).filter(|i| !stay.contains(i)).collect();
+        let mut groups = vec![free];
+        for _ in 0..(TRIES_WORK / self.frame.cells.len().max(1)).max(1) {
+            let Some(group) = groups.pop() else { break };
+            let without: BTreeSet<usize> = withheld.iter().copied().filter(|i| !group.contains(i)).collect();
+            if without.len() == withheld.len() {
+                continue;
+            }
+            if holds(&without) {
+                withheld = without;
+            } else if let (front, back @ [_, ..]) = group.split_at(group.len().div_ceil(2)) {
+                groups.push(back.to_vec());
+                groups.push(front.to_vec());
+            }
+        }
+        &withheld - &self.following(&withheld, first)
+    }
+
+    /// The cells of `withheld` besides `first` that follow from what is published:
+    /// nothing is kept by keeping them.
+    fn following(&self, withheld: &BTreeSet<usize>, first: &BTreeSet<usize>) -> BTreeSet<usize> {
+        let published = (0..self.frame.cells.len()).filter(|i| !withheld.contains(i));
+        let published: Vec<Sparse> = published.map(|i| self.vector(i)).collect();
+        let others: Vec<usize> = withheld.difference(first).copied().collect();
+        let vectors: Vec<Sparse> = others.iter().map(|i| self.vector(*i)).collect();
+        let candidates: Vec<Sparse> = published.iter().chain(&vectors).cloned().collect();
+        let fates = sweep_beyond(published.len(), &candidates, &vectors, self.frame.variables);
+        let of_others = others.iter().zip(fates.into_iter().skip(published.len()));
+        of_others.filter(|(_, fate)| *fate == Fate::Redundant).map(|(i, _)| *i).collect()
+    }
+
+    /// The published cell whose loss loosens a narrow one at the least cost. A published sum
+    /// over it is the tighter, the less is left over when all published cells inside are
+    /// taken out. Of the sum that `remedy` names, the smallest other term goes that fills
+    /// what is wanting, or the largest if none does; the sum itself when it has no other.
+    fn one_more(
+        &self,
+        narrow: Narrow,
+        remedy: Remedy,
+        withheld: &BTreeSet<usize>,
+        values: &BTreeMap<usize, f64>,
+    ) -> Option<usize> {
+        let variables = |i: usize| self.frame.cells.get(i).map_or(&[][..], |c| c.variables.as_slice());
+        let value = |i: &usize| values.get(i).copied().unwrap_or(0.0);
+        let of_cell = variables(narrow.cell);
+        let holders = of_cell.iter().filter_map(|v| self.frame.cells_of.get(*v as usize)).flatten();
+        let sums: BTreeSet<usize> = holders.copied().filter(|i| !withheld.contains(i)).collect();
+        let rest = |sum: usize| {
+            let inside = variables(sum).iter().filter_map(|v| self.frame.cells_of.get(*v as usize)).flatten().copied();
+            let mut terms: Vec<usize> = inside
+                .collect::<BTreeSet<usize>>()
+                .into_iter()
+                .filter(|i| !withheld.contains(i) && !sums.contains(i) && within(variables(*i), variables(sum)))
+                .collect();
+            terms.sort_by_key(|i| std::cmp::Reverse(variables(*i).len()));
+            let mut taken: BTreeSet<u32> = BTreeSet::new();
+            let mut rest = value(&sum);
+            for term in &terms {
+                if variables(*term).iter().all(|v| !taken.contains(v)) {
+                    taken.extend(variables(*term).iter().copied());
+                    rest -= value(term);
+                }
+            }
+            (rest, sum, terms)
+        };
+        let free = |i: &usize| !self.out.contains(i);
+        let rank = |(left, sum, _): &(f64, usize, Vec<usize>)| match remedy {
+            Remedy::Tightest => (false, 0, *left),
+            Remedy::Shortest => (*left >= narrow.up_to, variables(*sum).len(), *left),
+        };
+        let before =
+            |a: &(bool, usize, f64), b: &(bool, usize, f64)| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2));
+        let mut sums: Vec<(f64, usize, Vec<usize>)> = sums.iter().map(|sum| rest(*sum)).collect();
+        sums.sort_by(|a, b| before(&rank(a), &rank(b)));
+        sums.into_iter().find_map(|(left, sum, mut terms)| {
+            terms.retain(free);
+            terms.sort_by(|a, b| value(a).total_cmp(&value(b)).then(a.cmp(b)));
+            let wanting = narrow.up_to - left;
+            let term = terms.iter().copied().find(|term| value(term) >= wanting).or(terms.last().copied());
+            term.or(free(&sum).then_some(sum))
+        })
+    }
+
+    fn vector(&self, cell: usize) -> Sparse {
+        self.frame.cells.get(cell).map(|c| indicator(&c.variables)).unwrap_or_default()
     }
 }
 
-/// The cells whose publication would put a withheld cell or a protected union into
-/// the span of what is published.
-fn give_away(frame: &Frame, order: &[usize], withheld: &BTreeSet<usize>, unions: &[Sparse]) -> Vec<usize> {
-    let vector = |i: &usize| frame.cells.get(*i).map(|c| indicator(&c.variables)).unwrap_or_default();
-    let candidates: Vec<usize> = order.iter().copied().filter(|i| !withheld.contains(i)).collect();
-    let vectors: Vec<Sparse> = candidates.iter().map(vector).collect();
-    // A cell without atoms (its filter excludes it) is empty by contract: no secret.
-    let protected: Vec<Sparse> =
-        withheld.iter().map(vector).chain(unions.iter().cloned()).filter(|v| !v.is_empty()).collect();
-    let fates = sweep(&vectors, &protected, frame.variables);
-    candidates.into_iter().zip(fates).filter(|(_, fate)| *fate == Fate::Suppressed).map(|(i, _)| i).collect()
+/// Orders of candidates: what is out already, then the most valuable first (by units, by the first number, margins
+/// before units), and simply from either end of the table, which leaves what is withheld
+/// close together. None is the best for every table, so the gate sweeps all.
+fn orders<'a>(
+    frame: &Frame,
+    judged: impl Fn(usize) -> Option<&'a JudgedCell>,
+    out: &BTreeSet<usize>,
+) -> [Vec<usize>; 5] {
+    let units = |i: &usize| judged(*i).map_or(0, |c| c.units);
+    let number = |i: &usize| {
+        judged(*i).and_then(|c| c.numbers.first()?.amounts.first()).map_or(0.0, |amount| amount.value.abs())
+    };
+    let terms = |i: &usize| frame.cells.get(*i).map_or(0, |c| c.variables.len());
+    let margins = |i: &usize| judged(*i).map_or(0, |c| c.key.iter().filter(|part| part.is_none()).count());
+    let ordered = |before: &dyn Fn(&usize, &usize) -> std::cmp::Ordering| {
+        let mut order: Vec<usize> = (0..frame.cells.len()).collect();
+        let first = |i: &usize| !out.contains(i);
+        order.sort_by(|a, b| first(a).cmp(&first(b)).then(before(b, a)).then(terms(b).cmp(&terms(a))).then(a.cmp(b)));
+        order
+    };
+    [
+        ordered(&|a, b| margins(a).cmp(&margins(b)).then(units(a).cmp(&units(b)))),
+        ordered(&|a, b| units(a).cmp(&units(b))),
+        ordered(&|a, b| number(a).total_cmp(&number(b))),
+        ordered(&|a, b| margins(a).cmp(&margins(b)).then(a.cmp(b))),
+        ordered(&|a, b| margins(a).cmp(&margins(b)).then(b.cmp(a))),
+    ]
 }
 
-/// The published cell whose loss loosens `cell` at the least cost: of the published
-/// sums over it, the one with the fewest terms; there, the smallest other term that
-/// is a cell; the sum itself when every other term is withheld already.
-fn one_more<'a>(
-    frame: &Frame,
-    cell: usize,
-    withheld: &BTreeSet<usize>,
-    judged: impl Fn(usize) -> Option<&'a JudgedCell>,
-) -> Option<usize> {
-    let target = frame.cells.get(cell)?;
-    let variables = |i: usize| frame.cells.get(i).map_or(&[][..], |c| c.variables.as_slice());
-    let units = |i: &usize| judged(*i).map_or(0, |c| c.units);
-    let holders = target.variables.iter().filter_map(|v| frame.cells_of.get(*v as usize)).flatten();
-    let sums: BTreeSet<usize> = holders.copied().filter(|i| !withheld.contains(i)).collect();
-    let mut shortest: Vec<usize> = sums.iter().copied().collect();
-    shortest.sort_by_key(|i| (variables(*i).len(), *i));
-    shortest
-        .iter()
-        .find_map(|sum| {
-            let terms = variables(*sum).iter().filter_map(|v| frame.cells_of.get(*v as usize)).flatten().copied();
-            let inside = |i: &usize| {
-                let part = variables(*i);
-                part.len() < variables(*sum).len() && part.iter().all(|v| variables(*sum).binary_search(v).is_ok())
-            };
-            let free = |i: &usize| !withheld.contains(i) && !sums.contains(i);
-            terms.filter(|i| free(i) && inside(i)).min_by_key(|i| (units(i), *i))
-        })
-        .or_else(|| shortest.first().copied())
+/// Whether the ascending `part` lies in the ascending `whole` and is less.
+fn within(part: &[u32], whole: &[u32]) -> bool {
+    part.len() < whole.len() && part.iter().all(|v| whole.binary_search(v).is_ok())
 }
 
 /// Vectors to protect that are no cell of their own: see the module's text.
@@ -157,18 +370,11 @@ fn unions(frame: &Frame, tables: &[(&TableC, &JudgedTable)], primary: &BTreeSet<
             }
         }
         let disjoint = units_add_up(table);
-        for (margin, members) in groups {
+        for members in groups.into_values() {
             let units = members.iter().map(|(_, units)| *units);
             let fewest = if disjoint { units.sum() } else { units.max().unwrap_or(0) };
             if rules.threshold.is_some_and(|k| fewest < k) {
                 unions.insert(join(members.iter().map(|(v, _)| *v)));
-            }
-            if margin.iter().filter(|part| part.is_none()).count() == 1 {
-                let alone = members.iter().enumerate().filter(|(_, (_, units))| *units == 1);
-                for (i, (own, _)) in alone {
-                    let others = members.iter().enumerate().filter(|(j, _)| *j != i);
-                    unions.extend(others.map(|(_, (other, _))| join([*own, *other].into_iter())));
-                }
             }
         }
     }

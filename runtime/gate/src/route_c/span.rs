@@ -6,7 +6,9 @@
 //! suppressed exactly when some protected vector, reduced alike, is a multiple of
 //! it. Modulo p = 2⁶¹ − 1 instead of over the rationals: a dependence over ℚ is one
 //! modulo p too unless p divides a denominator, which the small 0/1 systems of
-//! tables do not produce; no rounding can hide one, as it could with floats.
+//! tables do not produce; no rounding can hide one, as it could with floats. What one
+//! attacker knows besides ([`Guard`]) is held against every combination, not only
+//! within a line.
 
 /// 2⁶¹ − 1, a Mersenne prime.
 pub(crate) const P: u64 = (1 << 61) - 1;
@@ -30,6 +32,17 @@ pub(crate) enum Fate {
     Suppressed,
 }
 
+/// What must not follow from what is published.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Guard<'a> {
+    /// None of these.
+    pub(crate) vectors: &'a [Sparse],
+    /// Nor any of so many first ones, for somebody who knows one of `known` as well.
+    pub(crate) targets: usize,
+    /// Places in `vectors`: each is what one attacker knows.
+    pub(crate) known: &'a [usize],
+}
+
 /// The fate of each of `candidates` in order, so that none of `protected` is in the
 /// span of the published ones. `rows` is the vectors' length.
 pub(super) fn sweep(candidates: &[Sparse], protected: &[Sparse], rows: usize) -> Vec<Fate> {
@@ -38,7 +51,33 @@ pub(super) fn sweep(candidates: &[Sparse], protected: &[Sparse], rows: usize) ->
 
 /// As [`sweep`], but the first `given` candidates are out already, whatever they give away.
 pub(crate) fn sweep_beyond(given: usize, candidates: &[Sparse], protected: &[Sparse], rows: usize) -> Vec<Fate> {
-    let mut vectors: Vec<Sparse> = candidates.iter().chain(protected).cloned().collect();
+    sweep_guarded(given, candidates, Guard { vectors: protected, ..Guard::default() }, rows)
+}
+
+/// As [`sweep_beyond`], against attackers who know a vector of their own too.
+///
+/// *Why three sketches do.* Let an attacker know e, and let t be a target that is no
+/// multiple of e modulo what is published. Publishing v gives t away to them exactly
+/// when v lies in the plane of e and t, so when v, e and t are dependent. Dependent
+/// vectors have dependent images under every linear map, so the determinant of their
+/// sketches, three linear forms each, is then zero: no betrayal is missed. One that is
+/// zero by chance (odds of about 2⁻⁶¹) costs a cell and nothing else.
+pub(super) fn sweep_guarded(given: usize, candidates: &[Sparse], guard: Guard<'_>, rows: usize) -> Vec<Fate> {
+    let mut vectors: Vec<Sparse> = candidates.iter().chain(guard.vectors).cloned().collect();
+    let mut sketches: Vec<Sketch> = vectors.iter().map(sketch).collect();
+    let n = candidates.len();
+    // Who knows a target already cannot be kept from it.
+    let secrets = |own: usize| {
+        guard
+            .vectors
+            .get(..guard.targets)
+            .into_iter()
+            .flatten()
+            .enumerate()
+            .filter_map(move |(target, vector)| (Some(vector) != guard.vectors.get(own)).then_some(n + target))
+    };
+    let attackers: Vec<(usize, Vec<usize>)> =
+        guard.known.iter().map(|own| (n + own, secrets(*own).collect())).collect();
     // Which vectors may hold a row: entries go stale and are checked when used.
     let mut holders: Vec<Vec<usize>> = vec![Vec::new(); rows];
     for (i, vector) in vectors.iter().enumerate() {
@@ -48,13 +87,20 @@ pub(crate) fn sweep_beyond(given: usize, candidates: &[Sparse], protected: &[Spa
             }
         }
     }
-    (0..candidates.len())
+    (0..n)
         .map(|candidate| {
             let vector = vectors.get_mut(candidate).map(std::mem::take).unwrap_or_default();
+            let own_sketch = sketches.get(candidate).copied().unwrap_or_default();
             // The row that the fewest vectors hold fills in the least.
             let fewest = |(row, _): &&(u32, u64)| holders.get(*row as usize).map_or(0, Vec::len);
             let Some((pivot, scale)) = vector.iter().min_by_key(fewest).copied() else { return Fate::Redundant };
-            if candidate >= given && vectors.iter().skip(candidates.len()).any(|p| proportional(p, &vector)) {
+            let betrays = |(known, secrets): &(usize, Vec<usize>)| {
+                let plane = sketches.get(*known).map(|known| cross(&own_sketch, known)).unwrap_or_default();
+                secrets.iter().filter_map(|target| sketches.get(*target)).any(|target| dot(&plane, target) == 0)
+            };
+            if candidate >= given
+                && (vectors.iter().skip(n).any(|p| proportional(p, &vector)) || attackers.iter().any(betrays))
+            {
                 return Fate::Suppressed;
             }
             let touched = holders.get_mut(pivot as usize).map(std::mem::take).unwrap_or_default();
@@ -68,10 +114,41 @@ pub(crate) fn sweep_beyond(given: usize, candidates: &[Sparse], protected: &[Spa
                         holder.push(i);
                     }
                 });
+                for (part, of_vector) in sketches.get_mut(i).into_iter().flatten().zip(own_sketch) {
+                    *part = (*part + times(factor, of_vector)) % P;
+                }
             }
             Fate::Published
         })
         .collect()
+}
+
+/// Three linear forms of a vector.
+type Sketch = [u64; 3];
+
+fn sketch(vector: &Sparse) -> Sketch {
+    vector.iter().fold([0; 3], |sums, (row, coefficient)| {
+        let at = |form: u64| times(*coefficient, mixed(u64::from(*row) * 3 + form));
+        [(sums[0] + at(0)) % P, (sums[1] + at(1)) % P, (sums[2] + at(2)) % P]
+    })
+}
+
+/// A fixed coefficient that looks like chance (the finaliser of SplitMix64; Steele, Lea
+/// and Flood 2014).
+fn mixed(n: u64) -> u64 {
+    let z = n.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (z ^ (z >> 31)) % P
+}
+
+fn cross(a: &Sketch, b: &Sketch) -> Sketch {
+    let minor = |x: u64, y: u64, z: u64, w: u64| (times(x, y) + P - times(z, w)) % P;
+    [minor(a[1], b[2], a[2], b[1]), minor(a[2], b[0], a[0], b[2]), minor(a[0], b[1], a[1], b[0])]
+}
+
+fn dot(a: &Sketch, b: &Sketch) -> u64 {
+    a.iter().zip(b).fold(0, |sum, (x, y)| (sum + times(*x, *y)) % P)
 }
 
 /// Whether two non-zero vectors are multiples of each other.
@@ -134,7 +211,7 @@ pub(crate) fn inverse(a: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fate::*, P, indicator, inverse, sweep, times};
+    use super::{Fate::*, Guard, P, indicator, inverse, sweep, sweep_guarded, times};
 
     #[test]
     fn inverse_is_an_inverse() {
@@ -156,5 +233,16 @@ mod tests {
     fn a_vector_that_follows_already_is_harmless() {
         let candidates = [vec![0, 1], vec![0], vec![1]].map(|v| indicator(&v));
         assert_eq!(sweep(&candidates, &[indicator(&[2])], 3), [Published, Published, Redundant]);
+    }
+
+    /// Cells 0 to 3 in a square with all sums known but for one cell withheld in each
+    /// line: nothing follows, but who knows cell 0 knows cell 3.
+    #[test]
+    fn who_knows_one_corner_does_not_learn_the_other() {
+        let sums = [vec![0, 1], vec![2, 3], vec![0, 2], vec![1, 3]].map(|v| indicator(&v));
+        let secret = [0, 3].map(|i| indicator(&[i]));
+        assert_eq!(sweep(&sums, &secret, 4), [Published, Published, Published, Redundant]);
+        let guard = Guard { vectors: &secret, targets: 2, known: &[0] };
+        assert_eq!(sweep_guarded(0, &sums, guard, 4), [Published, Published, Suppressed, Suppressed]);
     }
 }

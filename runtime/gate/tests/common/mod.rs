@@ -9,7 +9,7 @@ use sluice_domain::{
     catalogue::Key,
     contract::{Aggregate, Dimension, MeasureC, TableC, Tabulation, Totals},
 };
-use sluice_rows::cells::{CellKey, CellStats, Cells, MeasureStats};
+use sluice_rows::cells::{CellKey, CellStats, Cells, MeasureStats, Squares};
 
 /// One row of microdata.
 pub(crate) struct Row {
@@ -99,8 +99,27 @@ fn measure(rows: &[&Row], column: &str, n: usize) -> MeasureStats {
         top_n_sum: sums.iter().take(n).sum(),
         any_negative: values.iter().any(|(_, v)| *v < 0.0),
         all_same: sums.windows(2).all(|w| w[0] == w[1]),
-        squares: None,
+        squares: Some(squares(&values, n)),
         quantile: None,
+    }
+}
+
+fn squares(values: &[(&str, f64)], n: usize) -> Squares {
+    let mut by_unit: BTreeMap<&str, f64> = BTreeMap::new();
+    for (unit, value) in values {
+        *by_unit.entry(unit).or_default() += value * value;
+    }
+    let mut sums: Vec<f64> = by_unit.into_values().collect();
+    sums.sort_by(|a, b| b.total_cmp(a));
+    let at = |i: usize| sums.get(i).copied().unwrap_or(0.0);
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+    let mean = values.iter().map(|(_, v)| v).sum::<f64>() / values.len().max(1) as f64;
+    Squares {
+        sum: sums.iter().sum(),
+        top: [at(0), at(1)],
+        top_n_sum: sums.iter().take(n).sum(),
+        all_same: sums.windows(2).all(|w| w[0] == w[1]),
+        deviations: values.iter().map(|(_, v)| (v - mean) * (v - mean)).sum(),
     }
 }
 

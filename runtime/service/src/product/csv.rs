@@ -19,7 +19,7 @@ pub(crate) const PUBLISHED: &str = "published";
 /// Word in the `status` column of a withheld cell.
 pub(crate) const WITHHELD: &str = "withheld";
 
-pub(super) fn write(table: &CandidateTable, declared: &Table) -> Result<Vec<u8>, Refusal> {
+pub(crate) fn write(table: &CandidateTable, declared: &Table) -> Result<Vec<u8>, Refusal> {
     let mut out = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
     let mut heading: Vec<String> = table.dimensions.iter().map(|d| d.name.clone()).collect();
     for (i, measure) in table.measures.iter().enumerate() {

@@ -3,10 +3,10 @@
 use std::{fs::File, io::BufReader};
 
 use anyhow::Context;
-use sluice_domain::{Refusal, text};
-use sluice_service::{pages::RootLine, verify};
+use sluice_domain::{Refusal, event::Event, text};
+use sluice_service::{Presented, Service, pages::RootLine, verify};
 
-use super::{Failure, open_as, product::parse_key, read_bytes};
+use super::{Failure, kek, open_as, password, product::parse_key, programs, read_bytes, read_text};
 use crate::{args::AuditCommand, output::Output};
 
 pub(super) async fn audit(command: AuditCommand, output: &Output) -> Result<(), Failure> {
@@ -42,6 +42,26 @@ pub(super) async fn audit(command: AuditCommand, output: &Output) -> Result<(), 
                 &serde_json::json!({ "entries": report.entries, "root": report.root, "verified": true, "key_pinned": pinned.is_some() }),
                 &format!("ok\t{}\t{}", report.entries, report.root),
             );
+        }
+        AuditCommand::Restore { actor, checkpoint, entries } => {
+            let export = entries.as_deref().map(read_bytes).transpose()?;
+            let presented = Presented {
+                account: actor.actor.as_str(),
+                password: password(&actor.password_file)?,
+                checkpoint: &read_text(&checkpoint)?,
+                entries: export.as_deref(),
+            };
+            let (kek, programs) = (kek(&actor.domain)?, programs(&actor.domain.domain)?);
+            let restored = Service::restore(&actor.domain.domain, kek, programs, presented).await?;
+            let lost = matches!(&restored.event, Event::DomainRestored { years, .. } if !years.is_empty());
+            if lost {
+                output.say(&text(
+                    "其后的日志缺失：余下预算全部记为已用，不再作路线 C 的表",
+                    "the later entries are lost: what was left of the budgets is charged, and there is no table of route C any more",
+                ));
+            }
+            let word = if lost { "charged" } else { "complete" };
+            output.data(&restored, &format!("{word}\t{}", restored.adopted));
         }
         AuditCommand::Budget { actor } => {
             let (service, who) = open_as(&actor).await?;

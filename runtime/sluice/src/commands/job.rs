@@ -45,6 +45,9 @@ async fn quote(args: JobFileArgs, output: &Output) -> Result<(), Failure> {
     let (toml, components) = files(&args)?;
     let (service, who) = open_as(&args.actor).await?;
     let contract = service.quote(&who, &toml, &components.guests()).await?;
+    if let Some(note) = service.note_on_snapshots(&contract).await? {
+        output.say(&note);
+    }
     let mut offer = service.offer(&who, &contract).await?;
     if !args.suggest {
         offer.suggestions.clear();
@@ -92,6 +95,12 @@ async fn submit(args: SubmitArgs, output: &Output) -> Result<(), Failure> {
     let (toml, components) = files(&args.job)?;
     let (service, who) = open_as(&args.job.actor).await?;
     let secret = password(&args.job.actor.password_file)?;
+    // What is refused is recorded by the submission itself.
+    if let Ok(contract) = service.quote(&who, &toml, &components.guests()).await
+        && let Some(note) = service.note_on_snapshots(&contract).await?
+    {
+        output.say(&note);
+    }
     if args.job.suggest {
         let contract = service.quote(&who, &toml, &components.guests()).await?;
         suggest(&service.offer(&who, &contract).await?, output);

@@ -111,11 +111,15 @@ fn programs(domain: &Path) -> Result<Programs, Failure> {
 
 /// Opens the domain.
 pub(crate) async fn open(args: &DomainArgs) -> Result<Service, Failure> {
-    let kek = match &args.passphrase_file {
-        None => Kek::from_file(&args.key_file).map_err(Refusal::from)?,
-        Some(file) => derived(file, &Salt::from_file(&args.key_file).map_err(Refusal::from)?)?,
-    };
-    Ok(Service::open(&args.domain, kek, programs(&args.domain)?).await?)
+    Ok(Service::open(&args.domain, kek(args)?, programs(&args.domain)?).await?)
+}
+
+/// The key of an existing domain.
+fn kek(args: &DomainArgs) -> Result<Kek, Failure> {
+    match &args.passphrase_file {
+        None => Ok(Kek::from_file(&args.key_file).map_err(Refusal::from)?),
+        Some(file) => derived(file, &Salt::from_file(&args.key_file).map_err(Refusal::from)?),
+    }
 }
 
 /// The key of a new domain: made here, or what already lies in the file.

@@ -5,7 +5,7 @@ use std::{path::Path, process::Command, sync::Arc};
 use sluice_rows::{
     RowBatch,
     arrow::{
-        array::{Float64Array, Int64Array},
+        array::{ArrayRef, Float64Array, Int64Array, StringArray},
         record_batch::RecordBatch,
     },
 };
@@ -59,19 +59,12 @@ pub(crate) struct Columns {
 }
 
 /// Columns of eight bytes a row and no nulls.
-pub(crate) fn borrowed(columns: &[Vec<u8>]) -> BatchRef<'_> {
+fn borrowed(columns: &[Vec<u8>]) -> BatchRef<'_> {
     let column = |data| ColumnRef { nulls: 0, validity: None, offsets: None, data };
     BatchRef {
         rows: columns.first().map_or(0, |c| c.len() as u32 / 8),
         columns: columns.iter().map(|data| column(data.as_slice())).collect(),
     }
-}
-
-/// One person of [`claims`], as the child has them.
-pub(crate) fn one_person() -> [Vec<u8>; 3] {
-    let int = |values: [i64; 4]| values.iter().flat_map(|x| x.to_le_bytes()).collect();
-    let float = |values: [f64; 4]| values.iter().flat_map(|x| x.to_le_bytes()).collect();
-    [int([1, 2, 3, 4]), int([25; 4]), float([0.0, 919.0, 838.0, 757.0])]
 }
 
 impl Columns {
@@ -105,15 +98,63 @@ pub(crate) fn kernel_params(kernel: &str, times: u32) -> Vec<(String, String)> {
         .to_vec()
 }
 
-/// What `spending-change` is told, and `persons` persons of four rows each.
-pub(crate) fn claims(persons: usize) -> (Vec<(String, String)>, RowBatch) {
-    let rows = persons as i64 * 4;
-    let int = |f: fn(i64) -> i64| Arc::new(Int64Array::from_iter_values((0..rows).map(f)));
-    let columns: [(&str, Arc<dyn sluice_rows::arrow::array::Array>); 3] = [
-        ("year", int(|n| n % 4 + 1)),
-        ("coins", int(|n| n / 4 % 4 * 25)),
-        ("meddol", Arc::new(Float64Array::from_iter_values((0..rows).map(|n| (n * 7919 % 1000) as f64)))),
-    ];
-    let params = vec![("input.claims".to_owned(), "year:int,coins:int,meddol:float".to_owned())];
-    (params, RowBatch::new(RecordBatch::try_from_iter(columns).unwrap()))
+/// The calls that a guest of the repository is measured with.
+pub(crate) struct Sample {
+    pub(crate) params: Vec<(String, String)>,
+    rows: RowBatch,
+    each: usize,
+}
+
+impl Sample {
+    /// What `guest` reads: persons of four rows for `spending-change`, of one row for
+    /// `weeks-worked`, blocks of sixteen for `wage-gap`.
+    pub(crate) fn of(guest: &Path) -> Self {
+        match guest.file_stem().and_then(|stem| stem.to_str()) {
+            Some("weeks_worked") => Self::of_columns(
+                1,
+                &[("youngest", "25"), ("oldest", "64"), ("input.persons", "age:int,education:text,weeks_worked:int")],
+                [
+                    ("age", ints(|n| n * 7 % 90)),
+                    ("education", words("Bachelors degree")),
+                    ("weeks_worked", ints(|n| n % 53)),
+                ],
+            ),
+            Some("wage_gap") => Self::of_columns(
+                16,
+                &[("input.persons", "sex:text,wage_per_hour:int")],
+                [("sex", words("Male")), ("wage_per_hour", ints(|n| 500 + n * 7919 % 1000))],
+            ),
+            _ => Self::of_columns(
+                4,
+                &[("input.claims", "year:int,coins:int,meddol:float")],
+                [
+                    ("year", ints(|n| n % 4 + 1)),
+                    ("coins", ints(|n| n / 4 % 4 * 25)),
+                    ("meddol", Arc::new(Float64Array::from_iter_values((0..ROWS).map(|n| (n * 7919 % 1000) as f64)))),
+                ],
+            ),
+        }
+    }
+
+    fn of_columns<const N: usize>(each: usize, params: &[(&str, &str)], columns: [(&str, ArrayRef); N]) -> Self {
+        let params = params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Self { params, rows: RowBatch::new(RecordBatch::try_from_iter(columns).unwrap()), each }
+    }
+
+    /// The rows of call number `n`, of which there are as many as one likes.
+    pub(crate) fn call(&self, n: usize) -> RowBatch {
+        self.rows.slice(n % (ROWS as usize / self.each) * self.each, self.each)
+    }
+}
+
+/// Rows of a sample.
+const ROWS: i64 = 4000;
+
+fn ints(value: fn(i64) -> i64) -> ArrayRef {
+    Arc::new(Int64Array::from_iter_values((0..ROWS).map(value)))
+}
+
+/// Every other row says `Female`.
+fn words(other: &str) -> ArrayRef {
+    Arc::new(StringArray::from_iter_values((0..ROWS).map(|n| if n % 2 == 0 { "Female" } else { other })))
 }

@@ -12,7 +12,7 @@ use std::{
     process::ExitCode,
 };
 
-use wasmtime::{Engine, Error, ResourceLimiter, Store, StoreLimits, Trap, WasmBacktrace, component::WasmStr};
+use wasmtime::{Engine, Error, ResourceLimiter, StoreLimits, Trap, WasmBacktrace};
 
 use super::{
     answer, compile, engine,
@@ -185,6 +185,7 @@ impl ResourceLimiter for Meter {
 
 impl Witness for Meter {
     type Failure = End;
+    type Text = String;
 
     fn new(limits: StoreLimits) -> Self {
         Self { limits, memory_bytes: 0, refused: None }
@@ -194,10 +195,8 @@ impl Witness for Meter {
         broke(call, &error)
     }
 
-    fn said(call: Step, text: &WasmStr, store: &Store<Self>) -> End {
-        let text = text.to_str(store);
-        let text = text.map_or_else(|_| "(not UTF-8)".to_owned(), |text| text.chars().take(TEXT_MAX).collect());
-        End::Error { call, text }
+    fn said(call: Step, text: String) -> End {
+        End::Error { call, text: text.chars().take(TEXT_MAX).collect() }
     }
 
     fn too_much(answer: &Answer) -> End {

@@ -25,6 +25,9 @@ const SLACK: usize = 4096;
 pub trait Witness: ResourceLimiter + Sized + Send + 'static {
     /// What is left of a failure.
     type Failure;
+    /// How a guest's error text is taken. The engine lets the guest clean up before a call
+    /// comes back, so what is only pointed at cannot be read any more.
+    type Text: ComponentType + Lift + 'static;
 
     /// Of a fresh instance.
     fn new(limits: StoreLimits) -> Self;
@@ -33,7 +36,7 @@ pub trait Witness: ResourceLimiter + Sized + Send + 'static {
     fn broke(call: Step, error: Error) -> Self::Failure;
 
     /// The guest returned an error.
-    fn said(call: Step, text: &WasmStr, store: &Store<Self>) -> Self::Failure;
+    fn said(call: Step, text: Self::Text) -> Self::Failure;
 
     /// The answer is larger than the contract's limits.
     fn too_much(answer: &Answer) -> Self::Failure;
@@ -41,6 +44,8 @@ pub trait Witness: ResourceLimiter + Sized + Send + 'static {
 
 impl Witness for StoreLimits {
     type Failure = ();
+    // Left where it is: nobody reads it.
+    type Text = WasmStr;
 
     fn new(limits: StoreLimits) -> Self {
         limits
@@ -48,7 +53,7 @@ impl Witness for StoreLimits {
 
     fn broke(_: Step, _: Error) {}
 
-    fn said(_: Step, _: &WasmStr, _: &Store<Self>) {}
+    fn said(_: Step, _: WasmStr) {}
 
     fn too_much(_: &Answer) {}
 }
@@ -230,8 +235,8 @@ where
     A: ComponentType + Lift + 'static,
 {
     let broke = |e| W::broke(call, e);
-    let function = instance.get_typed_func::<P, (Result<A, WasmStr>,)>(&mut *store, function).map_err(broke)?;
-    function.call(&mut *store, params).map_err(broke)?.0.map_err(|text| W::said(call, &text, store))
+    let function = instance.get_typed_func::<P, (Result<A, W::Text>,)>(&mut *store, function).map_err(broke)?;
+    function.call(&mut *store, params).map_err(broke)?.0.map_err(|text| W::said(call, text))
 }
 
 /// The functions of a room by their names.

@@ -1,0 +1,272 @@
+//! The interval audit across jobs: what an attacker can bound with everything that was
+//! ever released on these rows, not only what follows.
+//!
+//! The unknowns are the atoms of all published and withheld sets, none of them negative;
+//! every published number is an equation. A number withheld for its own sake must keep
+//! the interval that it has within one job ([`Need`]). An *empty* cell has no rows: its
+//! unknowns are declared combinations, told apart by which published cells hold them by
+//! contract ([`Place::kinds`]). That two cells of different contracts show the same
+//! number says that what lies between them is empty, asked for or not; rows cannot tell.
+//!
+//! What a number may be is audited with the atoms that exist: an attacker who does not
+//! know which combinations are empty knows less than that. What history alone bounds
+//! too closely is not held against a new cell. Above the work limit nothing is audited,
+//! and the answer says so.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use roaring::RoaringBitmap;
+
+use super::{Entry, Examined, History, People, Place, Quantity, Standing, Work, refine::Refinement};
+use crate::route_c::{
+    Switch,
+    audit::Need,
+    primary::amount,
+    programme::{Contradiction, System},
+};
+
+/// The new cells to withhold so that nothing withheld is bounded too closely: one for
+/// each number that is. To be asked again until there is none.
+pub(crate) fn bounds(history: &History, new: &[(usize, Entry)], people: &People<'_>, work: &Work) -> Examined {
+    let mut examined = Examined::default();
+    let quantities: BTreeSet<&Quantity> = new.iter().map(|(_, e)| &e.quantity).collect();
+    for quantity in quantities.into_iter().filter(|q| !matches!(q, Quantity::Quantile(_))) {
+        let old = history.entries.iter().map(AsRef::as_ref).filter(|e| e.quantity == *quantity);
+        let sets = Sets::of(old, new.iter().filter(|(_, e)| e.quantity == *quantity));
+        if sets.fresh.is_empty() {
+            continue;
+        }
+        match sets.audit(quantity, people, work) {
+            Ok(found) => examined.withhold.extend(found),
+            Err(Unaudited) => examined.limit_reached = true,
+        }
+    }
+    examined
+}
+
+/// Too much work, or numbers that a solver's accuracy cannot hold together.
+struct Unaudited;
+
+impl From<Contradiction> for Unaudited {
+    fn from(_: Contradiction) -> Self {
+        Self
+    }
+}
+
+/// One quantity's numbers.
+#[derive(Default)]
+struct Sets<'a> {
+    /// What is published, each set and place once: history first.
+    published: Vec<&'a Entry>,
+    /// How many of them are history's.
+    before: usize,
+    /// Positions in `published` that are new, with their cells.
+    fresh: BTreeMap<usize, usize>,
+    /// What was withheld.
+    secret: Vec<&'a Entry>,
+}
+
+impl<'a> Sets<'a> {
+    fn of(old: impl Iterator<Item = &'a Entry>, new: impl Iterator<Item = &'a (usize, Entry)>) -> Self {
+        let mut sets = Self::default();
+        let mut seen: HashSet<(Standing, _, Option<&Place>)> = HashSet::new();
+        let numbers = old.map(|e| (None, e)).chain(new.map(|(cell, e)| (Some(*cell), e)));
+        for (cell, entry) in numbers {
+            if !seen.insert((entry.standing, entry.hash, entry.place.as_deref())) {
+                continue;
+            }
+            match entry.standing {
+                Standing::Published => {
+                    match cell {
+                        Some(cell) => drop(sets.fresh.insert(sets.published.len(), cell)),
+                        None => sets.before += 1,
+                    }
+                    sets.published.push(entry);
+                }
+                Standing::Withheld | Standing::Differencing | Standing::Complement => sets.secret.push(entry),
+            }
+        }
+        sets
+    }
+
+    fn audit(&self, quantity: &Quantity, people: &People<'_>, work: &Work) -> Result<BTreeSet<usize>, Unaudited> {
+        if self.published.len() > work.bounds_max || self.secret.len() > work.bounds_max {
+            return Err(Unaudited);
+        }
+        let rows = self.published.iter().chain(&self.secret).map(|e| &e.rows);
+        let rows: Vec<&RoaringBitmap> = rows.collect();
+        if rows.iter().map(|set| set.len()).sum::<u64>() > work.rows_max {
+            return Err(Unaudited);
+        }
+        // A sum that can be negative is bounded by nothing.
+        let total = if let Quantity::Total(column) = quantity { Some(*column) } else { None };
+        if total.is_some_and(|c| rows.iter().any(|set| people.data.any_negative(set, c))) {
+            return Ok(BTreeSet::new());
+        }
+        let Refinement { atoms, of_set } = Refinement::of(&rows);
+        if atoms.len() > work.bounds_max {
+            return Err(Unaudited);
+        }
+        let (shown, hidden) = of_set.split_at(self.published.len());
+        let mut found = BTreeSet::new();
+        let full: Vec<Target> = self
+            .secret
+            .iter()
+            .zip(hidden)
+            .filter(|(entry, _)| !entry.rows.is_empty())
+            .map(|(entry, unknowns)| Target { unknowns: unknowns.clone(), need: people.need(quantity, entry) })
+            .collect();
+        self.narrow(atoms.len(), shown, &full, &mut found)?;
+
+        let (unknowns, shown, empty) = self.with_empty(atoms.len(), shown, quantity, people, work)?;
+        self.narrow(unknowns, &shown, &empty, &mut found)?;
+        Ok(found)
+    }
+
+    /// The same equations with the empty declared combinations as further unknowns, and
+    /// what must be said of none of them: for the cells that were asked for what their
+    /// interval must hold, for any other that nobody is there.
+    fn with_empty(
+        &self,
+        atoms: usize,
+        shown: &[Vec<u32>],
+        quantity: &Quantity,
+        people: &People<'_>,
+        work: &Work,
+    ) -> Result<(usize, Vec<Vec<u32>>, Vec<Target>), Unaudited> {
+        let (count, nowhere) = (self.published.len(), Place::default());
+        let empty = self.secret.iter().filter(|entry| entry.rows.is_empty());
+        let places: Vec<&Place> =
+            self.published.iter().chain(empty).map(|e| e.place.as_deref().unwrap_or(&nowhere)).collect();
+        let mut held_by: Vec<Vec<usize>> = vec![Vec::new(); atoms];
+        for (i, set) in shown.iter().enumerate() {
+            for atom in set {
+                if let Some(holders) = held_by.get_mut(*atom as usize) {
+                    holders.push(i);
+                }
+            }
+        }
+        let peopled: HashSet<Vec<usize>> = held_by.into_iter().collect();
+        let mut shown = shown.to_vec();
+        let mut of_cell: BTreeMap<usize, Vec<u32>> = (count..places.len()).map(|i| (i, Vec::new())).collect();
+        let (mut unknowns, mut targets) = (atoms, Vec::new());
+        for kind in Place::kinds(&places).ok_or(Unaudited)? {
+            let (holders, cells) = kind.split_at(kind.partition_point(|i| *i < count));
+            if cells.is_empty() && (holders.is_empty() || peopled.contains(holders)) {
+                continue;
+            }
+            let unknown = u32::try_from(unknowns).map_err(|_| Unaudited)?;
+            unknowns += 1;
+            for i in holders {
+                if let Some(set) = shown.get_mut(*i) {
+                    set.push(unknown);
+                }
+            }
+            for cell in cells {
+                of_cell.entry(*cell).or_default().push(unknown);
+            }
+            if cells.is_empty() && quantity.column().is_none() && people.rules.zeros == Switch::On {
+                targets.push(Target { unknowns: vec![unknown], need: Need::TwoCounts });
+            }
+        }
+        if unknowns > 2 * work.bounds_max {
+            return Err(Unaudited);
+        }
+        targets.extend(of_cell.into_values().map(|unknowns| Target { unknowns, need: people.need_of_empty(quantity) }));
+        Ok((unknowns, shown, targets))
+    }
+
+    /// Adds, for each target that is bounded too closely, the new cell to withhold.
+    fn narrow(
+        &self,
+        unknowns: usize,
+        shown: &[Vec<u32>],
+        targets: &[Target],
+        found: &mut BTreeSet<usize>,
+    ) -> Result<(), Unaudited> {
+        if targets.is_empty() {
+            return Ok(());
+        }
+        let system = |count: usize| {
+            let equations = shown.iter().zip(&self.published).take(count).map(|(set, e)| (set.as_slice(), e.value));
+            System::of(unknowns, &equations.collect::<Vec<_>>(), &[])
+        };
+        let mut now = system(self.published.len())?;
+        now.scout(&targets.iter().map(|t| t.unknowns.as_slice()).collect::<Vec<_>>())?;
+        let mut before = None;
+        for target in targets {
+            let met = |low, high, slack| target.need.met(low, high, slack);
+            // What a cell found already holds may be wide enough without that cell.
+            if now.allows(&target.unknowns, met)? || self.loosened(target, shown, found) {
+                continue;
+            }
+            let before = match &mut before {
+                Some(before) => before,
+                none => none.insert(system(self.before)?),
+            };
+            if before.allows(&target.unknowns, met)? {
+                found.extend(self.one_more(target, shown));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a cell that goes already is in a published sum over `target`.
+    fn loosened(&self, target: &Target, shown: &[Vec<u32>], found: &BTreeSet<usize>) -> bool {
+        self.fresh.iter().any(|(i, cell)| found.contains(cell) && shown.get(*i).is_some_and(|set| target.touches(set)))
+    }
+
+    /// The new cell to withhold: of those that share an unknown with the target, the one
+    /// with the fewest units; else the smallest new one.
+    fn one_more(&self, target: &Target, shown: &[Vec<u32>]) -> Option<usize> {
+        let size = |i: &usize| self.published.get(*i).map_or(0, |e| e.units);
+        let touching = |i: &&usize| shown.get(**i).is_some_and(|set| target.touches(set));
+        let nearest = self.fresh.keys().filter(touching).min_by_key(|i| (size(i), **i));
+        let chosen = nearest.or_else(|| self.fresh.keys().min_by_key(|i| (size(i), **i)))?;
+        self.fresh.get(chosen).copied()
+    }
+}
+
+/// A withheld number, and what its interval must hold.
+struct Target {
+    unknowns: Vec<u32>,
+    need: Need,
+}
+
+impl Target {
+    fn touches(&self, set: &[u32]) -> bool {
+        self.unknowns.iter().any(|unknown| set.binary_search(unknown).is_ok())
+    }
+}
+
+impl People<'_> {
+    /// What the interval of a withheld number must hold.
+    fn need(&self, quantity: &Quantity, entry: &Entry) -> Need {
+        let (part, aggregate) = quantity.part();
+        let (cell, measure) = self.data.stats_for(aggregate, &entry.rows, quantity.column(), self.dominance_n);
+        if !quantity.is_magnitude() {
+            let few = self.rules.threshold.is_some_and(|k| cell.units < k);
+            return if entry.standing == Standing::Complement { Need::TwoCounts } else { self.count(few) };
+        }
+        let own = !self.rules.judge_part(part, &cell, &measure).is_empty();
+        let largest = amount(part, &cell, &measure).largest;
+        match self.rules.p_percent {
+            Some(p) if own && largest > 0.0 => Need::reach(entry.value, p * largest, 0.0),
+            _ => Need::Width,
+        }
+    }
+
+    fn need_of_empty(&self, quantity: &Quantity) -> Need {
+        if quantity.is_magnitude() { Need::Width } else { self.count(true) }
+    }
+
+    /// A count below k may be anything from 0 to k; any other may be k different ones.
+    fn count(&self, few: bool) -> Need {
+        #[expect(clippy::cast_precision_loss, reason = "k is small")]
+        match (self.rules.threshold, few) {
+            (Some(k), true) => Need::Reach { low: 0.0, high: k as f64 },
+            (Some(k), false) => Need::Wide(k as f64),
+            (None, _) => Need::TwoCounts,
+        }
+    }
+}
