@@ -141,7 +141,9 @@ impl Service {
     pub(crate) fn pattern_bits(&self, state: &State, operator: &OrgId) -> Result<f64, Refusal> {
         let theirs = |r: &&RunState| state.job(&r.job).is_some_and(|j| j.operator == *operator);
         let records = state.runs().filter(theirs).map(|run| self.lineage_of(run).map_err(|_| crate::run::host_fault()));
-        records.map(|r| Ok(r?.map_or(0.0, |r| r.pattern_bits))).sum()
+        let bits = records.map(|r| Ok(r?.map_or(0.0, |r| r.pattern_bits))).sum::<Result<f64, Refusal>>()?;
+        // A sum of nothing is −0, which reads badly.
+        Ok(bits + 0.0)
     }
 }
 
