@@ -6,32 +6,28 @@
 //! It does not charge, record or store anything, and shows nobody anything:
 //! `service` does, with what comes out.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 use sluice_domain::{
     Digest, Refusal,
-    candidate::{self, CandidateMeasure, CandidateTable, Cell, CellValue, Made, Reason, Route},
+    candidate::{self, CandidateMeasure, CandidateTable, Cell, CellValue, Made, Route},
     catalogue::Key,
-    contract::{Combine, Consistent, Contract, Dimension, MeasureA, OpenTable, Table, TableA, TableB, TableC},
-    id::ViewId,
-    rulepack::{Disclosure, RulePack},
+    contract::{Combine, Consistent, Contract, Dimension, MeasureA, OpenTable, Table, TableA, TableB},
+    rulepack::RulePack,
 };
 use sluice_rows::{cells::Cells, fit::Fit};
 
 use crate::{
     answer::Answer,
-    findings::pattern_bits,
-    lineage::{Entry, Examined, History, Ledger, Number, Record, Standing, Work, bounds, examine, ledger::Member},
+    disclosure,
+    lineage::{Ledger, Record},
     noise::{
         Mechanism, NoisyTable,
         medians::Medians,
         open::{OpenMechanism, OpenNoisy},
     },
     refusals,
-    route_c::{JudgedTable, Rules, Sensitivity, primary, secondary, secondary::within_limits},
+    route_c::{Rules, Sensitivity},
     shares::Shares,
 };
 

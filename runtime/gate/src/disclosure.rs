@@ -190,7 +190,8 @@ impl Together<'_> {
     fn of_view(&self, view: &ViewId, ledger: &Ledger, judged: &[JudgedTable], added: &[BTreeSet<usize>]) -> Asked {
         let (mut places, mut numbers) = (Vec::new(), Vec::new());
         let members = self.members.iter().zip(judged.iter().zip(added)).enumerate();
-        for (t, (Member { table, cells, .. }, (judged, added))) in members.filter(|(_, (m, _))| m.table.plan.view == *view)
+        for (t, (Member { table, cells, .. }, (judged, added))) in
+            members.filter(|(_, (m, _))| m.table.plan.view == *view)
         {
             let base = places.len();
             places.extend((0..judged.cells.len()).map(|cell| (t, cell)));

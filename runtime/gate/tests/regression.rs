@@ -111,13 +111,15 @@ fn run(tables: Vec<Table>, rows: &[Row], past: Vec<Number>) -> Result<(Vec<Candi
     let contract = contract(tables);
     let column = |name: &str| rows.iter().map(|r| r.values.get(name).copied()).collect::<Vec<_>>();
     let snapshot = SnapshotRows {
-        units: (0u32..).take(rows.len()).collect(),
+        units: (0u64..).take(rows.len()).collect(),
+        contents: vec![0; rows.len()],
         columns: vec![column("age"), column("pay")],
         zeros: vec![Zeros::Count; 2],
     };
     let names = vec!["age".to_owned(), "pay".to_owned()];
     let root = ("people".parse().unwrap(), "snap-000001".parse().unwrap());
-    let ledger = Ledger::new(root, ["v".parse().unwrap()].into(), names, snapshot, |row| 1 << row, past);
+    let ledger =
+        Ledger::new(root, [("v".parse().unwrap(), None)].into(), names, (snapshot, past), Vec::new(), |row| 1 << row);
     let cleared = clear(GateInput {
         contract: &contract,
         rulepack: &RulePack::shipped().unwrap(),
@@ -193,6 +195,7 @@ impl CloneAll for Vec<Number> {
             rows: n.rows.clone(),
             value: n.value,
             standing: n.standing,
+            place: n.place.clone(),
         };
         self.iter().map(one).collect()
     }

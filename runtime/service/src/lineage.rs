@@ -43,7 +43,7 @@ impl Service {
         for table in tables(contract) {
             let view = granted.get().iter().find(|v| v.id == table.plan.view).ok_or(Fault::Host("view.open"))?;
             let root = roots.entry((view.entry.dataset.id.clone(), view.snapshot.clone())).or_default();
-            root.entry(view.id.clone()).or_insert_with(|| Reading::of(view)).add(table, view);
+            root.entry(view.id.clone()).or_insert_with(|| Reading::of(view)).add(&table, view);
         }
         if roots.is_empty() {
             return Ok((Vec::new(), None));
@@ -125,7 +125,7 @@ impl Service {
     pub async fn note_on_snapshots(&self, contract: &Contract) -> Result<Option<Text>, Refusal> {
         let state = self.snapshot().await?;
         let Some(agreement) = state.agreement(&contract.agreement) else { return Ok(None) };
-        let dataset = |table: &TableC| Some(agreement.views.get(&table.plan.view)?.dataset.clone());
+        let dataset = |table: TableC| Some(agreement.views.get(&table.plan.view)?.dataset.clone());
         let several = |of: &DatasetId| state.dataset(of).is_some_and(|d| d.snapshots.len() > 1);
         Ok(tables(contract).filter_map(dataset).find(several).map(|of| {
             text(
