@@ -20,6 +20,8 @@ mod jobs;
 mod office;
 mod sequences;
 
+mod regression;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};

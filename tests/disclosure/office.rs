@@ -72,6 +72,7 @@ impl Office {
             rulepack: &RulePack::shipped().unwrap(),
             roster_size: 1_000,
             tabulated: &tables.iter().map(|t| tabulate(t, rows, 2)).collect::<Vec<_>>(),
+            fits: &[],
             answers: Vec::new(),
             sensitivity: Sensitivity::Ordinary,
             ledgers: &[ledger],

@@ -88,6 +88,8 @@ pub(crate) fn reason(reason: Reason, lang: Lang) -> &'static str {
         Reason::AsBefore => ("与此前一次相同", "as before"),
         Reason::Class => ("类别集中", "class disclosure"),
         Reason::Secondary => ("互补隐去", "complementary"),
+        Reason::Degrees => ("自由度不足", "too few units for the coefficients"),
+        Reason::Leverage => ("单一单位杠杆过大", "one unit's leverage"),
         Reason::Redacted => ("合计按合约隐去", "redacted by contract"),
     };
     pick(lang, names)

@@ -153,6 +153,12 @@ fn table_line(table: &Table, t: &Texts) -> TableLine {
                 sql: None,
             }
         }
+        Table::Regression(r) => TableLine {
+            name: r.name.clone(),
+            route: words::route(Route::C, t.lang),
+            terms: format!("{} ~ {}", r.outcome, r.parameters().join(" + ")),
+            sql: None,
+        },
         Table::C(c) => TableLine {
             name: c.name.clone(),
             route: words::route(Route::C, t.lang),

@@ -31,6 +31,8 @@ pub enum Aggregate {
     /// `median(column)`, `quantile(column, q)`: over what the column comes to for each
     /// privacy unit in the cell, so that a unit with many rows has one place.
     Quantile(Quantile),
+    /// What a regression reads of a column: no number of its own. No SQL asks for it.
+    Fit,
 }
 
 /// Which quantile, and how it is rounded.
@@ -70,7 +72,7 @@ pub enum Part {
 }
 
 impl Aggregate {
-    /// The sums that it is made of; none for a quantile, which is not made of sums.
+    /// The sums that it is made of; none for a quantile or a regression.
     pub fn parts(self) -> &'static [Part] {
         match self {
             Self::Rows => &[Part::Rows],
@@ -81,13 +83,19 @@ impl Aggregate {
             Self::VarSamp | Self::VarPop | Self::StddevSamp | Self::StddevPop => {
                 &[Part::Values, Part::Total, Part::Squares]
             }
-            Self::Quantile(_) => &[],
+            Self::Quantile(_) | Self::Fit => &[],
         }
     }
 
     /// Whether it is a count or a sum: numbers that may be rounded and stay useful.
     pub fn adds_up(self) -> bool {
         matches!(self, Self::Rows | Self::Units | Self::Count | Self::Sum)
+    }
+
+    /// Whether it is nothing that adds up, so that nothing can be subtracted from it
+    /// and any change by a few units may show.
+    pub fn is_curved(self) -> bool {
+        matches!(self, Self::Quantile(_) | Self::Fit)
     }
 
     /// Whether it is a variance or a root of one.

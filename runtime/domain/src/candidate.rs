@@ -163,6 +163,10 @@ pub enum Reason {
     AsBefore,
     /// Nearly all of its line is in this cell, or one unit is all that is elsewhere.
     Class,
+    /// A regression with too few units for its coefficients.
+    Degrees,
+    /// A regression that one unit pulls too far.
+    Leverage,
     /// Protects another withheld cell.
     Secondary,
     /// The margins are redacted by contract.

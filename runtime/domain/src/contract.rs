@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::aggregate::{Aggregate, Grid, Part, Quantile, Rank};
 pub use crate::job_file::{
-    DeclaredDimension, DimensionFile, Input, JobFile, JobHead, KeyFile, KeysFile, LimitsFile, RangeSpec, ReportFile,
-    RoundsFile, SumSpec, TableFile, TableFileA, TableFileB, line_of,
+    DeclaredDimension, DimensionFile, Input, JobFile, JobHead, KeyFile, KeysFile, LimitsFile, RangeSpec,
+    RegressionFile, ReportFile, RoundsFile, SumSpec, TableFile, TableFileA, TableFileB, line_of,
 };
+pub use crate::regression::{Levels, Regression, Term};
 use crate::{
     Digest,
     agreement::ProductForm,
@@ -280,6 +281,9 @@ pub enum Table {
     B(TableB),
     /// Route C.
     C(TableC),
+    /// Route C: a regression.
+    #[serde(rename = "C-regression")]
+    Regression(Regression),
     /// Route A with keys that nobody declared.
     #[serde(rename = "A-unknown-keys")]
     Open(OpenTable),
@@ -434,6 +438,26 @@ impl Contract {
         self.tables.iter().find_map(|t| if let Table::A(a) = t { Some(a) } else { None })
     }
 
+    /// The tables of route C, in order, each with the place of the regression that gives
+    /// it away among the contract's regressions, if one does.
+    pub fn tables_c(&self) -> Vec<(TableC, Option<usize>)> {
+        let mut regressions = 0usize..;
+        let of = |table: &Table| match table {
+            Table::C(c) => vec![(c.clone(), None)],
+            Table::Regression(r) => {
+                let place = regressions.next();
+                r.tables().into_iter().map(|t| (t, place)).collect()
+            }
+            Table::A(_) | Table::B(_) | Table::Open(_) => Vec::new(),
+        };
+        self.tables.iter().flat_map(of).collect()
+    }
+
+    /// The regressions, in order.
+    pub fn regressions(&self) -> impl Iterator<Item = &Regression> {
+        self.tables.iter().filter_map(|t| if let Table::Regression(r) = t { Some(r) } else { None })
+    }
+
     /// How often every noised table is computed.
     pub fn passes(&self) -> u32 {
         self.rounds.as_ref().map_or(1, |r| r.count)
@@ -447,6 +471,7 @@ impl Table {
             Self::A(a) => &a.name,
             Self::B(b) => &b.name,
             Self::C(c) => &c.name,
+            Self::Regression(r) => &r.name,
             Self::Open(o) => &o.name,
         }
     }
@@ -456,7 +481,7 @@ impl Table {
         match self {
             Self::A(a) => a.rho,
             Self::B(b) => b.rho,
-            Self::C(_) => 0.0,
+            Self::C(_) | Self::Regression(_) => 0.0,
             Self::Open(o) => o.rho,
         }
     }
@@ -468,7 +493,7 @@ impl Table {
 
     /// Whether a guest answers it and noise covers it.
     pub fn is_noised(&self) -> bool {
-        !matches!(self, Self::C(_))
+        !matches!(self, Self::C(_) | Self::Regression(_))
     }
 }
 

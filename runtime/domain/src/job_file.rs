@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::{
     catalogue::Key,
     contract::{Combine, Consistent, KeyKind, Law, ProductTerms, Profile, Totals},
-    id::{AgreementId, ScenarioId},
+    id::{AgreementId, ScenarioId, ViewId},
     lang::text,
     refusal::{Kind, Refusal},
 };
@@ -83,12 +83,32 @@ pub enum TableFile {
     C {
         /// Name of the table.
         name: String,
-        /// `SELECT dims, aggregates FROM view WHERE … GROUP BY dims`.
+        /// `SELECT dims, aggregates FROM view WHERE … GROUP BY dims`; empty for a
+        /// regression.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
         sql: String,
         /// What happens to the margins.
         #[serde(default)]
         totals: Totals,
+        /// A regression in place of `sql`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        regression: Option<RegressionFile>,
     },
+}
+
+/// A regression of route C.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegressionFile {
+    /// The view it reads.
+    pub view: ViewId,
+    /// The measure that is explained.
+    pub outcome: String,
+    /// Measures, and dimensions as dummies.
+    pub terms: Vec<String>,
+    /// Rows kept: dimension → codes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub filter: BTreeMap<String, Vec<Key>>,
 }
 
 /// A `[[table]]` of route A.

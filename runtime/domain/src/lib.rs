@@ -26,6 +26,7 @@ pub mod job_file;
 pub mod lang;
 pub mod person;
 pub mod refusal;
+mod regression;
 pub mod rulepack;
 pub mod state;
 pub mod visible;

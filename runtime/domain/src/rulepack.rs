@@ -49,6 +49,12 @@ pub struct Disclosure {
     /// Class disclosure: a count is unsafe when this many units or fewer of its line
     /// are elsewhere.
     pub class_minority_units: u64,
+    /// A regression has at least this many units more than coefficients.
+    pub regression_degrees: u64,
+    /// A regression has at most this many coefficients per unit.
+    pub regression_parameters_share: f64,
+    /// Largest leverage of one unit in a regression.
+    pub regression_leverage: f64,
     /// Most atoms (cells of the common refinement) of one job's linked tables.
     pub cells_max: usize,
 }

@@ -6,32 +6,28 @@
 //! It does not charge, record or store anything, and shows nobody anything:
 //! `service` does, with what comes out.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeMap, fmt};
 
 use sluice_domain::{
     Digest, Refusal,
-    candidate::{self, CandidateMeasure, CandidateTable, Cell, CellValue, Made, Reason, Route},
+    candidate::{self, CandidateMeasure, CandidateTable, Cell, CellValue, Made, Route},
     catalogue::Key,
-    contract::{Combine, Consistent, Contract, Dimension, MeasureA, OpenTable, Table, TableA, TableB, TableC},
-    id::ViewId,
-    rulepack::{Disclosure, RulePack},
+    contract::{Combine, Consistent, Contract, Dimension, MeasureA, OpenTable, Table, TableA, TableB},
+    rulepack::RulePack,
 };
-use sluice_rows::cells::Cells;
+use sluice_rows::{cells::Cells, fit::Fit};
 
 use crate::{
     answer::Answer,
-    findings::pattern_bits,
-    lineage::{Entry, Examined, History, Ledger, Number, Record, Standing, Work, bounds, examine, ledger::Member},
+    disclosure,
+    lineage::{Ledger, Record},
     noise::{
         Mechanism, NoisyTable,
         medians::Medians,
         open::{OpenMechanism, OpenNoisy},
     },
     refusals,
-    route_c::{JudgedTable, Rules, Sensitivity, primary, secondary, secondary::within_limits},
+    route_c::{Rules, Sensitivity},
     shares::Shares,
 };
 
@@ -71,8 +67,11 @@ pub struct GateInput<'a> {
     pub rulepack: &'a RulePack,
     /// Units on the published roster of the dataset root.
     pub roster_size: u64,
-    /// True statistics of the route-C tables, in contract order.
+    /// True statistics of the route-C tables and of those that regressions give away,
+    /// in the order of [`Contract::tables_c`].
     pub tabulated: &'a [Cells],
+    /// The regressions, in contract order.
+    pub fits: &'a [Fit],
     /// The exact answers of the tables of routes A and B, in contract order.
     pub answers: Vec<Answer>,
     /// Whether a view of the job holds an L4 column.
@@ -90,13 +89,13 @@ pub struct GateInput<'a> {
 /// limits; `gate.nothing-left` when earlier releases leave nothing of the job;
 /// `gate.host-fault` when what was handed in does not fit the contract.
 pub fn clear(input: GateInput<'_>) -> Result<(Cleared<Vec<CandidateTable>>, Record), Refusal> {
-    let GateInput { contract, rulepack, roster_size, tabulated, answers, sensitivity, ledgers } = input;
+    let GateInput { contract, rulepack, roster_size, tabulated, fits, answers, sensitivity, ledgers } = input;
     check_terms(contract, rulepack)?;
     let rules = Rules::of(&rulepack.disclosure, sensitivity);
-    let (tables_c, record) = disclosure_control(contract, tabulated, &rules, &rulepack.disclosure, ledgers)?;
+    let (tables_c, record) = disclosure::control(contract, (tabulated, fits), &rules, &rulepack.disclosure, ledgers)?;
     let (mut tables_c, mut noised) = (tables_c.into_iter(), noise(contract, roster_size, answers)?.into_iter());
     let in_order = contract.tables.iter().map(|t| if t.is_noised() { noised.next() } else { tables_c.next() });
-    let tables = in_order.collect::<Option<_>>().ok_or_else(|| misfit(&contract.name))?;
+    let tables = in_order.collect::<Option<_>>().ok_or_else(|| refusals::misfit(&contract.name))?;
     Ok((Cleared { inner: tables }, record))
 }
 
@@ -113,7 +112,7 @@ pub fn clear_round(
 ) -> Result<Cleared<Vec<CandidateTable>>, Refusal> {
     check_terms(contract, rulepack)?;
     if contract.rounds.is_none() {
-        return Err(misfit(&contract.name));
+        return Err(refusals::misfit(&contract.name));
     }
     Ok(Cleared { inner: noise(contract, roster_size, answers)? })
 }
@@ -127,7 +126,7 @@ impl Cleared<Vec<CandidateTable>> {
     /// `gate.host-fault` when the bytes are not the ones that were committed to.
     pub fn reopen(bytes: &[u8], recorded: &Digest, commit: &dyn Fn(&[u8]) -> Digest) -> Result<Self, Refusal> {
         let tables = (commit(bytes) == *recorded).then(|| candidate::round_of(bytes)).flatten();
-        tables.map(|inner| Self { inner }).ok_or_else(|| misfit("round"))
+        tables.map(|inner| Self { inner }).ok_or_else(|| refusals::misfit("round"))
     }
 
     /// The bytes to seal for [`Cleared::reopen`].
@@ -161,11 +160,11 @@ fn noise(contract: &Contract, roster_size: u64, answers: Vec<Answer>) -> Result<
     let mut answers = answers.into_iter();
     let mut tables = Vec::new();
     for table in contract.tables.iter().filter(|t| t.is_noised()) {
-        let answer = answers.next().ok_or_else(|| misfit(table.name()))?;
+        let answer = answers.next().ok_or_else(|| refusals::misfit(table.name()))?;
         tables.push(one(table, roster_size, answer)?);
     }
     if answers.next().is_some() {
-        return Err(misfit(&contract.name));
+        return Err(refusals::misfit(&contract.name));
     }
     Ok(tables)
 }
@@ -178,7 +177,7 @@ fn one(table: &Table, roster_size: u64, answer: Answer) -> Result<CandidateTable
         }
         (Table::B(b), Answer::Sums(exact)) if b.combine == Combine::Mean => {
             let sums = b.as_sums().filter(|sums| exact.answers(sums, u64::from(b.blocks)));
-            let noisy = Mechanism::for_table(&sums.ok_or_else(|| misfit(&b.name))?)?.draw(exact)?;
+            let noisy = Mechanism::for_table(&sums.ok_or_else(|| refusals::misfit(&b.name))?)?.draw(exact)?;
             Ok(table_b(b, &noisy))
         }
         (Table::B(b), Answer::Blocks(exact)) if b.combine == Combine::Median => {
@@ -191,220 +190,13 @@ fn one(table: &Table, roster_size: u64, answer: Answer) -> Result<CandidateTable
             let noisy = mechanism.draw(exact)?;
             Ok(table_open(o, mechanism.tau(), &noisy))
         }
-        _ => Err(misfit(table.name())),
+        _ => Err(refusals::misfit(table.name())),
     }
 }
 
 /// Rounds × Σ ρ of the noised tables.
 fn table_costs(contract: &Contract) -> f64 {
     f64::from(contract.passes()) * contract.tables.iter().map(Table::rho).sum::<f64>()
-}
-
-fn misfit(place: &str) -> Refusal {
-    refusals::host_fault(place, "运行结果与合约的表不符", "the results do not fit the contract's tables")
-}
-
-/// Primary and secondary suppression over all route-C tables of the job, then history:
-/// what goes for differencing sends the tables through suppression again.
-fn disclosure_control(
-    contract: &Contract,
-    tabulated: &[Cells],
-    rules: &Rules,
-    pack: &Disclosure,
-    ledgers: &[Ledger],
-) -> Result<(Vec<CandidateTable>, Record), Refusal> {
-    let tables: Vec<&TableC> =
-        contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None }).collect();
-    // No table of route C goes past history: each has one ledger.
-    let known = |t: &&TableC| ledgers.iter().filter(|l| l.reads(&t.plan.view)).count() == 1;
-    if tables.len() != tabulated.len() || !tables.iter().all(known) {
-        return Err(misfit(&contract.name));
-    }
-    within_limits(&tables, pack.cells_max)?;
-    let mut judged = tables
-        .iter()
-        .zip(tabulated)
-        .map(|(table, cells)| primary(table, cells, rules))
-        .collect::<Result<Vec<JudgedTable>, Refusal>>()?;
-    let histories: Vec<(&Ledger, History)> = ledgers.iter().map(|l| (l, l.history(rules))).collect();
-    as_before(&tables, tabulated, &mut judged, rules, pack, &histories);
-    let (added, record) = loop {
-        let pairs: Vec<(&TableC, &JudgedTable)> = tables.iter().copied().zip(&judged).collect();
-        let added = secondary(&pairs, rules, pack.cells_max)?;
-        let (found, record) = differences(&tables, tabulated, &judged, &added, rules, pack, &histories)?;
-        if found.is_empty() {
-            break (added, record);
-        }
-        for (table, cell) in found {
-            if let Some(cell) = judged.get_mut(table).and_then(|t| t.cells.get_mut(cell)) {
-                cell.reasons.insert(Reason::Differencing);
-            }
-        }
-    };
-    let pairs = tables.iter().zip(&judged).zip(&added);
-    let finished: Vec<CandidateTable> = pairs.map(|((table, judged), added)| table_c(table, judged, added)).collect();
-    let out = |t: &CandidateTable| t.cells.iter().any(|c| matches!(c.value, CellValue::Published(_)));
-    let by_history = |r: &Reason| matches!(r, Reason::Differencing | Reason::AsBefore);
-    let differs = judged.iter().flat_map(|t| &t.cells).any(|c| c.reasons.iter().any(by_history));
-    if differs && !finished.iter().any(out) && !contract.tables.iter().any(Table::is_noised) {
-        return Err(refusals::nothing_left(&contract.name));
-    }
-    let pattern_bits = finished.iter().map(pattern_bits).sum();
-    Ok((finished, Record { pattern_bits, ..record }))
-}
-
-/// Marks the cells that earlier runs withheld without a reason of their own and never
-/// published, so that the same question has the same answer, for the same reason.
-fn as_before(
-    tables: &[&TableC],
-    tabulated: &[Cells],
-    judged: &mut [JudgedTable],
-    rules: &Rules,
-    pack: &Disclosure,
-    histories: &[(&Ledger, History)],
-) {
-    let nothing = vec![BTreeSet::new(); tables.len()];
-    let mut marks = Vec::new();
-    for (ledger, history) in histories.iter().filter(|(_, history)| !history.is_empty()) {
-        for view in ledger.views() {
-            let asked = of_view(view, ledger, tables, tabulated, judged, &nothing, rules, pack);
-            let was = |(at, entry): &(usize, Entry)| {
-                let reason = match history.unpublished(entry)? {
-                    Standing::Differencing => Reason::Differencing,
-                    _ => Reason::AsBefore,
-                };
-                Some((*asked.places.get(*at)?, reason))
-            };
-            marks.extend(asked.entries.iter().filter_map(was));
-            let known = history.known(&asked.entries);
-            for (table, cell) in known.iter().filter_map(|at| asked.places.get(*at)) {
-                if let Some(cell) = judged.get_mut(*table).and_then(|t| t.cells.get_mut(*cell)) {
-                    cell.known = true;
-                }
-            }
-        }
-    }
-    for ((table, cell), reason) in marks {
-        if let Some(cell) = judged.get_mut(table).and_then(|t| t.cells.get_mut(cell)) {
-            cell.reasons.insert(reason);
-        }
-    }
-}
-
-/// What the tables on one view enter.
-struct Asked {
-    /// Table and cell by the numbers that `entries` go by.
-    places: Vec<(usize, usize)>,
-    entries: Vec<(usize, Entry)>,
-    numbers: Vec<Number>,
-}
-
-#[expect(clippy::too_many_arguments, reason = "one table's state is four parallel lists")]
-fn of_view(
-    view: &ViewId,
-    ledger: &Ledger,
-    tables: &[&TableC],
-    tabulated: &[Cells],
-    judged: &[JudgedTable],
-    added: &[BTreeSet<usize>],
-    rules: &Rules,
-    pack: &Disclosure,
-) -> Asked {
-    let (mut places, mut numbers) = (Vec::new(), Vec::new());
-    let members = tables.iter().zip(tabulated).zip(judged.iter().zip(added)).enumerate();
-    for (t, ((table, cells), (judged, added))) in members.filter(|(_, ((t, _), _))| t.plan.view == *view) {
-        let base = places.len();
-        places.extend((0..judged.cells.len()).map(|cell| (t, cell)));
-        let of_table = ledger.numbers(Member { table, cells, judged, added }, rules, dominance_n(pack));
-        numbers.extend(of_table.into_iter().map(|(cell, number)| (base + cell, number)));
-    }
-    let entries = ledger.read(&numbers, rules);
-    Asked { places, entries, numbers: numbers.into_iter().map(|(_, number)| number).collect() }
-}
-
-fn dominance_n(pack: &Disclosure) -> usize {
-    usize::try_from(pack.dominance_n).unwrap_or(usize::MAX)
-}
-
-/// The cells, by table and position, that must go for what was cleared before, and what
-/// the job enters if none must. The tables on one view are examined together, those on
-/// the next view of the same root after them, with them as history: within a view
-/// suppression has weighed what they tell by themselves.
-fn differences(
-    tables: &[&TableC],
-    tabulated: &[Cells],
-    judged: &[JudgedTable],
-    added: &[BTreeSet<usize>],
-    rules: &Rules,
-    pack: &Disclosure,
-    histories: &[(&Ledger, History)],
-) -> Result<(Vec<(usize, usize)>, Record), Refusal> {
-    let (mut found, mut record) = (Vec::new(), Record::default());
-    for (ledger, history) in histories {
-        let (people, mut history) = (ledger.people(rules, dominance_n(pack)), history.clone());
-        let mut entered = Vec::new();
-        for view in ledger.views() {
-            let Asked { places, entries, numbers } =
-                of_view(view, ledger, tables, tabulated, judged, added, rules, pack);
-            let examined = examine(&history, &entries, &people, &Work::default())?;
-            // Suppression has audited a table by itself. What goes already changes what may
-            // be bounded: that is for the next round.
-            let alone = history.is_empty() && tables.iter().filter(|t| t.plan.view == *view).count() == 1;
-            let audited = if alone || !examined.withhold.is_empty() {
-                Examined::default()
-            } else {
-                bounds(&history, &entries, &people, &Work::default())
-            };
-            let place = |at: &usize| places.get(*at).copied();
-            let fresh = |(t, cell): &(usize, usize)| {
-                let cell = judged.get(*t).and_then(|t| t.cells.get(*cell));
-                cell.is_some_and(|c| !c.reasons.contains(&Reason::Differencing))
-            };
-            found.extend(examined.withhold.union(&audited.withhold).filter_map(place).filter(fresh));
-            let position = |(t, cell): (usize, usize)| Some((u32::try_from(t).ok()?, u32::try_from(cell).ok()?));
-            record.review.extend(examined.review.iter().filter_map(place).filter_map(position));
-            record.limit_reached |= examined.limit_reached || audited.limit_reached;
-            history.enter(entries.into_iter().map(|(_, entry)| entry));
-            entered.extend(numbers);
-        }
-        record.roots.push(ledger.root(entered));
-    }
-    Ok((found, record))
-}
-
-fn table_c(table: &TableC, judged: &JudgedTable, added: &BTreeSet<usize>) -> CandidateTable {
-    let cells = judged.cells.iter().enumerate().map(|(i, cell)| {
-        let mut reasons: Vec<Reason> = cell.reasons.iter().copied().collect();
-        if added.contains(&i) {
-            reasons.push(Reason::Secondary);
-        }
-        let value = if reasons.is_empty() {
-            CellValue::Published(cell.numbers.iter().map(|n| n.value).collect())
-        } else {
-            CellValue::Withheld(reasons)
-        };
-        Cell { key: key(&table.plan.dimensions, &cell.key), value }
-    });
-    CandidateTable {
-        name: table.name.clone(),
-        route: Route::C,
-        dimensions: table.plan.dimensions.clone(),
-        measures: table
-            .plan
-            .measures
-            .iter()
-            .map(|m| CandidateMeasure { name: m.name.clone(), sigma: None, error_95: None, made: None })
-            .collect(),
-        cells: cells.collect(),
-    }
-}
-
-fn key(dimensions: &[Dimension], positions: &[Option<u32>]) -> Vec<Option<Key>> {
-    let part = |(dimension, position): (&Dimension, &Option<u32>)| {
-        let position = usize::try_from((*position)?).ok()?;
-        dimension.domain.get(position).map(|(key, _)| key.clone())
-    };
-    dimensions.iter().zip(positions).map(part).collect()
 }
 
 /// Every key of the declared domain, in canonical order.

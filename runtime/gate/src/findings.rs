@@ -79,7 +79,8 @@ pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack)
                 );
                 noised(table, Law::Gaussian, b.rho, &bound)
             }
-            Table::C(c) => route_c(table, c, &rulepack.disclosure),
+            Table::C(c) => route_c(table, c.totals, smallest_count(table, c, &rulepack.disclosure)),
+            Table::Regression(_) => route_c(table, Totals::None, None),
         };
         all.extend(about.into_iter().map(|(risk, text)| Finding { risk, table: Some(table.name.clone()), text }));
     }
@@ -170,7 +171,7 @@ fn made_text(name: &str, made: Made) -> Text {
     }
 }
 
-fn route_c(table: &CandidateTable, declared: &TableC, pack: &Disclosure) -> Vec<(Risk, Text)> {
+fn route_c(table: &CandidateTable, totals: Totals, smallest: Option<(f64, Text)>) -> Vec<(Risk, Text)> {
     let mut found = Vec::new();
     let (total, mut withheld) = (table.cells.len(), 0usize);
     let mut by_reason: BTreeMap<Reason, usize> = BTreeMap::new();
@@ -191,7 +192,7 @@ fn route_c(table: &CandidateTable, declared: &TableC, pack: &Disclosure) -> Vec<
             ),
         ));
     }
-    if let Some((margin, text)) = smallest_count(table, declared, pack) {
+    if let Some((margin, text)) = smallest {
         found.push((if margin < 2.0 { Risk::High } else { Risk::Medium }, text));
     }
     if withheld > 0 {
@@ -227,7 +228,7 @@ fn route_c(table: &CandidateTable, declared: &TableC, pack: &Disclosure) -> Vec<
             text("整张表都被隐去，没有可用的内容", "the whole table is withheld: nothing in it can be used"),
         ));
     }
-    if declared.totals == Totals::True {
+    if totals == Totals::True {
         found.push((
             Risk::Note,
             text(
@@ -350,6 +351,8 @@ pub fn reason_name(reason: Reason) -> Text {
         Reason::Differencing => text("与此前发布相减 ", "differencing"),
         Reason::AsBefore => text("与此前一次相同 ", "as before"),
         Reason::Class => text("类别集中 ", "class disclosure"),
+        Reason::Degrees => text("自由度不足 ", "too few units for the coefficients"),
+        Reason::Leverage => text("单一单位杠杆过大 ", "one unit's leverage"),
         Reason::Secondary => text("互补隐去 ", "complementary"),
         Reason::Redacted => text("合计按合约隐去 ", "margins redacted by contract"),
     }

@@ -17,6 +17,7 @@
 mod answer;
 pub mod check;
 mod clear;
+mod disclosure;
 pub mod evidence;
 mod findings;
 #[cfg(test)]

@@ -16,7 +16,7 @@ use sluice_domain::{
     Digest,
     candidate::{Candidate, CandidateTable, Cell, CellValue},
     catalogue::Key,
-    contract::{Contract, MarkPolicy, Table},
+    contract::{Contract, MarkPolicy, Regression, Table},
     id::ProductId,
 };
 
@@ -137,6 +137,8 @@ fn columns(table: &Table) -> Vec<bool> {
         Table::B(b) => vec![false; b.measures.len()],
         // The number of units, then the sums.
         Table::Open(o) => vec![true; o.measures.len() + 1],
+        // Coefficients and their errors are exact.
+        Table::Regression(_) => vec![false; Regression::MEASURES.len()],
         Table::C(c) => c.plan.measures.iter().map(|m| m.aggregate.adds_up()).collect(),
     }
 }

@@ -60,6 +60,11 @@ pub(crate) fn noise(place: &str) -> Refusal {
     host_fault(place, "噪声机制未能给出结果", "the noise mechanism gave no answer")
 }
 
+/// What was handed in does not fit the contract.
+pub(crate) fn misfit(place: &str) -> Refusal {
+    host_fault(place, "运行结果与合约的表不符", "the results do not fit the contract's tables")
+}
+
 /// The linked tables of one job have too many atoms.
 pub(crate) fn too_many_cells(view: &str, most: usize) -> Refusal {
     Refusal::refused(

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cells;
+pub mod fit;
 pub mod sum;
 pub mod synthetic;
 

@@ -14,7 +14,7 @@ use sluice_domain::{
     state::{Authorised, GrantedView},
 };
 use sluice_gate::{Answer, Cleared, intake, route_a, route_a::open, route_b};
-use sluice_rows::cells::Cells;
+use sluice_rows::{cells::Cells, fit::Fit};
 use sluice_vault::{BlockKey, ObjectKind};
 use sluice_view::{Blocks, Call, InputPlan, ViewError, ViewReader};
 use sluice_worker::{CacheKey, Compiled, Interface, Invocation, RoomLimits, Rooms, UnitOutcome, WorkerError};
@@ -61,21 +61,23 @@ impl Service {
         ViewReader::open(&self.vault, granted).map_err(|e| Fault::host("view.open", &e))
     }
 
-    /// The tabulations of route C, in contract order.
+    /// The tabulations and regressions of route C, in contract order.
     pub(crate) async fn tabulate(
         &self,
         contract: &Contract,
         reader: &ViewReader,
         rules: &RulePack,
-    ) -> Result<Vec<Cells>, Fault> {
-        let mut tabulated = Vec::new();
-        for table in &contract.tables {
-            if let Table::C(c) = table {
-                let cells = reader.tabulate(&c.plan, c.totals, rules.disclosure.dominance_n).await;
-                tabulated.push(cells.map_err(|e| Fault::host("view.tabulate", &e))?);
-            }
+    ) -> Result<(Vec<Cells>, Vec<Fit>), Fault> {
+        let (mut tabulated, mut fits) = (Vec::new(), Vec::new());
+        for (c, _) in contract.tables_c() {
+            let cells = reader.tabulate(&c.plan, c.totals, rules.disclosure.dominance_n).await;
+            tabulated.push(cells.map_err(|e| Fault::host("view.tabulate", &e))?);
         }
-        Ok(tabulated)
+        for regression in contract.regressions() {
+            let fit = reader.regress(regression).await;
+            fits.push(fit.map_err(|e| Fault::host("view.regress", &e))?);
+        }
+        Ok((tabulated, fits))
     }
 
     /// Every pass of routes A and B. Between two rounds, `clear` says what the gate
@@ -233,7 +235,7 @@ impl Reducer {
             Table::A(a) => Ok(Self::A(route_a::Reducer::new(a, roster_size, rows_max)?)),
             Table::B(b) => Ok(Self::B(route_b::Reducer::new(b, rows_max)?)),
             Table::Open(o) => Ok(Self::Open(open::Reducer::new(o, roster_size, rows_max)?)),
-            Table::C(_) => Err(Fault::Host("room.table")),
+            Table::C(_) | Table::Regression(_) => Err(Fault::Host("room.table")),
         }
     }
 

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, fs::File, time::Duration};
 use sluice_domain::{
     Digest, Kind, Refusal, Text,
     catalogue::ColumnType,
-    contract::{Contract, Table, TableC},
+    contract::{Contract, TableC},
     id::{DatasetId, OrgId, RunId, SnapshotId, ViewId},
     state::{Authorised, GrantedView, RunState, Stage, State},
     text,
@@ -43,7 +43,7 @@ impl Service {
         for table in tables(contract) {
             let view = granted.get().iter().find(|v| v.id == table.plan.view).ok_or(Fault::Host("view.open"))?;
             let root = roots.entry((view.entry.dataset.id.clone(), view.snapshot.clone())).or_default();
-            root.entry(view.id.clone()).or_insert_with(|| Reading::of(view)).add(table, view);
+            root.entry(view.id.clone()).or_insert_with(|| Reading::of(view)).add(&table, view);
         }
         if roots.is_empty() {
             return Ok((Vec::new(), None));
@@ -125,7 +125,7 @@ impl Service {
     pub async fn note_on_snapshots(&self, contract: &Contract) -> Result<Option<Text>, Refusal> {
         let state = self.snapshot().await?;
         let Some(agreement) = state.agreement(&contract.agreement) else { return Ok(None) };
-        let dataset = |table: &TableC| Some(agreement.views.get(&table.plan.view)?.dataset.clone());
+        let dataset = |table: TableC| Some(agreement.views.get(&table.plan.view)?.dataset.clone());
         let several = |of: &DatasetId| state.dataset(of).is_some_and(|d| d.snapshots.len() > 1);
         Ok(tables(contract).filter_map(dataset).find(several).map(|of| {
             text(
@@ -141,7 +141,9 @@ impl Service {
     pub(crate) fn pattern_bits(&self, state: &State, operator: &OrgId) -> Result<f64, Refusal> {
         let theirs = |r: &&RunState| state.job(&r.job).is_some_and(|j| j.operator == *operator);
         let records = state.runs().filter(theirs).map(|run| self.lineage_of(run).map_err(|_| crate::run::host_fault()));
-        records.map(|r| Ok(r?.map_or(0.0, |r| r.pattern_bits))).sum()
+        let bits = records.map(|r| Ok(r?.map_or(0.0, |r| r.pattern_bits))).sum::<Result<f64, Refusal>>()?;
+        // A sum of nothing is −0, which reads badly.
+        Ok(bits + 0.0)
     }
 }
 
@@ -152,8 +154,8 @@ pub(crate) fn depends_on_data(code: &str) -> bool {
     !matches!(code, "run.interrupted" | "lineage.missing" | "lineage.damaged")
 }
 
-fn tables(contract: &Contract) -> impl Iterator<Item = &TableC> {
-    contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None })
+fn tables(contract: &Contract) -> impl Iterator<Item = TableC> {
+    contract.tables_c().into_iter().map(|(table, _)| table)
 }
 
 /// What the release ledger reads through one view.

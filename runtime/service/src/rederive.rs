@@ -11,7 +11,6 @@ use sluice_domain::{
     Refusal,
     approval::Approval,
     candidate::{CandidateTable, Route},
-    contract::Table,
     decide,
     event::Event,
     id::RunId,
@@ -79,7 +78,7 @@ impl Service {
             (Part::Votes, votes_hold(&state, receipt)),
             (Part::Files, self.files_hold(&state, receipt)),
         ];
-        if job.contract.tables.iter().any(|t| matches!(t, Table::C(_))) {
+        if job.contract.tables.iter().any(|t| !t.is_noised()) {
             parts.push((Part::RouteC, matches!(self.verdict_holds(run, job).await, Ok(true))));
         }
         if run.pre_noise.is_some() {
@@ -115,17 +114,18 @@ impl Service {
     async fn verdict_holds(&self, run: &RunState, job: &JobState) -> Result<bool, Fault> {
         let then = self.before_the_end_of(&run.id).await?;
         let mut contract = job.contract.clone();
-        contract.tables.retain(|t| matches!(t, Table::C(_)));
+        contract.tables.retain(|t| !t.is_noised());
         let granted = then.authorise_run(run)?;
         let reader = self.reader(&granted)?;
         let rules = then.rulepack();
-        let tabulated = self.tabulate(&contract, &reader, rules).await?;
+        let (tabulated, fits) = self.tabulate(&contract, &reader, rules).await?;
         let (ledgers, _) = self.ledgers(&contract, &granted, &reader, Some(&then)).await?;
         let (cleared, entered) = sluice_gate::clear(GateInput {
             contract: &contract,
             rulepack: rules,
             roster_size: roster_size(granted.get(), &contract.inputs),
             tabulated: &tabulated,
+            fits: &fits,
             answers: Vec::new(),
             sensitivity: sensitivity(granted.get()),
             ledgers: &ledgers,

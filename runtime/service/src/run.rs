@@ -164,7 +164,7 @@ impl Service {
         run: &RunId,
     ) -> Result<(Event, Option<File>), Fault> {
         let reader = self.reader(granted)?;
-        let tabulated = self.tabulate(contract, &reader, rules).await?;
+        let (tabulated, fits) = self.tabulate(contract, &reader, rules).await?;
         let roster = roster_size(granted.get(), &contract.inputs);
         let mut rounds = Vec::new();
         let clear = |round: u32, answers| {
@@ -183,6 +183,7 @@ impl Service {
             rulepack: rules,
             roster_size,
             tabulated: &tabulated,
+            fits: &fits,
             answers,
             sensitivity,
             ledgers: &ledgers,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use sluice_domain::{
     Digest, Kind, Refusal,
-    contract::{Contract, ContractInput, Dimension, JobFile, Table, TableFile},
+    contract::{Contract, ContractInput, Dimension, JobFile, TableFile},
     decide::{self, Resolved},
     event::{Event, job_message},
     id::JobId,
@@ -168,8 +168,9 @@ pub(crate) fn frozen(
         return Err(pointed_at(headings_clash(&table, &heading), job_toml));
     }
     // What the gate could not judge is refused here, before any data is read.
-    let tables_c = contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None });
-    sluice_gate::route_c::secondary::within_limits(&tables_c.collect::<Vec<_>>(), rules.disclosure.cells_max)?;
+    let tables_c = contract.tables_c();
+    let tables_c: Vec<_> = tables_c.iter().map(|(table, _)| table).collect();
+    sluice_gate::route_c::secondary::within_limits(&tables_c, rules.disclosure.cells_max)?;
     sluice_gate::can_keep(&contract, roster_size(views, &contract.inputs)).map_err(|r| pointed_at(r, job_toml))?;
     Ok(contract)
 }
@@ -222,15 +223,18 @@ fn resolve(views: &[GrantedView], file: &JobFile, guests: [Option<Digest>; 3]) -
         }
         inputs.insert(name.clone(), ContractInput { view: plan.view, sql: input.sql.clone(), columns: plan.columns });
     }
-    let mut tabulations = BTreeMap::new();
+    let (mut tabulations, mut regressions) = (BTreeMap::new(), BTreeMap::new());
     for table in &file.tables {
-        if let TableFile::C { name, sql, .. } = table {
+        if let TableFile::C { name, regression: Some(asked), .. } = table {
+            let plan = sluice_view::plan_regression(views, name, asked);
+            regressions.insert(name.clone(), plan.map_err(|r| place(r, &format!("table.{name}.regression")))?);
+        } else if let TableFile::C { name, sql, .. } = table {
             let plan = sluice_view::plan_table(views, sql).map_err(|r| place(r, &format!("table.{name}.sql")))?;
             tabulations.insert(name.clone(), plan);
         }
     }
     let roster_size = roster_size(views, &inputs);
-    Ok(Resolved { inputs, dimensions, tabulations, guests, roster_size })
+    Ok(Resolved { inputs, dimensions, tabulations, regressions, guests, roster_size })
 }
 
 /// Units on the published rosters of the datasets that the inputs read: at least as

@@ -130,14 +130,14 @@ impl ViewReader {
         tabulate::snapshot_rows(rows, columns.iter().map(|name| view.zeros(name)).collect()).await
     }
 
-    fn ask(&self, view: &ViewId, outputs: Vec<Expr>, filter: Option<Expr>) -> Result<Question, ViewError> {
+    pub(crate) fn ask(&self, view: &ViewId, outputs: Vec<Expr>, filter: Option<Expr>) -> Result<Question, ViewError> {
         let view = self.views.get(view).ok_or(ViewError::NotGranted)?;
         Ok(Question { session: self.session.clone(), view: Arc::clone(view), outputs, filter })
     }
 }
 
 /// A rebuilt plan, ready to run.
-struct Question {
+pub(crate) struct Question {
     session: SessionState,
     view: Arc<AuthorisedView>,
     outputs: Vec<Expr>,
@@ -146,7 +146,7 @@ struct Question {
 
 impl Question {
     /// The rows: the outputs, then the unit column.
-    async fn run(self) -> Result<SendableRecordBatchStream, ViewError> {
+    pub(crate) async fn run(self) -> Result<SendableRecordBatchStream, ViewError> {
         self.start().await.map_err(|_| ViewError::Read)
     }
 
@@ -161,7 +161,7 @@ impl Question {
     }
 }
 
-fn literal(key: &Key) -> Expr {
+pub(crate) fn literal(key: &Key) -> Expr {
     match key {
         Key::Int(n) => lit(*n),
         Key::Text(s) => lit(s.as_str()),

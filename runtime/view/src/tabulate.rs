@@ -140,7 +140,7 @@ struct Grid {
 }
 
 /// One dimension's places: its keys in declared order, then the margin.
-struct Axis {
+pub(crate) struct Axis {
     ints: HashMap<i64, usize>,
     texts: HashMap<String, usize>,
     len: usize,
@@ -233,7 +233,7 @@ fn key_of(axes: &[Axis], mut place: usize) -> CellKey {
 }
 
 impl Axis {
-    fn new(dimension: &Dimension) -> Self {
+    pub(crate) fn new(dimension: &Dimension) -> Self {
         let mut axis = Self { ints: HashMap::new(), texts: HashMap::new(), len: dimension.domain.len() };
         for (place, (key, _)) in dimension.domain.iter().enumerate() {
             match key {
@@ -244,7 +244,8 @@ impl Axis {
         axis
     }
 
-    fn places(&self, column: &ArrayRef) -> Result<Vec<usize>, ViewError> {
+    /// The place of each row's value.
+    pub(crate) fn places(&self, column: &ArrayRef) -> Result<Vec<usize>, ViewError> {
         let places: Option<Vec<usize>> = match column.data_type() {
             DataType::Int64 => column.as_primitive::<Int64Type>().iter().map(|v| self.ints.get(&v?).copied()).collect(),
             DataType::Utf8 => column.as_string::<i32>().iter().map(|v| self.texts.get(v?).copied()).collect(),
@@ -255,7 +256,7 @@ impl Axis {
 }
 
 /// The values of a measure column. What is not a finite number is no value.
-fn numbers(column: &ArrayRef) -> Result<Vec<Option<f64>>, ViewError> {
+pub(crate) fn numbers(column: &ArrayRef) -> Result<Vec<Option<f64>>, ViewError> {
     match column.data_type() {
         #[expect(clippy::cast_precision_loss, reason = "sums are of f64; beyond 2^53 the last digits are not kept")]
         DataType::Int64 => Ok(column.as_primitive::<Int64Type>().iter().map(|v| v.map(|v| v as f64)).collect()),

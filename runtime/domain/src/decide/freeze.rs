@@ -8,8 +8,8 @@ use crate::{
     catalogue::Key,
     contract::{
         Consistent, Contract, ContractInput, DeclaredDimension, Dimension, DimensionFile, JobFile, KeysFile, Law,
-        Limits, LimitsFile, MarkPolicy, MeasureA, OpenTable, Report, Rounds, Share, SumSpec, Table, TableA, TableB,
-        TableC, TableFile, TableFileA, TableFileB, Tabulation,
+        Limits, LimitsFile, MarkPolicy, MeasureA, OpenTable, Regression, Report, Rounds, Share, SumSpec, Table, TableA,
+        TableB, TableC, TableFile, TableFileA, TableFileB, Tabulation, Term,
     },
     id::ViewId,
     lang::text,
@@ -35,6 +35,8 @@ pub struct Resolved {
     pub dimensions: BTreeMap<String, Dimension>,
     /// Reduced SQL of the route-C tables, by table name.
     pub tabulations: BTreeMap<String, Tabulation>,
+    /// The regressions of route C, by table name.
+    pub regressions: BTreeMap<String, Regression>,
     /// SHA-256 of the guest components: of `[job]`, `[rounds]` and `[report]`.
     pub guests: [Option<Digest>; 3],
     /// Units on the published rosters of the datasets that the inputs read.
@@ -67,7 +69,14 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
             TableFile::A(a) if a.keys == KeysFile::Unknown => open_table(a, rulepack).map(Table::Open),
             TableFile::A(a) => table_a(a, &resolved, rulepack).map(Table::A),
             TableFile::B(b) => table_b(b, &resolved, rulepack).map(Table::B),
-            TableFile::C { name, sql, totals } => {
+            TableFile::C { name, sql, regression: Some(_), .. } => {
+                let regression = resolved.regressions.get(&name).cloned().filter(|_| sql.is_empty());
+                regression.map(Table::Regression).ok_or_else(|| {
+                    let place = format!("table.{name}.regression");
+                    bad("job.table", place, "回归与 sql 不能并用", "a table has `sql` or `regression`, not both")
+                })
+            }
+            TableFile::C { name, sql, totals, regression: None } => {
                 let plan = resolved.tabulations.get(&name).cloned();
                 let plan = plan.ok_or_else(|| {
                     bad("job.table", format!("table.{name}"), "表未能规划", "the table was not planned")
@@ -179,10 +188,25 @@ pub fn check(file: JobFile, rulepack: &RulePack) -> Result<(), Refusal> {
                 |t| if let TableFile::C { name, .. } = t { Some((name.clone(), nothing.clone())) } else { None },
             )
             .collect(),
+        regressions: file.tables.iter().filter_map(unresolved).collect(),
         guests: guests.map(|named| named.then(|| Digest::of(b""))),
         roster_size: 0,
     };
     freeze(file, resolved, rulepack).map(drop)
+}
+
+/// A regression whose names were not looked up.
+fn unresolved(table: &TableFile) -> Option<(String, Regression)> {
+    let TableFile::C { name, regression: Some(file), .. } = table else { return None };
+    let plan = Regression {
+        name: name.clone(),
+        view: file.view.clone(),
+        outcome: file.outcome.clone(),
+        terms: file.terms.iter().cloned().map(Term::Number).collect(),
+        filter: Vec::new(),
+        derived: BTreeMap::new(),
+    };
+    Some((name.clone(), plan))
 }
 
 /// Guests and inputs are there where they are needed, and nowhere else.
@@ -307,7 +331,7 @@ fn tick(
         let calls = match table {
             Table::A(_) | Table::Open(_) => u128::from(roster_size),
             Table::B(b) => u128::from(b.blocks),
-            Table::C(_) => return 0,
+            Table::C(_) | Table::Regression(_) => return 0,
         };
         u128::from(roster_size) * u128::from(rules.unit_micros) + calls * call / u128::from(limits.instances.max(1))
     };

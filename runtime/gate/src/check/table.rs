@@ -158,8 +158,7 @@ impl Measure {
 
     /// What does not add up.
     fn curve(&self) -> Option<Quantity> {
-        let curved = matches!(self.aggregate, Aggregate::Quantile(_));
-        self.column.filter(|_| curved).map(Quantity::Quantile)
+        self.column.filter(|_| self.aggregate.is_curved()).map(Quantity::Quantile)
     }
 }
 

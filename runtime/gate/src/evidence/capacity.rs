@@ -21,7 +21,8 @@ pub(crate) fn bits(tables: &[Tabulated<'_>], roster: u64, rows: u64) -> Vec<(Str
         | Aggregate::VarPop
         | Aggregate::StddevSamp
         | Aggregate::StddevPop
-        | Aggregate::Quantile(_) => DOUBLE_BITS,
+        | Aggregate::Quantile(_)
+        | Aggregate::Fit => DOUBLE_BITS,
     };
     let all = tables.iter().map(|table| {
         let cells = table.cells().count() as u64;

@@ -93,7 +93,7 @@ impl Part {
             Aggregate::StddevSamp => spread(2.0, count - 1.0).map(f64::sqrt),
             Aggregate::VarPop => spread(1.0, count),
             Aggregate::StddevPop => spread(1.0, count).map(f64::sqrt),
-            Aggregate::Quantile(_) => None,
+            Aggregate::Quantile(_) | Aggregate::Fit => None,
         }
     }
 }

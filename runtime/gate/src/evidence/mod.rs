@@ -16,7 +16,7 @@ mod values;
 use sluice_domain::{
     Digest, Refusal,
     artefact::{Content, Report},
-    candidate::{CandidateTable, Route},
+    candidate::CandidateTable,
     contract::{Contract, Table, TableC},
     evidence::{Check, EvidenceRules},
     id::ViewId,
@@ -50,10 +50,15 @@ pub fn asked<'a>(
     tabulated: &'a [Cells],
     tables: &'a [CandidateTable],
 ) -> Result<Vec<Asked<'a>>, Refusal> {
-    let of_c = contract.tables.iter().filter_map(|t| if let Table::C(c) = t { Some(c) } else { None });
-    let of_c: Vec<&TableC> = of_c.collect();
-    let published: Vec<&CandidateTable> = tables.iter().filter(|t| t.route == Route::C).collect();
-    if of_c.len() != tabulated.len() || of_c.len() != published.len() {
+    let of_c = contract.tables.iter().zip(tables);
+    let of_c = of_c.filter_map(|(t, published)| if let Table::C(c) = t { Some((c, published)) } else { None });
+    let (of_c, published): (Vec<&TableC>, Vec<&CandidateTable>) = of_c.unzip();
+    // What a regression gives away is tabulated too; a regression itself is not replayed.
+    let tables_c = contract.tables_c();
+    let fits = tables_c.len() == tabulated.len() && contract.tables.len() == tables.len();
+    let tabulated = tabulated.iter().zip(tables_c).filter(|(_, (_, of))| of.is_none()).map(|(cells, _)| cells);
+    let tabulated: Vec<&Cells> = tabulated.collect();
+    if !fits || of_c.len() != tabulated.len() || of_c.len() != published.len() {
         return Err(crate::refusals::host_fault(
             &contract.name,
             "佐证与合约的表不符",

@@ -11,7 +11,7 @@ use sluice_domain::{
 use sluice_rows::cells::CellStats;
 
 use super::{
-    Entry, History, Microdata, Origin, Quantity, SetHash,
+    Entry, History, Microdata, Origin, Quantity, SetHash, Standing,
     few::{ATOMS_MAX, Few},
     refine::{Published, Refinement, World},
 };
@@ -330,7 +330,13 @@ fn linear(
     let alone = by_themselves.world(refined.atoms.len());
 
     let told = |set: &[u32]| after.tells(set.iter().copied()) && !before.tells(set.iter().copied());
-    let mut hits: BTreeSet<Vec<u32>> = targets.iter().filter(|set| told(set)).cloned().collect();
+    // A cell withheld for another's sake hides one that may be empty, which has no rows
+    // here: what its own tables tell of it was for suppression to weigh.
+    let weighed = |i: usize, set: &[u32]| {
+        secret.get(i).is_some_and(|e| e.standing == Standing::Complement) && alone.tells(set.iter().copied())
+    };
+    let follows = targets.iter().enumerate().filter(|(i, set)| told(set) && !weighed(*i, set));
+    let mut hits: BTreeSet<Vec<u32>> = follows.map(|(_, set)| set.clone()).collect();
     let (unions, complete) = unions(quantity, &refined, &before, &after, people, work);
     for union in unions {
         let rows = union.iter().filter_map(|i| refined.atoms.get(*i as usize)).fold(RoaringBitmap::new(), |a, b| a | b);
@@ -456,9 +462,11 @@ fn unions(
     work: &Work,
 ) -> (BTreeSet<Vec<u32>>, bool) {
     let count = refined.atoms.len();
-    let mut members: Vec<u32> = (0u32..).take(count).collect();
+    // An atom that follows by itself is looked at by itself: added to another set that follows
+    // it is one of two safe cells, and together these have no fewer units and no larger shares.
+    let mut members: Vec<u32> = (0u32..).take(count).filter(|a| after.of(*a as usize) != 0).collect();
     let mut complete = true;
-    if count > work.unions_max {
+    if members.len() > work.unions_max {
         // Only small atoms can add up to fewer than k units; a sum of many can be unsafe.
         complete = !people.judges_magnitudes(quantity);
         let small = |i: &u32| refined.atoms.get(*i as usize).is_some_and(|a| people.data.units(a) < people.k());

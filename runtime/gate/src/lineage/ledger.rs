@@ -289,7 +289,7 @@ fn named(measure: &MeasureC, table: &TableC) -> Vec<(Option<Part>, Named)> {
         let column = measure.column.clone().unwrap_or_default();
         table.plan.derived.get(&column).map_or(column, |formula| derived_name(formula))
     };
-    if matches!(measure.aggregate, Aggregate::Quantile(_)) {
+    if measure.aggregate.is_curved() {
         return vec![(None, Named::Quantile(name()))];
     }
     let of_part = |part: &Part| match part {

@@ -14,6 +14,7 @@ mod differencing;
 pub(crate) mod frame;
 pub mod primary;
 pub(crate) mod programme;
+pub mod regression;
 pub mod rules;
 pub mod secondary;
 pub(crate) mod span;

@@ -145,6 +145,7 @@ pub(crate) fn number(aggregate: Aggregate, cell: &CellStats, stats: &MeasureStat
         Aggregate::VarPop => over(1, values),
         Aggregate::StddevPop => over(1, values).map(f64::sqrt),
         Aggregate::Quantile(_) => stats.quantile,
+        Aggregate::Fit => None,
     };
     // A sum that overflowed to infinity is not a number to publish; −0 is 0.
     let value = value.filter(|v| v.is_finite()).map(|v| v + 0.0);

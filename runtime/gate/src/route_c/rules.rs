@@ -101,8 +101,10 @@ impl Rules {
 
     /// The verdict on one measure of a cell that holds rows.
     pub(crate) fn judge(&self, aggregate: Aggregate, cell: &CellStats, stats: &MeasureStats) -> BTreeSet<Reason> {
-        if let Aggregate::Quantile(quantile) = aggregate {
-            return self.judge_quantile(quantile.rank, stats);
+        match aggregate {
+            Aggregate::Quantile(quantile) => return self.judge_quantile(quantile.rank, stats),
+            Aggregate::Fit => return self.below_threshold(stats.units).collect(),
+            _ => {}
         }
         let parts = aggregate.parts().iter();
         let mut reasons: BTreeSet<Reason> = parts.flat_map(|part| self.judge_part(*part, cell, stats)).collect();

@@ -7,7 +7,7 @@
 use sluice_domain::{
     Text,
     candidate::{CandidateTable, Cell, Made},
-    contract::{Combine, Contract, Law, Share, Table},
+    contract::{Combine, Contract, Law, Regression, Share, Table},
     text,
 };
 
@@ -30,6 +30,7 @@ pub(crate) fn made_by(declared: &Table) -> &'static str {
         Table::Open(_) => "route-A-unknown-keys",
         Table::B(_) => "route-B",
         Table::C(_) => "route-C",
+        Table::Regression(_) => "route-C-regression",
     }
 }
 
@@ -39,7 +40,7 @@ pub(crate) fn word(table: &CandidateTable, declared: &Table, cell: &Cell, measur
     let column = table.measures.get(measure)?;
     let margin = cell.key.iter().any(Option::is_none);
     Some(match (declared, column.made) {
-        (Table::C(_), _) => return None,
+        (Table::C(_) | Table::Regression(_), _) => return None,
         (_, Some(Made::Median { blocks, rank_error_95 })) => {
             format!("private-median blocks={blocks} rank-error95={rank_error_95:.0}")
         }
@@ -82,6 +83,7 @@ fn headings(table: &Table) -> Vec<String> {
         Table::A(a) => (names(&a.dimensions), a.measures.iter().map(|m| m.name.as_str()).collect(), &a.shares),
         Table::B(b) => (names(&b.dimensions), b.measures.iter().map(|m| m.name.as_str()).collect(), &[]),
         Table::C(c) => (names(&c.plan.dimensions), c.plan.measures.iter().map(|m| m.name.as_str()).collect(), &[]),
+        Table::Regression(_) => (vec!["term"], Regression::MEASURES.to_vec(), &[]),
         Table::Open(o) => {
             let sums = o.measures.iter().map(|m| m.name.as_str());
             let units = std::iter::once(sluice_domain::contract::OpenTable::UNITS);
@@ -139,6 +141,16 @@ fn about(declared: &Table) -> Text {
                 ),
             )
         }
+        Table::Regression(r) => text(
+            format!(
+                "路线 C：由主机以最小二乘法求“{}”的回归，整体作披露控制；标准误按隐私单元聚类；不作差分隐私承诺",
+                r.outcome
+            ),
+            format!(
+                "route C: least squares of `{}` by the host, under disclosure control as a whole; standard errors are clustered by unit; no differential-privacy claim",
+                r.outcome
+            ),
+        ),
         Table::C(_) => text(
             "路线 C：由主机汇总并作披露控制；所见数字未加噪声，不作差分隐私承诺",
             "route C: tabulated by the host under disclosure control; the numbers carry no noise and no differential-privacy claim",
@@ -162,7 +174,7 @@ fn column(table: &CandidateTable, declared: &Table, measure: usize) -> Option<Co
         )
     });
     let (mark, more) = match (declared, column.made) {
-        (Table::C(_), _) => return None,
+        (Table::C(_) | Table::Regression(_), _) => return None,
         (_, Some(made)) => of_made(made, declared),
         (Table::A(a), None) if noise.is_none() => {
             let share = a.shares.iter().find(|s| s.name == column.name)?;

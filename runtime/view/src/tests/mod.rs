@@ -7,6 +7,7 @@ mod declared;
 mod forbidden;
 mod planning;
 mod randhie;
+mod regress;
 mod tabulation;
 mod total;
 mod units;
