@@ -75,7 +75,7 @@ async fn a_returned_candidate_tells_its_operator_why() {
     let counted = vote(&zhao, &bench, run.as_str(), "return", comment, &password()).await;
     assert_eq!(counted.status, StatusCode::SEE_OTHER);
     // Before the tick the operator is told nothing that depends on the run.
-    tokio::time::sleep(Duration::from_secs(9)).await;
+    tokio::time::sleep(Duration::from_secs(13)).await;
     let inbox = hall.signed_in("chen-insurance").await.get("/").await.body;
     assert!(inbox.contains("已退回") && inbox.contains("年龄请改为五岁一档&#60;script&#62;"));
     assert!(!hall.signed_in("wu-other").await.get("/").await.body.contains("五岁一档"));
