@@ -44,6 +44,9 @@ pub(crate) fn bounds(history: &History, new: &[(usize, Entry)], people: &People<
     examined
 }
 
+/// Most new numbers that are tried for one target.
+const TRIES_MAX: usize = 32;
+
 /// Too much work, or numbers that a solver's accuracy cannot hold together.
 struct Unaudited;
 
@@ -187,11 +190,12 @@ impl<'a> Sets<'a> {
         if targets.is_empty() {
             return Ok(());
         }
-        let system = |count: usize| {
-            let equations = shown.iter().zip(&self.published).take(count).map(|(set, e)| (set.as_slice(), e.value));
+        let system = |holds: &dyn Fn(usize) -> bool| {
+            let equations = shown.iter().zip(&self.published).enumerate().filter(|(i, _)| holds(*i));
+            let equations = equations.map(|(_, (set, e))| (set.as_slice(), e.value));
             System::of(unknowns, &equations.collect::<Vec<_>>(), &[])
         };
-        let mut now = system(self.published.len())?;
+        let mut now = system(&|_| true)?;
         now.scout(&targets.iter().map(|t| t.unknowns.as_slice()).collect::<Vec<_>>())?;
         let mut before = None;
         for target in targets {
@@ -202,11 +206,21 @@ impl<'a> Sets<'a> {
             }
             let before = match &mut before {
                 Some(before) => before,
-                none => none.insert(system(self.before)?),
+                none => none.insert(system(&|i| i < self.before)?),
             };
-            if before.allows(&target.unknowns, met)? {
-                found.extend(self.one_more(target, shown));
+            if !before.allows(&target.unknowns, met)? {
+                continue;
             }
+            let nearest = self.nearest(target, shown);
+            let mut chosen = nearest.first().copied();
+            // Of the nearest, the first whose loss is enough.
+            for i in nearest.into_iter().take(TRIES_MAX) {
+                if system(&|other| other != i)?.allows(&target.unknowns, met)? {
+                    chosen = Some(i);
+                    break;
+                }
+            }
+            found.extend(chosen.and_then(|i| self.fresh.get(&i)).copied());
         }
         Ok(())
     }
@@ -216,14 +230,14 @@ impl<'a> Sets<'a> {
         self.fresh.iter().any(|(i, cell)| found.contains(cell) && shown.get(*i).is_some_and(|set| target.touches(set)))
     }
 
-    /// The new cell to withhold: of those that share an unknown with the target, the one
-    /// with the fewest units; else the smallest new one.
-    fn one_more(&self, target: &Target, shown: &[Vec<u32>]) -> Option<usize> {
+    /// Positions of new numbers, first those that share an unknown with the target, with
+    /// the fewest units first.
+    fn nearest(&self, target: &Target, shown: &[Vec<u32>]) -> Vec<usize> {
         let size = |i: &usize| self.published.get(*i).map_or(0, |e| e.units);
-        let touching = |i: &&usize| shown.get(**i).is_some_and(|set| target.touches(set));
-        let nearest = self.fresh.keys().filter(touching).min_by_key(|i| (size(i), **i));
-        let chosen = nearest.or_else(|| self.fresh.keys().min_by_key(|i| (size(i), **i)))?;
-        self.fresh.get(chosen).copied()
+        let apart = |i: &usize| !shown.get(*i).is_some_and(|set| target.touches(set));
+        let mut nearest: Vec<usize> = self.fresh.keys().copied().collect();
+        nearest.sort_by_key(|i| (apart(i), size(i), *i));
+        nearest
     }
 }
 

@@ -162,7 +162,7 @@ async fn the_release_ledger_reads_approved_measures_too() {
     let snapshot = reader.snapshot_rows(&view.id, &["both".to_owned(), "visits".to_owned()]).await.unwrap();
     assert_eq!(snapshot.columns, [[Some(5.0), Some(0.0), None], [Some(1.0), Some(-2.0), Some(5.0)]]);
     assert_eq!(snapshot.zeros, [Zeros::Skip, Zeros::Count]);
-    assert_eq!(snapshot.units, [0, 1, 2]);
+    assert_eq!(snapshot.units, [1, 2, 3]);
 }
 
 #[test]
