@@ -9,10 +9,9 @@ use std::{
 
 use sluice_domain::{
     Refusal,
-    agreement::ProductForm,
     candidate::{CandidateTable, CellValue, Reason},
     catalogue::Key,
-    contract::{Contract, Dimension, Limits, MarkPolicy, ProductTerms, Profile, Table, TableC},
+    contract::{Dimension, Table, TableC},
     rulepack::RulePack,
 };
 use sluice_gate::{
@@ -21,7 +20,7 @@ use sluice_gate::{
 };
 use sluice_rows::cells::{SnapshotRows, Zeros};
 
-use crate::common::{Row, tabulate};
+use crate::common::{Row, contract, tabulate};
 
 /// Jobs, and what they left behind.
 pub(crate) struct Office {
@@ -148,41 +147,4 @@ fn digest(of: &impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     of.hash(&mut hasher);
     hasher.finish()
-}
-
-fn contract(tables: Vec<Table>) -> Contract {
-    Contract {
-        version: 2,
-        name: "job".into(),
-        agreement: "agreement".parse().unwrap(),
-        scenario: "scenario".parse().unwrap(),
-        rulepack: RulePack::shipped().unwrap().version,
-        guest: None,
-        profile: Profile::Standard,
-        params: BTreeMap::new(),
-        inputs: BTreeMap::new(),
-        tables,
-        rounds: None,
-        report: None,
-        limits: Limits {
-            fuel: 1,
-            outer_fuel: 1,
-            memory_mib: 1,
-            stack_kib: 64,
-            input_rows: 8,
-            rows_max: 8,
-            output_kib: 1,
-            instances: 1,
-            wall_seconds: 1,
-        },
-        tick_seconds: 1,
-        product: ProductTerms {
-            title: "job".into(),
-            form: ProductForm::DataReport,
-            recipients: vec![],
-            mark: MarkPolicy::None,
-        },
-        rho: 0.0,
-        delta: 0.0,
-    }
 }

@@ -6,15 +6,12 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Row, dimension, ints, table, tabulate};
+use common::{Row, contract, dimension, ints, table, tabulate};
 use sluice_domain::{
     Refusal,
-    agreement::ProductForm,
     candidate::{CandidateTable, CellValue, Reason},
     catalogue::Key,
-    contract::{
-        Aggregate, Contract, Levels, Limits, MarkPolicy, ProductTerms, Profile, Regression, Table, TableC, Term, Totals,
-    },
+    contract::{Aggregate, Levels, Regression, Table, TableC, Term, Totals},
     rulepack::RulePack,
 };
 use sluice_gate::{
@@ -49,44 +46,6 @@ fn regression(filter: Vec<(sluice_domain::contract::Dimension, Vec<Key>)>) -> Re
         ],
         filter,
         derived: [].into(),
-    }
-}
-
-fn contract(tables: Vec<Table>) -> Contract {
-    let limits = Limits {
-        fuel: 1,
-        outer_fuel: 1,
-        memory_mib: 1,
-        stack_kib: 64,
-        input_rows: 8,
-        rows_max: 8,
-        output_kib: 1,
-        instances: 1,
-        wall_seconds: 1,
-    };
-    Contract {
-        version: 2,
-        name: "job".into(),
-        agreement: "agreement".parse().unwrap(),
-        scenario: "scenario".parse().unwrap(),
-        rulepack: "2026.1".into(),
-        guest: None,
-        params: [].into(),
-        inputs: [].into(),
-        tables,
-        limits,
-        profile: Profile::Standard,
-        rounds: None,
-        report: None,
-        tick_seconds: 1,
-        product: ProductTerms {
-            title: "job".into(),
-            form: ProductForm::DataReport,
-            recipients: vec![],
-            mark: MarkPolicy::None,
-        },
-        rho: 0.0,
-        delta: 0.0,
     }
 }
 

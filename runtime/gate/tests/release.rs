@@ -8,14 +8,10 @@ use common::{Row, dimension, ints, tabulate};
 use ed25519_dalek::{Signer, SigningKey};
 use sluice_domain::{
     Digest, Timestamp,
-    agreement::ProductForm,
     approval::{Approval, Decision, Vote, vote_message},
     artefact::Report,
     candidate::{Candidate, CellValue, Route},
-    contract::{
-        Aggregate, Contract, Law, Limits, MarkPolicy, MeasureA, MeasureC, ProductTerms, Profile, Share, Table, TableA,
-        TableC, Tabulation, Totals,
-    },
+    contract::{Aggregate, Contract, Law, MeasureA, MeasureC, Share, Table, TableA, TableC, Tabulation, Totals},
     event::{Actor, Entry, Event},
     id::{JobId, PersonId, RunId},
     person::{Person, PublicKey, Role, Signature},
@@ -73,40 +69,7 @@ fn table_c() -> TableC {
 }
 
 fn contract(tables: Vec<Table>) -> Contract {
-    Contract {
-        version: 2,
-        name: "spending".into(),
-        agreement: "agreement".parse().unwrap(),
-        scenario: "pricing".parse().unwrap(),
-        rulepack: "2026.1".into(),
-        guest: None,
-        params: [].into(),
-        inputs: [].into(),
-        tables,
-        limits: Limits {
-            fuel: 1,
-            outer_fuel: 1,
-            memory_mib: 1,
-            stack_kib: 64,
-            input_rows: 8,
-            rows_max: 8,
-            output_kib: 1,
-            instances: 1,
-            wall_seconds: 1,
-        },
-        profile: Profile::Standard,
-        rounds: None,
-        report: None,
-        tick_seconds: 1,
-        product: ProductTerms {
-            title: "Spending".into(),
-            form: ProductForm::DataReport,
-            recipients: vec![],
-            mark: MarkPolicy::None,
-        },
-        rho: 0.02,
-        delta: 0.0,
-    }
+    Contract { rho: 0.02, ..common::contract(tables) }
 }
 
 /// One output row: a person of key `key`.

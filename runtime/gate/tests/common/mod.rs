@@ -6,8 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use roaring::RoaringBitmap;
 use sluice_domain::{
+    agreement::ProductForm,
     catalogue::Key,
-    contract::{Aggregate, Dimension, MeasureC, TableC, Tabulation, Totals},
+    contract::{
+        Aggregate, Contract, Dimension, Limits, MarkPolicy, MeasureC, ProductTerms, Profile, Table, TableC, Tabulation,
+        Totals,
+    },
 };
 use sluice_rows::cells::{CellKey, CellStats, Cells, MeasureStats, Squares};
 
@@ -163,4 +167,43 @@ pub(crate) fn recoverable(published: &[Vec<u64>], vector: &[u64]) -> bool {
     let mut with = published.to_vec();
     with.push(vector.to_vec());
     rank(&with) == rank(published)
+}
+
+/// A contract of these tables that pays for no noise.
+pub(crate) fn contract(tables: Vec<Table>) -> Contract {
+    let limits = Limits {
+        fuel: 1,
+        outer_fuel: 1,
+        memory_mib: 1,
+        stack_kib: 64,
+        input_rows: 8,
+        rows_max: 8,
+        output_kib: 1,
+        instances: 1,
+        wall_seconds: 1,
+    };
+    Contract {
+        version: 2,
+        name: "job".into(),
+        agreement: "agreement".parse().unwrap(),
+        scenario: "scenario".parse().unwrap(),
+        rulepack: "2026.1".into(),
+        guest: None,
+        params: [].into(),
+        inputs: [].into(),
+        tables,
+        limits,
+        profile: Profile::Standard,
+        rounds: None,
+        report: None,
+        tick_seconds: 1,
+        product: ProductTerms {
+            title: "job".into(),
+            form: ProductForm::DataReport,
+            recipients: vec![],
+            mark: MarkPolicy::None,
+        },
+        rho: 0.0,
+        delta: 0.0,
+    }
 }
