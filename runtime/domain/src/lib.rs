@@ -21,6 +21,7 @@ pub mod decide;
 pub mod digest;
 pub mod event;
 pub mod evidence;
+pub mod held;
 pub mod id;
 pub mod job_file;
 pub mod lang;
