@@ -110,6 +110,11 @@ impl Exact {
         commit(&bytes)
     }
 
+    /// The numbers, cell by cell and measure by measure, in grid units.
+    pub(crate) fn numbers(&self) -> &[Option<i64>] {
+        &self.numbers
+    }
+
     /// Whether this is the answer to `table`.
     pub(crate) fn answers(&self, table: &Held) -> bool {
         self.table == *table
