@@ -22,6 +22,7 @@ pub mod evidence;
 mod findings;
 #[cfg(test)]
 mod fixtures;
+pub mod held;
 pub mod intake;
 pub mod lineage;
 pub mod marks;

@@ -26,6 +26,7 @@ use sluice_rows::{RowBatch, cells::Cells};
 pub use canaries::Exposure;
 pub use influence::{Influence, Moved};
 pub use scan::{Found, Hit};
+pub(crate) use values::scalar;
 
 use self::{influence::Tabulated, scan::Scan, values::Rows};
 use crate::route_c::Rules;
