@@ -16,6 +16,7 @@ pub mod chart;
 mod copies;
 mod evidence;
 mod final_check;
+mod held;
 mod home;
 mod inbox;
 mod ingest;
