@@ -40,3 +40,4 @@ pub use clear::{Cleared, GateInput, clear, clear_round};
 pub use findings::{Finding, Risk, findings, history_findings, reason_name};
 pub use quarantine::{Quarantined, Released, quarantine};
 pub use route_c::Sensitivity;
+pub use route_d::Behind;

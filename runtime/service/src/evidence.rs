@@ -4,7 +4,7 @@
 //! unit by unit. What comes out is sealed in the vault and committed to in `RunFinished`;
 //! reviewers alone are shown it, and a candidate whose evidence is missing or changed can
 //! be neither opened nor voted on. Tables of routes A and B get none: judging them on
-//! exact values would void their guarantee. What there is for a held product is in `held`.
+//! exact values would void their guarantee. What there is for a held product is in `again`.
 
 use futures::StreamExt;
 use sluice_domain::{
@@ -39,8 +39,7 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Service {
-    /// Makes and seals the evidence of `run`; none without a table of routes C and D. A
-    /// held model that breaks its rules is refused here, before anything is sealed.
+    /// Makes and seals the evidence of `run`; none without a table of routes C and D.
     pub(crate) async fn evidence(&self, run: &RunId, subject: &Subject<'_>) -> Result<Option<Digest>, Fault> {
         let asked = asked(subject.contract, subject.tabulated, &subject.candidate.tables)?;
         let mut checks = Vec::new();
