@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod again;
 mod agree;
 mod answer;
 mod audit;

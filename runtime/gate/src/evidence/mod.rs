@@ -8,6 +8,7 @@
 
 mod canaries;
 mod capacity;
+pub mod held;
 mod influence;
 mod report;
 mod scan;
@@ -137,7 +138,7 @@ impl<'a> Replay<'a> {
             checks.push(report::influence(&table.finish(), (units, of)));
         }
         checks.push(report::canaries(&exposure));
-        checks.push(report::capacity(&bits, rules.capacity_bits_alert));
+        checks.push(report::capacity(&bits, report::Most::Alert(rules.capacity_bits_alert)));
         checks
     }
 }

@@ -9,8 +9,6 @@ use crate::refusals;
 
 /// Numbers of one node of a tree.
 const NODE: usize = Model::TREE.len();
-/// A probability is kept this far from 0 and 1 where its logarithm is taken.
-const SURE: f64 = 1e-12;
 
 /// A model that can be asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,20 +69,22 @@ impl Fitted {
         }
     }
 
-    /// How badly it explains an outcome: the negative log-likelihood of its kind (normal,
-    /// Poisson, Bernoulli), without constants. At least `-f64::MAX`, at most `f64::MAX`.
+    /// How badly it explains an outcome: half the deviance of its kind (normal, Poisson,
+    /// Bernoulli). Zero where it says the outcome itself, `f64::MAX` at most.
     pub fn loss(&self, features: &[f64], outcome: f64) -> f64 {
         let said = self.predict(features);
+        // y·ln(y/p), which is 0 at y = 0.
+        let term = |y: f64, p: f64| if y > 0.0 { y * (y / p.max(f64::MIN_POSITIVE)).ln() } else { 0.0 };
         let loss = match self.kind {
-            ModelKind::Linear | ModelKind::Tree => (said - outcome).powi(2),
-            ModelKind::LogLinear => said - outcome * said.max(f64::MIN_POSITIVE).ln(),
+            ModelKind::Linear | ModelKind::Tree => (said - outcome).powi(2) / 2.0,
+            ModelKind::LogLinear => term(outcome, said) - outcome.max(0.0) + said,
             ModelKind::Logistic => {
-                let (p, y) = (said.clamp(SURE, 1.0 - SURE), outcome.clamp(0.0, 1.0));
-                -(y * p.ln() + (1.0 - y) * (1.0 - p).ln())
+                let y = outcome.clamp(0.0, 1.0);
+                term(y, said) + term(1.0 - y, 1.0 - said)
             }
         };
         // Infinite or no number at all: as bad as can be.
-        if loss.is_nan() { f64::MAX } else { loss.clamp(-f64::MAX, f64::MAX) }
+        if loss.is_nan() { f64::MAX } else { loss.clamp(0.0, f64::MAX) }
     }
 
     /// How many parameters were fitted: of a tree a feature and a threshold for each

@@ -9,7 +9,7 @@ mod examples;
 mod fitted;
 mod judge;
 
-pub(crate) use self::examples::Columns;
+pub(crate) use self::examples::{Columns, Example};
 pub use self::{
     fitted::Fitted,
     judge::{Judge, Judged},
