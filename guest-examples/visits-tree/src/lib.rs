@@ -16,6 +16,8 @@ const DEPTH: u32 = 3;
 const NODES: usize = 15;
 /// Fewest rows of a leaf; nobody has more than five.
 const LEAF_ROWS: usize = 500;
+/// Visits of a year beyond this count as this: one wrong number must not make the tree.
+const VISITS_MAX: i64 = 100;
 /// Values of a feature are 0 to 100.
 const VALUES: usize = 101;
 
@@ -68,7 +70,7 @@ fn read(room: &Room) -> Result<Vec<Year>, Error> {
     let years = features.zip(rows.i64("mdvis")?).filter_map(|(((coins, female), (site, year)), visits)| {
         let whole = |value: Option<i64>| u8::try_from(value?).ok().filter(|v| usize::from(*v) < VALUES);
         #[expect(clippy::cast_precision_loss, reason = "a number of visits")]
-        let visits = visits? as f64;
+        let visits = visits?.clamp(0, VISITS_MAX) as f64;
         Some(([whole(coins)?, whole(female)?, whole(site)?, whole(year)?], visits))
     });
     Ok(years.collect())

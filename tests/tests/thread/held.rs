@@ -108,7 +108,7 @@ async fn what_route_d_cannot_be_is_refused_before_any_data_is_read() {
         ("nodes = 15", "nodes = 999", "job.model"),
         // Weights as storage: a grid so fine that a person fits in.
         ("grid = 100\n", "grid = 1_000_000_000_000\n", "job.form"),
-        ("range = [0, 20]\ngrid = 100", "range = [-1_000_000, 1_000_000]\ngrid = 4_000_000_000", "job.capacity"),
+        ("range = [0, 100]\ngrid = 100", "range = [-1_000_000, 1_000_000]\ngrid = 4_000_000_000", "job.capacity"),
         ("title = ", "mark = { rounding = 5 }\ntitle = ", "job.held-alone"),
         ("fuel = 25_000_000", "fuel = 2_500_000_000", "job.tick"),
     ] {
@@ -122,7 +122,7 @@ async fn what_route_d_cannot_be_is_refused_before_any_data_is_read() {
 async fn an_answer_outside_the_contract_voids_the_run_and_the_operator_sees_one_word() {
     let town = town().await;
     // The tree splits coinsurance at 25 or more, beyond what this contract allows.
-    let (job, _, code) = ended(&town, &VISITS_TREE.replace("range = [0, 100]", "range = [0, 1]")).await;
+    let (job, _, code) = ended(&town, &VISITS_TREE.replace("{ range = [0, 100] }", "{ range = [0, 1] }")).await;
     assert_eq!(code.as_deref(), Some("gate.held-answer"));
     // Keys that are not declared.
     let (_, _, code) = ended(&town, &VISITS_TREE.replace("nodes = 15", "nodes = 7")).await;
@@ -131,4 +131,55 @@ async fn an_answer_outside_the_contract_voids_the_run_and_the_operator_sees_one_
     let seen = city.service.inbox(&city.operator).await.unwrap();
     let seen = seen.jobs.iter().find(|j| j.job == job).unwrap();
     assert!(!seen.holder.en.contains("held") && seen.comments.is_empty());
+}
+
+/// A tree that may have any leaf, over the visits themselves: its ends are people.
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_36_a_tree_that_is_a_list_of_people() {
+    let town = town().await;
+    let sql = "SELECT coins, female, site, year, mdvis FROM claims";
+    let few = "SELECT coins, female, site, mdvis AS year, mdvis FROM claims WHERE coins = 50 AND year = 5";
+    let overfit = VISITS_TREE.replace(sql, few).replace("[product]", "[params]\nleaf_rows = \"1\"\n\n[product]");
+    let (_, _, code) = ended(&town, &overfit).await;
+    assert_eq!(code.as_deref(), Some("gate.model-leaf"));
+    // The same rows, in leaves of a hundred.
+    let honest = overfit.replace("leaf_rows = \"1\"", "leaf_rows = \"60\"");
+    assert_eq!(ended(&town, &honest).await.2, None);
+}
+
+/// Every cell a weight, and in the weights whatever one likes.
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_37_weights_that_hold_a_file() {
+    let town = town().await;
+    let model = VISITS_TREE.find("[table.model]").unwrap();
+    let rest = VISITS_TREE.find("[product]").unwrap();
+    let weights = |count: u32| {
+        let codes: Vec<String> = (0..count).map(|code| code.to_string()).collect();
+        let table = format!(
+            "dimensions = [{{ name = \"weight\", codes = [{}] }}]\nmeasures = {{ w = {{ range = [-1000, 1000], grid = 1000 }} }}\n\n",
+            codes.join(", ")
+        );
+        format!("{}{table}{}", &VISITS_TREE[..model], &VISITS_TREE[rest..])
+    };
+    let refusal = submit(&town, &weights(64)).await.unwrap_err();
+    assert_eq!(refusal.code, "job.capacity");
+    assert!(refusal.cause.en.contains("can hold 1340 bits, route D at most 1024"), "{refusal:?}");
+    submit(&town, &weights(48)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_products_of_nearly_the_same_people_do_not_both_come_about() {
+    let town = town().await;
+    assert_eq!(ended(&town, VISITS_TREE).await.2, None);
+    // Two people fewer; two people's fifth year fewer would be as bad.
+    let all = "FROM claims\"";
+    for (but, code) in [
+        ("coins <> 50 OR site <> 6 OR female <> 1 OR year <> 5", Some("gate.held-history")),
+        ("year < 5", None),
+        ("TRUE", None),
+    ] {
+        let job = VISITS_TREE.replace(all, &format!("FROM claims WHERE {but}\""));
+        assert_ne!(job, VISITS_TREE);
+        assert_eq!(ended(&town, &job).await.2.as_deref(), code, "{but}");
+    }
 }
