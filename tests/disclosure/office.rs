@@ -75,6 +75,7 @@ impl Office {
             answers: Vec::new(),
             sensitivity: Sensitivity::Ordinary,
             ledgers: &[ledger],
+            behind: sluice_gate::Behind::default(),
         })?;
         // The ledger holds sealed bytes, not what a run had in memory.
         records.push(Record::from_bytes(&record.to_bytes().unwrap()).unwrap());

@@ -240,5 +240,7 @@ pub(super) static TEXTS: Texts = Texts {
         influence: "One person's influence (replays without, and with another)",
         canaries: "Canaries (people who do not exist)",
         capacity: "Capacity",
+        membership: "Membership inference",
+        model: "The model",
     },
 };

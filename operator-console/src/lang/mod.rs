@@ -267,6 +267,8 @@ pub(crate) struct EvidenceTexts {
     pub(crate) influence: &'static str,
     pub(crate) canaries: &'static str,
     pub(crate) capacity: &'static str,
+    pub(crate) membership: &'static str,
+    pub(crate) model: &'static str,
 }
 
 /// The texts of `lang`.

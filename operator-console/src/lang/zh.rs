@@ -238,5 +238,7 @@ pub(super) static TEXTS: Texts = Texts {
         influence: "一人的影响（删去与换人重放）",
         canaries: "诱饵（虚构的人）",
         capacity: "容量",
+        membership: "成员推断",
+        model: "模型",
     },
 };

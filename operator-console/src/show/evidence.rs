@@ -55,6 +55,8 @@ fn block(shown: ShownCheck, t: &'static Texts) -> CheckBlock {
             CheckKind::Influence => words.influence,
             CheckKind::Canaries => words.canaries,
             CheckKind::Capacity => words.capacity,
+            CheckKind::Membership => words.membership,
+            CheckKind::Model => words.model,
         },
         table: check.table,
         tone,

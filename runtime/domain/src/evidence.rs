@@ -56,6 +56,10 @@ pub enum CheckKind {
     Canaries,
     /// How many bits the product can hold.
     Capacity,
+    /// Who was among the people of a model, inferred from models of random halves.
+    Membership,
+    /// What a model stands on: units, parameters, leaves.
+    Model,
 }
 
 /// How much a check should worry.

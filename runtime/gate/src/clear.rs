@@ -28,7 +28,7 @@ use crate::{
     },
     refusals,
     route_c::{Rules, Sensitivity},
-    route_d::keys,
+    route_d::{self, Behind, keys},
     shares::Shares,
 };
 
@@ -77,32 +77,34 @@ pub struct GateInput<'a> {
     pub answers: Vec<Answer>,
     /// Whether a view of the job holds an L4 column.
     pub sensitivity: Sensitivity,
-    /// The release ledger of every dataset root that a table of route C reads.
+    /// The release ledger of every dataset root that a table of route C or D reads.
     pub ledgers: &'a [Ledger],
+    /// What stands behind the answers of route D; nothing for other jobs.
+    pub behind: Behind,
 }
 
 /// Takes a run's results through every stage of the gate.
 ///
-/// Tables of routes C and D first: noise is drawn last, so that no refusal can come
-/// after it.
+/// Route-C tables first: noise is drawn last, so that no refusal can come after it. A
+/// job of route D has tables of route D alone, and nothing is noised.
 ///
 /// # Errors
 /// `gate.too-many-cells` and `gate.table` when the contract is beyond the gate's
 /// limits; `gate.nothing-left` when earlier releases leave nothing of the job;
+/// `gate.model-*` and `gate.held-history` for route D;
 /// `gate.host-fault` when what was handed in does not fit the contract.
 pub fn clear(input: GateInput<'_>) -> Result<(Cleared<Vec<CandidateTable>>, Record), Refusal> {
-    let GateInput { contract, rulepack, roster_size, tabulated, fits, answers, sensitivity, ledgers } = input;
+    let GateInput { contract, rulepack, roster_size, tabulated, fits, answers, sensitivity, ledgers, behind } = input;
     check_terms(contract, rulepack)?;
     let rules = Rules::of(&rulepack.disclosure, sensitivity);
+    if contract.held().next().is_some() {
+        let rules = (&rules, rulepack.disclosure.dominance_n);
+        let (tables, record) = route_d::hold(contract, answers, behind, rules, ledgers)?;
+        return Ok((Cleared { inner: tables }, record));
+    }
     let (tables_c, record) = disclosure::control(contract, (tabulated, fits), &rules, &rulepack.disclosure, ledgers)?;
-    let (exact, answers): (Vec<_>, Vec<_>) = answers.into_iter().partition(|a| matches!(a, Answer::Held(_)));
-    let mut held = hold(contract, exact)?.into_iter();
     let (mut tables_c, mut noised) = (tables_c.into_iter(), noise(contract, roster_size, answers)?.into_iter());
-    let in_order = contract.tables.iter().map(|table| match table {
-        Table::C(_) | Table::Regression(_) => tables_c.next(),
-        Table::D(_) => held.next(),
-        Table::A(_) | Table::B(_) | Table::Open(_) => noised.next(),
-    });
+    let in_order = contract.tables.iter().map(|t| if t.is_noised() { noised.next() } else { tables_c.next() });
     let tables = in_order.collect::<Option<_>>().ok_or_else(|| refusals::misfit(&contract.name))?;
     Ok((Cleared { inner: tables }, record))
 }
@@ -161,17 +163,6 @@ fn check_terms(contract: &Contract, rulepack: &RulePack) -> Result<(), Refusal> 
         ));
     }
     Ok(())
-}
-
-/// The held tables, in contract order, each answered once.
-fn hold(contract: &Contract, answers: Vec<Answer>) -> Result<Vec<CandidateTable>, Refusal> {
-    let mut exact = answers.into_iter().filter_map(|a| if let Answer::Held(exact) = a { Some(exact) } else { None });
-    let tables = contract.held().map(|held| exact.next().filter(|e| e.answers(held)).map(|e| e.table()));
-    let tables = tables.collect::<Option<Vec<_>>>().ok_or_else(|| refusals::misfit(&contract.name))?;
-    if exact.next().is_some() {
-        return Err(refusals::misfit(&contract.name));
-    }
-    Ok(tables)
 }
 
 /// Noises every table of routes A and B, in contract order, each answer once.

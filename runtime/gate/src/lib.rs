@@ -22,6 +22,7 @@ pub mod evidence;
 mod findings;
 #[cfg(test)]
 mod fixtures;
+pub mod held;
 pub mod intake;
 pub mod lineage;
 pub mod marks;
@@ -39,3 +40,4 @@ pub use clear::{Cleared, GateInput, clear, clear_round};
 pub use findings::{Finding, Risk, findings, history_findings, reason_name};
 pub use quarantine::{Quarantined, Released, quarantine};
 pub use route_c::Sensitivity;
+pub use route_d::Behind;

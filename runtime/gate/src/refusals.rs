@@ -48,6 +48,19 @@ pub(crate) fn held_answer(table: &str) -> Refusal {
     .at(table)
 }
 
+/// The rows behind a held product are nearly those behind an earlier one.
+pub(crate) fn held_history(job: &str) -> Refusal {
+    Refusal::refused(
+        "gate.held-history",
+        text(
+            "输入与此前某个路线 D 产品的输入只差不足 k 个单位，两者相比会暴露他们",
+            "its input differs from that of an earlier product of route D by fewer than k units, whom the two would show",
+        ),
+        text("使用完全相同的输入，或改用路线 A", "use the very same input, or route A"),
+    )
+    .at(job)
+}
+
 /// With what was released before, no cell of the job may go out.
 pub(crate) fn nothing_left(job: &str) -> Refusal {
     Refusal::refused(
@@ -76,6 +89,65 @@ pub(crate) fn noise(place: &str) -> Refusal {
 /// What was handed in does not fit the contract.
 pub(crate) fn misfit(place: &str) -> Refusal {
     host_fault(place, "运行结果与合约的表不符", "the results do not fit the contract's tables")
+}
+
+/// What a guest answered is no model of the declared kind.
+pub(crate) fn model_form(table: &str) -> Refusal {
+    Refusal::refused(
+        "gate.model-form",
+        text(
+            "客程序的答案读不成所声明的模型：有数缺失，或不成一棵树，或在预测用不到的位置写了数",
+            "the guest's answer does not read as the declared model: a number is missing, it is no tree, or something is written where no prediction reads it",
+        ),
+        text(
+            "补全每一个系数；树的子节点编号大于自身，用不到的节点留作值为零的叶",
+            "give every coefficient; a tree's children have numbers above their own node's, and nodes that are not used are leaves with value zero",
+        ),
+    )
+    .at(table)
+}
+
+/// A leaf, or the whole model, stands on fewer than k units.
+pub(crate) fn model_leaf(table: &str, k: u64) -> Refusal {
+    Refusal::refused(
+        "gate.model-leaf",
+        text(
+            format!("模型有一叶（或整个模型）不足 {k} 个单位"),
+            format!("a leaf of the model, or all of it, has fewer than {k} units"),
+        ),
+        text("限制每叶的最少人数，或减少节点", "ask for more people in each leaf, or use fewer nodes"),
+    )
+    .at(table)
+}
+
+/// Too few units for the parameters.
+pub(crate) fn model_degrees(table: &str, least: u64) -> Refusal {
+    Refusal::refused(
+        "gate.model-degrees",
+        text(
+            format!("单位数减参数数不足 {least}（同一单位的各行并不独立，所以按单位计）"),
+            format!(
+                "units less parameters are fewer than {least}; rows of one unit are not independent, so units are counted"
+            ),
+        ),
+        text("使用更少的特征或节点", "use fewer features or nodes"),
+    )
+    .at(table)
+}
+
+/// Too many parameters for the units.
+pub(crate) fn model_share(table: &str, most: f64) -> Refusal {
+    Refusal::refused(
+        "gate.model-share",
+        text(
+            format!("每个单位摊到的参数多于 {most}（同一单位的各行并不独立，所以按单位计）"),
+            format!(
+                "there are more than {most} parameters per unit; rows of one unit are not independent, so units are counted"
+            ),
+        ),
+        text("使用更少的特征或节点", "use fewer features or nodes"),
+    )
+    .at(table)
 }
 
 /// The linked tables of one job have too many atoms.

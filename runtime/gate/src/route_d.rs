@@ -3,22 +3,30 @@
 //! Nothing of it is believed and nothing is mended: an answer outside the declared
 //! domain or range, a number that is none, a key twice, a term that is left out of a
 //! model, no answer at all: the run is void. What remains is whole numbers on the
-//! declared grid. No guarantee comes with them; what reviewers need to judge them is
-//! made elsewhere.
+//! declared grid. A model is then held to its rules ([`judges`]) and the rows behind the
+//! job to history. No guarantee comes of all this; what reviewers need to judge is made
+//! elsewhere ([`crate::held`]).
 
 use std::fmt;
 
+use roaring::RoaringBitmap;
 use sluice_domain::{
     Digest, Refusal,
     candidate::{CandidateMeasure, CandidateTable, Cell, CellValue, Route},
     catalogue::Key,
-    contract::Dimension,
+    contract::{Contract, Dimension, MeasureA},
     held::Held,
+    id::ViewId,
+    rulepack::RulePack,
 };
 
 use crate::{
+    answer::Answer,
+    held::Judge,
     intake::{OutputSchema, RawBatch, decode},
+    lineage::{Ledger, Record, Work, examine},
     refusals,
+    route_c::{Rules, Sensitivity, regression::RegressionRules},
 };
 
 /// Takes the one answer to a held table.
@@ -61,6 +69,92 @@ impl Reducer {
     pub fn finish(self) -> Result<Exact, Refusal> {
         self.answer?.ok_or_else(|| refusals::held_answer(&self.table.name))
     }
+}
+
+/// What the gate looks at of a held job beside its answers.
+#[derive(Debug, Default)]
+pub struct Behind {
+    /// The rows of every input, by their hidden numbers, with the view they came through.
+    pub inputs: Vec<(ViewId, RoaringBitmap)>,
+    /// The judges of its models, who have seen every unit.
+    pub judges: Vec<Judge>,
+}
+
+/// A judge for each model among the answers, in contract order; each has yet to see the
+/// rows of every unit of the job's only input.
+///
+/// # Errors
+/// `gate.model-form` when an answer does not read as its model.
+pub fn judges(
+    contract: &Contract,
+    answers: &[Answer],
+    rulepack: &RulePack,
+    sensitivity: Sensitivity,
+) -> Result<Vec<Judge>, Refusal> {
+    let rules = Rules::of(&rulepack.disclosure, sensitivity);
+    let names: Vec<String> =
+        contract.inputs.values().flat_map(|input| &input.columns).map(|(name, _)| name.clone()).collect();
+    let models = answers.iter().filter_map(|answer| match answer {
+        Answer::Held(exact) => exact.table.model.as_ref().map(|model| (exact, model)),
+        _ => None,
+    });
+    let own = || RegressionRules::of(&rulepack.disclosure, &rules);
+    models.map(|(exact, model)| Judge::new(&exact.table, model, &exact.numbers, &names, own())).collect()
+}
+
+/// Takes a held job whole: its answers, the verdicts on its models, and history.
+pub(crate) fn hold(
+    contract: &Contract,
+    answers: Vec<Answer>,
+    behind: Behind,
+    (rules, dominance_n): (&Rules, u32),
+    ledgers: &[Ledger],
+) -> Result<(Vec<CandidateTable>, Record), Refusal> {
+    let misfit = || refusals::misfit(&contract.name);
+    let Behind { inputs, judges } = behind;
+    let models = contract.held().filter(|held| held.model.is_some()).count();
+    if contract.held().count() != contract.tables.len() || answers.len() != contract.tables.len() {
+        return Err(misfit());
+    }
+    if judges.len() != models || inputs.len() != contract.inputs.len() {
+        return Err(misfit());
+    }
+    let taken = |(held, answer): (&Held, Answer)| match answer {
+        Answer::Held(exact) if exact.table == *held => Ok(exact.table()),
+        _ => Err(misfit()),
+    };
+    let tables = contract.held().zip(answers).map(taken).collect::<Result<Vec<_>, Refusal>>()?;
+    for judge in judges {
+        judge.finish()?;
+    }
+    against_history(contract, &inputs, rules, dominance_n, ledgers).map(|record| (tables, record))
+}
+
+/// A product of rows does not add up: where its rows, or their units, differ from those
+/// behind another one by somebody and by fewer than k units, it would show them.
+fn against_history(
+    contract: &Contract,
+    inputs: &[(ViewId, RoaringBitmap)],
+    rules: &Rules,
+    dominance_n: u32,
+    ledgers: &[Ledger],
+) -> Result<Record, Refusal> {
+    let known = |view: &ViewId| ledgers.iter().filter(|ledger| ledger.reads(view)).count() == 1;
+    if !inputs.iter().all(|(view, _)| known(view)) {
+        return Err(refusals::misfit(&contract.name));
+    }
+    let mut record = Record::default();
+    for ledger in ledgers {
+        let of_root = inputs.iter().enumerate().filter(|(_, (view, _))| ledger.reads(view));
+        let numbers: Vec<_> = of_root.map(|(at, (_, rows))| (at, Ledger::held(rows))).collect();
+        let people = ledger.people(rules, usize::try_from(dominance_n).unwrap_or(usize::MAX));
+        let entries = ledger.read(&numbers, rules);
+        if !examine(&ledger.history(rules), &entries, &people, &Work::default())?.withhold.is_empty() {
+            return Err(refusals::held_history(&contract.name));
+        }
+        record.roots.push(ledger.root(numbers.into_iter().map(|(_, number)| number).collect()));
+    }
+    Ok(record)
 }
 
 /// Reads one answer whole, or refuses it whole.
@@ -110,9 +204,9 @@ impl Exact {
         commit(&bytes)
     }
 
-    /// Whether this is the answer to `table`.
-    pub(crate) fn answers(&self, table: &Held) -> bool {
-        self.table == *table
+    /// The numbers in grid units, cell by cell in canonical order, then by measure.
+    pub fn numbers(&self) -> &[Option<i64>] {
+        &self.numbers
     }
 
     /// The answer as a table in the contract's form. What of it may be shown to whom is
@@ -121,7 +215,7 @@ impl Exact {
         let heading = |name: &str| CandidateMeasure { name: name.to_owned(), sigma: None, error_95: None, made: None };
         let width = self.table.measures.len();
         #[expect(clippy::cast_precision_loss, reason = "within 2^53 by contract")]
-        let own = |(n, m): (&Option<i64>, &sluice_domain::contract::MeasureA)| n.map(|n| n as f64 / f64::from(m.grid));
+        let own = |(n, m): (&Option<i64>, &MeasureA)| n.map(|n| n as f64 / f64::from(m.grid));
         let cells = keys(&self.table.dimensions).into_iter().zip(self.numbers.chunks(width.max(1)));
         CandidateTable {
             name: self.table.name.clone(),

@@ -88,6 +88,7 @@ fn run(tables: Vec<Table>, rows: &[Row], past: Vec<Number>) -> Result<(Vec<Candi
         answers: vec![],
         sensitivity: Sensitivity::Ordinary,
         ledgers: &[ledger],
+        behind: sluice_gate::Behind::default(),
     });
     cleared.map(|(cleared, record)| (cleared.get().clone(), record))
 }

@@ -104,6 +104,7 @@ fn cleared(contract: &Contract) -> Cleared<Vec<sluice_domain::candidate::Candida
         answers: vec![reducer.finish().unwrap().into()],
         sensitivity: Sensitivity::Ordinary,
         ledgers: &[ledger(Vec::new())],
+        behind: sluice_gate::Behind::default(),
     })
     .unwrap()
     .0
@@ -283,6 +284,7 @@ fn results_that_do_not_fit_the_contract_are_a_host_fault() {
             answers: answer,
             sensitivity,
             ledgers,
+            behind: sluice_gate::Behind::default(),
         };
         clear(input).map(drop).map_err(|refusal| refusal.code)
     };

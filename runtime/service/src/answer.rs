@@ -46,10 +46,10 @@ pub(crate) struct Answered {
 
 /// What every pass of a run needs.
 pub(crate) struct Work<'a> {
-    contract: &'a Contract,
-    reader: &'a ViewReader,
-    plans: Vec<InputPlan>,
-    limits: RoomLimits,
+    pub(crate) contract: &'a Contract,
+    pub(crate) reader: &'a ViewReader,
+    pub(crate) plans: Vec<InputPlan>,
+    pub(crate) limits: RoomLimits,
     blocks: BlockKey,
     blocks_bytes: usize,
     roster_size: u64,
@@ -296,7 +296,7 @@ fn reduce_in_rooms(
 }
 
 /// The gate does not know the worker; the same bytes under the gate's name.
-fn into_gate(batch: sluice_worker::RawBatch) -> intake::RawBatch {
+pub(crate) fn into_gate(batch: sluice_worker::RawBatch) -> intake::RawBatch {
     let columns = batch.columns.into_iter();
     let columns =
         columns.map(|c| intake::RawColumn { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data });

@@ -4,7 +4,7 @@
 //! unit by unit. What comes out is sealed in the vault and committed to in `RunFinished`;
 //! reviewers alone are shown it, and a candidate whose evidence is missing or changed can
 //! be neither opened nor voted on. Tables of routes A and B get none: judging them on
-//! exact values would void their guarantee.
+//! exact values would void their guarantee. What there is for a held product is in `again`.
 
 use futures::StreamExt;
 use sluice_domain::{
@@ -39,13 +39,16 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Service {
-    /// Makes and seals the evidence of `run`; none without a table of route C.
+    /// Makes and seals the evidence of `run`; none without a table of routes C and D.
     pub(crate) async fn evidence(&self, run: &RunId, subject: &Subject<'_>) -> Result<Option<Digest>, Fault> {
         let asked = asked(subject.contract, subject.tabulated, &subject.candidate.tables)?;
         let mut checks = Vec::new();
         for view in subject.views.iter().filter(|v| asked.iter().any(|a| a.table.plan.view == v.id)) {
             let seed = self.vault.commit("canaries", format!("{run} {}", view.id).as_bytes());
             checks.extend(of_view(subject, &asked, view, seed).await?);
+        }
+        if subject.contract.held().next().is_some() {
+            checks.extend(self.held_evidence(run, subject).await?);
         }
         if checks.is_empty() {
             return Ok(None);

@@ -1,7 +1,8 @@
 //! The last look (gate.md G12): reads the finished files back with readers that
 //! share nothing with the writers, and compares every cell with the candidate. A
 //! file that prints what was withheld never leaves; a marked copy is off by less than
-//! the base of its mark and nowhere else; no field of a CSV begins a formula.
+//! the base of its mark and nowhere else; no field of a CSV begins a formula. A held
+//! table is held to its contract too: declared keys, numbers in range and on their grid.
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use sluice_domain::{
     Refusal,
     artefact::Artefact,
     candidate::{Candidate, CandidateMeasure, CandidateTable, Cell, CellValue},
+    contract::{Contract, Dimension, MeasureA, Table},
     text,
 };
 
@@ -24,11 +26,17 @@ type Seen = BTreeMap<Vec<String>, Option<Vec<Option<f64>>>>;
 type Slack<'a> = &'a dyn Fn(usize, usize) -> Option<f64>;
 
 /// Compares every table file of `bundle` whose name begins with `prefix` with the
-/// approved `candidate`.
+/// approved `candidate`, and those of held tables with `contract`.
 ///
 /// # Errors
 /// `release.final-check`, naming the file.
-pub(crate) fn check(candidate: &Candidate, bundle: &Bundle, prefix: &str, slack: Slack<'_>) -> Result<(), Refusal> {
+pub(crate) fn check(
+    candidate: &Candidate,
+    contract: &Contract,
+    bundle: &Bundle,
+    prefix: &str,
+    slack: Slack<'_>,
+) -> Result<(), Refusal> {
     for artefact in candidate.report.artefacts() {
         let name = format!("{prefix}{}", artefact.name);
         let seen = bundle.file(&name).and_then(|bytes| Artefact::parse(&artefact.name, bytes));
@@ -36,14 +44,15 @@ pub(crate) fn check(candidate: &Candidate, bundle: &Bundle, prefix: &str, slack:
             return Err(differs(&name));
         }
     }
-    for (t, table) in candidate.tables.iter().enumerate() {
+    for (t, (table, declared)) in candidate.tables.iter().zip(&contract.tables).enumerate() {
         let wanted = wanted(table);
         for (name, read) in [
             (format!("{prefix}{}.csv", table.name), csv_rows as Reader),
             (format!("{prefix}{}.parquet", table.name), parquet_rows as Reader),
         ] {
             let seen = bundle.file(&name).and_then(|bytes| read(table, bytes));
-            if !seen.is_some_and(|seen| agree(&seen, &wanted, &|measure| slack(t, measure))) {
+            let passes = |seen: Seen| agree(&seen, &wanted, &|measure| slack(t, measure)) && fits(declared, &seen);
+            if !seen.is_some_and(passes) {
                 return Err(differs(&name));
             }
         }
@@ -65,6 +74,28 @@ fn agree(seen: &Seen, wanted: &Seen, slack: &dyn Fn(usize) -> Option<f64>) -> bo
         _ => false,
     };
     seen.len() == wanted.len() && wanted.iter().all(|(key, w)| seen.get(key).is_some_and(|s| cell(s, w)))
+}
+
+/// Whether a held table's file says what its contract allows, whatever the candidate is.
+fn fits(declared: &Table, seen: &Seen) -> bool {
+    let Table::D(held) = declared else { return true };
+    let code = |(key, dimension): (&String, &Dimension)| dimension.domain.iter().any(|(k, _)| k.to_string() == *key);
+    let number = |(seen, measure): (&Option<f64>, &MeasureA)| {
+        let grid = f64::from(measure.grid);
+        seen.is_none_or(|x| {
+            let units = (x * grid).round();
+            #[expect(clippy::cast_precision_loss, reason = "within 2^53 by contract")]
+            let range = measure.lo as f64..=measure.hi as f64;
+            range.contains(&units) && units / grid == x
+        })
+    };
+    let row = |(key, numbers): (&Vec<String>, &Option<Vec<Option<f64>>>)| {
+        let whole = numbers.as_ref().filter(|numbers| numbers.len() == held.measures.len());
+        key.len() == held.dimensions.len()
+            && key.iter().zip(&held.dimensions).all(code)
+            && whole.is_some_and(|numbers| numbers.iter().zip(&held.measures).all(number))
+    };
+    held.cells() == Some(seen.len()) && seen.iter().all(row)
 }
 
 fn differs(name: &str) -> Refusal {
@@ -194,10 +225,11 @@ mod tests {
     use sluice_domain::{
         candidate::{CandidateMeasure, CandidateTable, Cell, CellValue, Made, Route},
         catalogue::Key,
-        contract::{Dimension, KeyKind, Law, OpenTable, Table},
+        contract::{Dimension, KeyKind, Law, MeasureA, OpenTable, Table},
+        held::{Held, Model},
     };
 
-    use super::{agree, as_meant, csv_rows, starts_formula, wanted};
+    use super::{Seen, agree, as_meant, csv_rows, fits, starts_formula, wanted};
 
     #[test]
     fn a_guarded_field_is_read_as_meant_and_an_unguarded_one_is_found() {
@@ -247,6 +279,28 @@ mod tests {
             delta: 5e-9,
         };
         (table, Table::Open(declared))
+    }
+
+    #[test]
+    fn a_held_file_is_held_to_its_contract_whatever_the_candidate_says() {
+        let measure = MeasureA { name: "x".into(), lo: -1, hi: 10, grid: 4 };
+        let (dimensions, measures) = (vec![Model::nodes(2)], vec![measure]);
+        let declared = Table::D(Held { name: "t".into(), dimensions, measures, model: None });
+        let file = |rows: &[(&str, Option<f64>)]| -> Seen {
+            rows.iter().map(|(key, x)| (vec![(*key).to_owned()], Some(vec![*x]))).collect()
+        };
+        assert!(fits(&declared, &file(&[("0", Some(2.5)), ("1", None)])));
+        for bad in [
+            file(&[("0", Some(2.75)), ("1", None)]),
+            file(&[("0", Some(-0.5)), ("1", None)]),
+            file(&[("0", Some(0.3)), ("1", None)]),
+            file(&[("0", Some(f64::NAN)), ("1", None)]),
+            file(&[("0", Some(1.0)), ("2", None)]),
+            file(&[("0", Some(1.0))]),
+            [(vec!["0".to_owned()], None), (vec!["1".to_owned()], Some(vec![None]))].into(),
+        ] {
+            assert!(!fits(&declared, &bad), "{bad:?}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod again;
 mod agree;
 mod answer;
 mod audit;
@@ -16,6 +17,7 @@ pub mod chart;
 mod copies;
 mod evidence;
 mod final_check;
+mod held;
 mod home;
 mod inbox;
 mod ingest;

@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, fs::File, time::Duration};
 use sluice_domain::{
     Digest, Kind, Refusal, Text,
     catalogue::ColumnType,
-    contract::{Contract, TableC},
+    contract::{Contract, Table, TableC},
     id::{DatasetId, OrgId, RunId, SnapshotId, ViewId},
     state::{Authorised, GrantedView, RunState, Stage, State},
     text,
@@ -29,7 +29,7 @@ use crate::{Service, record::vault_fault, run::Fault};
 const WAIT: Duration = Duration::from_millis(50);
 
 impl Service {
-    /// The release ledgers that the contract's tables of route C are held against, and
+    /// The release ledgers that the contract's tables of routes C and D are held against, and
     /// the lock under which they stay complete; neither without such a table. With
     /// `as_of`, those of that moment, and no lock: for looking, not for clearing.
     pub(crate) async fn ledgers(
@@ -44,6 +44,11 @@ impl Service {
             let view = granted.get().iter().find(|v| v.id == table.plan.view).ok_or(Fault::Host("view.open"))?;
             let root = roots.entry((view.entry.dataset.id.clone(), view.snapshot.clone())).or_default();
             root.entry(view.id.clone()).or_insert_with(|| Reading::of(view)).add(&table, view);
+        }
+        for input in contract.held().next().iter().flat_map(|_| contract.inputs.values()) {
+            let view = granted.get().iter().find(|v| v.id == input.view).ok_or(Fault::Host("view.open"))?;
+            let root = roots.entry((view.entry.dataset.id.clone(), view.snapshot.clone())).or_default();
+            root.entry(view.id.clone()).or_insert_with(|| Reading::of(view));
         }
         if roots.is_empty() {
             return Ok((Vec::new(), None));
@@ -88,8 +93,8 @@ impl Service {
     fn past(&self, state: &State, dataset: &DatasetId) -> Result<BTreeMap<SnapshotId, Vec<Number>>, Fault> {
         let mut past: BTreeMap<SnapshotId, Vec<Number>> = BTreeMap::new();
         for run in state.runs().filter(|r| !matches!(r.stage, Stage::Started | Stage::Void)) {
-            let of_c = state.job(&run.job).is_some_and(|j| tables(&j.contract).next().is_some());
-            if !of_c || !run.snapshots.iter().any(|(of, _)| of == dataset) {
+            let enters = state.job(&run.job).is_some_and(|j| !j.contract.tables.iter().all(Table::is_noised));
+            if !enters || !run.snapshots.iter().any(|(of, _)| of == dataset) {
                 continue;
             }
             let record = self.lineage_of(run)?.ok_or(Fault::Host("lineage.missing"))?;
@@ -100,7 +105,7 @@ impl Service {
         Ok(past)
     }
 
-    /// What a run entered; none when it has no table of route C.
+    /// What a run entered; none when it has no table of route C or D.
     pub(crate) fn lineage_of(&self, run: &RunState) -> Result<Option<Record>, Fault> {
         let Some(recorded) = run.lineage else { return Ok(None) };
         let damaged = || Fault::Host("lineage.damaged");

@@ -129,6 +129,7 @@ impl Service {
             answers: Vec::new(),
             sensitivity: sensitivity(granted.get()),
             ledgers: &ledgers,
+            behind: sluice_gate::Behind::default(),
         })?;
         let entered = entered.to_bytes().map(|bytes| self.vault.commit("lineage", &bytes));
         let candidate = self.candidate(&self.snapshot().await?, &run.id)?;

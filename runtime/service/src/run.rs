@@ -23,6 +23,7 @@ use crate::{
     Service, SignedIn,
     answer::Answered,
     evidence::Subject,
+    held,
     record::{Decided, SYSTEM, vault_fault},
     submit::roster_size,
 };
@@ -175,6 +176,7 @@ impl Service {
         let answered = self.passes(contract, granted.get(), &reader, rules, clear).await?;
         let Answered { answers, commitment, state, roster_size } = answered;
         let sensitivity = sensitivity(granted.get());
+        let behind = held::behind(contract, granted.get(), &reader, &answers, (rules, sensitivity)).await?;
         // One run after another from here until its record: nobody clears against less
         // than everything that was cleared before.
         let (ledgers, held) = self.ledgers(contract, granted, &reader, None).await?;
@@ -187,6 +189,7 @@ impl Service {
             answers,
             sensitivity,
             ledgers: &ledgers,
+            behind,
         };
         let (cleared, entered) = sluice_gate::clear(input)?;
         let lineage = held.is_some().then(|| self.seal_lineage(run, &entered)).transpose()?;

@@ -13,6 +13,7 @@ use datafusion::{
     logical_expr::{Expr, LogicalPlanBuilder, ident, lit, utils::conjunction},
 };
 use futures::{Stream, TryStreamExt, stream};
+use roaring::RoaringBitmap;
 use sluice_domain::{
     catalogue::Key,
     contract::{Tabulation, Totals},
@@ -128,6 +129,15 @@ impl ViewReader {
         let view = self.views.get(view).ok_or(ViewError::NotGranted)?;
         let rows = view.whole(columns).await.map_err(|_| ViewError::Read)?;
         tabulate::snapshot_rows(rows, columns.iter().map(|name| view.zeros(name)).collect()).await
+    }
+
+    /// The hidden numbers of the rows that an input has. For the release ledger alone.
+    ///
+    /// # Errors
+    /// Any [`ViewError`].
+    pub async fn input_rows(&self, plan: &InputPlan) -> Result<RoaringBitmap, ViewError> {
+        let rows = self.ask(&plan.view, vec![ident(ROW_COLUMN)], plan.filter.clone())?.run().await?;
+        tabulate::row_numbers(rows).await
     }
 
     pub(crate) fn ask(&self, view: &ViewId, outputs: Vec<Expr>, filter: Option<Expr>) -> Result<Question, ViewError> {

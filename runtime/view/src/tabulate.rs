@@ -119,6 +119,15 @@ pub(crate) async fn snapshot_rows(
     Ok(all)
 }
 
+/// The numbers of all rows; they come in the first column.
+pub(crate) async fn row_numbers(mut rows: SendableRecordBatchStream) -> Result<RoaringBitmap, ViewError> {
+    let mut all = RoaringBitmap::new();
+    while let Some(batch) = rows.next().await {
+        all.extend(numbered(&batch.map_err(|_| ViewError::Read)?, 0)?);
+    }
+    Ok(all)
+}
+
 /// The column of row numbers, at this place.
 fn numbered(batch: &RecordBatch, place: usize) -> Result<&[u32], ViewError> {
     let column = batch.columns().get(place).and_then(|c| c.as_primitive_opt::<UInt32Type>());

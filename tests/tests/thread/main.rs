@@ -16,6 +16,7 @@ mod crash;
 mod evidence;
 mod exact;
 mod frozen;
+mod held;
 mod hostile;
 mod impostor;
 mod languages;

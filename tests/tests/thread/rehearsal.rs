@@ -167,6 +167,14 @@ fn a_table_of_blocks_is_told_block_by_block() {
 }
 
 #[test]
+fn a_held_table_is_told_with_its_one_call_and_without_a_promise() {
+    let told = example("visits-tree", "insurance-models-2026.toml", "randhie.toml", &["--units", "400"]);
+    let pass = &told["passes"][0];
+    assert_eq!((&pass["route"], pass["calls"].as_array().unwrap().len()), (&"D".into(), 1), "{told}");
+    assert_eq!((&told["tables"][0]["cells"], told["rho"].as_f64()), (&15.into(), Some(0.0)), "{told}");
+}
+
+#[test]
 fn route_c_is_judged_by_stand_in_parameters_that_are_named_as_such() {
     let job = include_str!("../../../guest-examples/visits-report/job.toml");
     let tried = attempt(job, None, &[]);

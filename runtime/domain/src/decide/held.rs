@@ -132,14 +132,20 @@ fn of_model(name: &str, file: &ModelFile) -> Result<Held, Refusal> {
     let (dimension, measures) = match (kind, nodes, thresholds) {
         (ModelKind::Tree, Some(nodes @ 3..), Some(thresholds)) => {
             let last = i64::from(*nodes) - 1;
-            let place_of = |hi| (-1, hi);
             let features = i64::try_from(features.len()).unwrap_or(i64::MAX) - 1;
             let [feature, left, right, threshold, value] = Model::TREE;
             let whole = |name: &str, (lo, hi)| MeasureA { name: name.to_owned(), lo, hi, grid: 1 };
+            for (spec, field) in [(thresholds, "thresholds"), (&range, "range")] {
+                if !(spec.range[0]..=spec.range[1]).contains(&0.0) {
+                    let (zh, en) =
+                        ("树用不到的数须为 0，范围须含 0", "what a tree does not use is 0: the range holds 0");
+                    return Err(bad("job.clamp", place(field), zh, en));
+                }
+            }
             let measures = vec![
-                whole(feature, place_of(features)),
-                whole(left, place_of(last)),
-                whole(right, place_of(last)),
+                whole(feature, (-1, features)),
+                whole(left, (-1, last)),
+                whole(right, (-1, last)),
                 measured(threshold, thresholds, name, "model.thresholds")?,
                 measured(value, &range, name, "model.range")?,
             ];

@@ -8,6 +8,7 @@
 
 mod canaries;
 mod capacity;
+pub mod held;
 mod influence;
 mod report;
 mod scan;
@@ -26,6 +27,7 @@ use sluice_rows::{RowBatch, cells::Cells};
 pub use canaries::Exposure;
 pub use influence::{Influence, Moved};
 pub use scan::{Found, Hit};
+pub(crate) use values::scalar;
 
 use self::{influence::Tabulated, scan::Scan, values::Rows};
 use crate::route_c::Rules;
@@ -136,7 +138,7 @@ impl<'a> Replay<'a> {
             checks.push(report::influence(&table.finish(), (units, of)));
         }
         checks.push(report::canaries(&exposure));
-        checks.push(report::capacity(&bits, rules.capacity_bits_alert));
+        checks.push(report::capacity(&bits, report::Most::Alert(rules.capacity_bits_alert)));
         checks
     }
 }

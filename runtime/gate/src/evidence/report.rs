@@ -14,7 +14,7 @@ use super::{
 };
 
 /// Rows of a small table, and bars of a plot.
-const SHOWN: usize = 8;
+pub(crate) const SHOWN: usize = 8;
 /// A unit that moves a number by this share is worth a look; by more than the rule's
 /// largest share it should have been withheld.
 const MOVED_LOOK: f64 = 0.33;
@@ -178,7 +178,6 @@ pub(crate) fn influence(found: &Influence, units: (u64, u64)) -> Check {
         ),
     );
     let top: Vec<&super::Moved> = found.moved.iter().take(SHOWN).collect();
-    let same = |s: &str| text(s, s);
     let rows = top
         .iter()
         .map(|m| vec![same(&m.cell), same(&m.measure), same(&percent(m.deleted)), same(&percent(m.replaced))]);
@@ -229,10 +228,9 @@ pub(crate) fn canaries(found: &Exposure) -> Check {
         "cannot show: a guest that tells synthetic people apart and treats them otherwise (a canary filter), leaks that do not bring values near, real people whose values are rarer together than apart",
     );
     let rows: Vec<(Text, (f64, f64))> = steps(&found.bits, most);
-    let same = |s: String| text(s.clone(), s);
     let lines = rows
         .iter()
-        .map(|(label, (seen, chance))| vec![label.clone(), same(format!("{seen:.0}")), same(format!("{chance:.1}"))]);
+        .map(|(label, (seen, chance))| vec![label.clone(), same(&format!("{seen:.0}")), same(&format!("{chance:.1}"))]);
     let plot = bars(
         "暴露的分布 · how exposures are spread",
         &rows,
@@ -272,26 +270,38 @@ fn steps(bits: &[f64], most: f64) -> Vec<(Text, (f64, f64))> {
     steps
 }
 
+/// What the bits of a product are held to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Most {
+    /// Reviewers look above it.
+    Alert(f64),
+    /// A contract is refused above it.
+    Allowed(f64),
+}
+
 /// What the product can hold.
-pub(crate) fn capacity(tables: &[(String, u64, f64)], alert: f64) -> Check {
+pub(crate) fn capacity(tables: &[(String, u64, f64)], most: Most) -> Check {
     let bits: f64 = tables.iter().map(|(_, _, bits)| bits).sum();
+    let (most, zh, en) = match most {
+        Most::Alert(most) => (most, "提醒线为", "the alert is at"),
+        Most::Allowed(most) => (most, "上限为", "what is allowed is"),
+    };
     let finding = text(
-        format!("公布的数合起来至多容纳 {bits:.0} 比特，提醒线为 {alert:.0}"),
-        format!("the published numbers together hold at most {bits:.0} bits, the alert is at {alert:.0}"),
+        format!("公布的数合起来至多容纳 {bits:.0} 比特，{zh} {most:.0}"),
+        format!("the published numbers together hold at most {bits:.0} bits, {en} {most:.0}"),
     );
     let cannot = text(
         "看不出：其中多少与某个人有关；这只是上限，一个人的秘密只需几十比特",
         "cannot show how much of it is about anybody: it is an upper bound, and one person's secret takes a few dozen bits",
     );
-    let same = |s: String| text(s.clone(), s);
     let rows = tables
         .iter()
-        .map(|(name, numbers, bits)| vec![same(name.clone()), same(numbers.to_string()), same(format!("{bits:.0}"))]);
-    let labels: Vec<(Text, f64)> = tables.iter().map(|(name, _, bits)| (same(name.clone()), *bits)).collect();
+        .map(|(name, numbers, bits)| vec![same(name), same(&numbers.to_string()), same(&format!("{bits:.0}"))]);
+    let labels: Vec<(Text, f64)> = tables.iter().map(|(name, _, bits)| (same(name), *bits)).collect();
     Check {
         kind: CheckKind::Capacity,
         table: None,
-        grade: if bits > alert { Grade::Look } else { Grade::Clear },
+        grade: if bits > most { Grade::Look } else { Grade::Clear },
         finding,
         cannot,
         headings: vec![text("表", "table"), text("公布的数", "numbers published"), text("至多比特", "bits at most")],
@@ -300,8 +310,13 @@ pub(crate) fn capacity(tables: &[(String, u64, f64)], alert: f64) -> Check {
     }
 }
 
+/// What is the same in every language.
+pub(crate) fn same(word: &str) -> Text {
+    text(word, word)
+}
+
 /// A bar chart of a few labelled numbers.
-fn bars<T: Copy>(title: &str, labels: &[(Text, T)], series: &[(&str, fn(T) -> f64)]) -> Chart {
+pub(crate) fn bars<T: Copy>(title: &str, labels: &[(Text, T)], series: &[(&str, fn(T) -> f64)]) -> Chart {
     let both =
         |label: &Text| if label.zh == label.en { label.zh.clone() } else { format!("{} {}", label.zh, label.en) };
     Chart {
@@ -318,7 +333,8 @@ fn bars<T: Copy>(title: &str, labels: &[(Text, T)], series: &[(&str, fn(T) -> f6
     }
 }
 
-fn percent(share: f64) -> String {
+/// A share, as people read it.
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.1}%", share * 100.0)
 }
 

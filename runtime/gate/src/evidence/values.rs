@@ -66,7 +66,8 @@ impl Rows {
     }
 }
 
-fn scalar(column: &ArrayRef, row: usize) -> Option<Scalar> {
+/// The value of a column in a row.
+pub(crate) fn scalar(column: &ArrayRef, row: usize) -> Option<Scalar> {
     if column.is_null(row) {
         return None;
     }

@@ -30,7 +30,7 @@ use crate::route_c::{
 pub(crate) fn bounds(history: &History, new: &[(usize, Entry)], people: &People<'_>, work: &Work) -> Examined {
     let mut examined = Examined::default();
     let quantities: BTreeSet<&Quantity> = new.iter().map(|(_, e)| &e.quantity).collect();
-    for quantity in quantities.into_iter().filter(|q| !matches!(q, Quantity::Quantile(_))) {
+    for quantity in quantities.into_iter().filter(|q| q.adds_up()) {
         let old = history.entries.iter().map(AsRef::as_ref).filter(|e| e.quantity == *quantity);
         let sets = Sets::of(old, new.iter().filter(|(_, e)| e.quantity == *quantity));
         if sets.fresh.is_empty() {

@@ -74,8 +74,8 @@ impl Quantity {
     /// What of which aggregate it is judged as.
     pub(super) fn part(&self) -> (Part, Aggregate) {
         match self {
-            Self::Count => (Part::Rows, Aggregate::Rows),
-            Self::Units => (Part::Units, Aggregate::Units),
+            Self::Count | Self::Held => (Part::Rows, Aggregate::Rows),
+            Self::Units | Self::HeldUnits => (Part::Units, Aggregate::Units),
             Self::Values(_) => (Part::Values, Aggregate::Count),
             Self::Total(_) | Self::Quantile(_) => (Part::Total, Aggregate::Sum),
             Self::Squares(_) => (Part::Squares, Aggregate::VarPop),
@@ -146,6 +146,9 @@ pub fn examine(
         // A quantile is compared with everything on its column, and everything with it;
         // a derived measure with the columns behind it, and they with it.
         let curved = |q: &Quantity| {
+            if matches!(quantity, Quantity::Held | Quantity::HeldUnits) {
+                return q == quantity;
+            }
             let quantile = matches!(q, Quantity::Quantile(_)) || matches!(quantity, Quantity::Quantile(_));
             match (q.column(), quantity.column()) {
                 (Some(a), Some(b)) if a == b => quantile,
@@ -159,7 +162,7 @@ pub fn examine(
                 examined.withhold.insert(*cell);
             }
         }
-        if !matches!(quantity, Quantity::Quantile(_)) {
+        if quantity.adds_up() {
             linear(quantity, &of(&|q| q == quantity), &new, people, work, &mut examined)?;
         }
     }

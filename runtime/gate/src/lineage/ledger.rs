@@ -180,6 +180,13 @@ impl Ledger {
         numbers
     }
 
+    /// What an input of held products enters: the rows that it has. It is no cell, and
+    /// stands for itself whatever the product is.
+    pub(crate) fn held(rows: &RoaringBitmap) -> Number {
+        let (rows, place) = (rows.clone(), Place::default());
+        Number { quantity: Named::Held, rows, value: 0.0, standing: Standing::Published, place }
+    }
+
     /// What this run leaves behind on this root.
     pub(crate) fn root(&self, numbers: Vec<Number>) -> Root {
         Root { dataset: self.dataset.clone(), snapshot: self.snapshot.clone(), numbers }
@@ -261,6 +268,9 @@ impl Ledger {
             Named::Sum(_) | Named::Mean(_) => vec![(Quantity::Total(column), rows.clone())],
             Named::Squares(_) => vec![(Quantity::Squares(column), rows.clone())],
             Named::Quantile(_) => vec![(Quantity::Quantile(column), rows.clone())],
+            Named::Held => {
+                vec![(Quantity::Held, rows.clone()), (Quantity::HeldUnits, self.data.first_rows(rows))]
+            }
         };
         let place = Arc::new(number.place.clone());
         let entry = |(quantity, rows): (Quantity, RoaringBitmap)| {
@@ -307,7 +317,7 @@ impl Named {
     /// The column that it reads.
     fn column(&self) -> Option<&String> {
         match self {
-            Self::Rows | Self::Units => None,
+            Self::Rows | Self::Units | Self::Held => None,
             Self::Values(column)
             | Self::Sum(column)
             | Self::Mean(column)

@@ -1,4 +1,4 @@
-//! The release ledger of route C (gate.md §6): what was cleared before decides what
+//! The release ledger of routes C and D (gate.md §6): what was cleared before decides what
 //! may be cleared now. A pure module: history in, verdicts on new cells out.
 //!
 //! Every cleared number is entered with the set of rows it sums. Against history on
@@ -15,7 +15,8 @@
 //! - cells that differ by fewer than k units without nesting go to a person; between
 //!   two snapshots such a cell is withheld;
 //! - a quantile is not linear: a difference of fewer than k units withholds it. A
-//!   derived measure is compared so with the columns that it is computed from.
+//!   derived measure is compared so with the columns that it is computed from; a product
+//!   of route D with all others of route D, by rows and by units.
 //!
 //! A set that followed from history alone is not held against a new cell. Beyond the
 //! work limits the new cells go to a person, and the answer says so.
@@ -63,13 +64,22 @@ pub enum Quantity {
     Squares(usize),
     /// A quantile of a column.
     Quantile(usize),
+    /// The rows that a held product was made of.
+    Held,
+    /// The units of those rows, each by its first row.
+    HeldUnits,
 }
 
 impl Quantity {
+    /// Whether disjoint sets add up to their union, so that one follows from others.
+    pub(crate) fn adds_up(&self) -> bool {
+        !matches!(self, Self::Quantile(_) | Self::Held | Self::HeldUnits)
+    }
+
     /// The column it reads.
     pub fn column(&self) -> Option<usize> {
         match self {
-            Self::Count | Self::Units => None,
+            Self::Count | Self::Units | Self::Held | Self::HeldUnits => None,
             Self::Values(column) | Self::Total(column) | Self::Squares(column) | Self::Quantile(column) => {
                 Some(*column)
             }

@@ -71,6 +71,8 @@ pub enum Named {
     Squares(String),
     /// A quantile of a column.
     Quantile(String),
+    /// An input of a held product: nothing of it adds up.
+    Held,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -15,7 +15,7 @@
 
 pub mod account;
 pub mod advantage;
-mod binomial;
+pub(crate) mod binomial;
 pub mod discrete;
 mod law;
 pub mod median;

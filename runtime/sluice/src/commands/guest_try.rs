@@ -16,7 +16,12 @@ use sluice_service::{
 };
 use sluice_worker::{End, Told};
 
-use super::{Failure, job::Components, job_place::located, read_text};
+use super::{
+    Failure,
+    job::{Components, no_guarantee},
+    job_place::located,
+    read_text,
+};
 use crate::{args::TryArgs, demo::city::missing_layers, output::Output};
 
 /// Failures of one kind are shown this often.
@@ -206,6 +211,9 @@ fn plain(rehearsed: &Rehearsed, caveat: &str, lang: Lang) -> String {
             format!("release tick: {seconds} s after submission for {units} synthetic units; the real roster is not known here, `sluice job quote` says it"),
         )
     });
+    if rehearsed.passes.iter().any(|pass| pass.route == Route::D) {
+        lines.push(no_guarantee().of(lang).to_owned());
+    }
     lines.extend(rehearsed.tables.iter().flat_map(|table| table_lines(table, lang)));
     lines.extend(standin(rehearsed, lang));
     lines.extend(rehearsed.passes.iter().map(|pass| calls(pass, lang)));
@@ -273,20 +281,22 @@ fn table_lines(table: &TableVerdict, lang: Lang) -> Vec<String> {
     lines
 }
 
-/// Route C is judged by the shipped rule pack; a domain's own numbers stay with it.
+/// Routes C and D are judged by the shipped rule pack; a domain's own numbers stay with it.
 fn standin(rehearsed: &Rehearsed, lang: Lang) -> Option<String> {
     let rules = RulePack::shipped().ok()?;
-    rehearsed.tables.iter().any(|table| table.route == Route::C).then(|| {
-        let d = &rules.disclosure;
-        let (k, sensitive, p, n, share) =
-            (d.threshold_units, d.threshold_units_sensitive, d.p_percent, d.dominance_n, d.dominance_share);
-        text(
-            format!("路线 C 的判定用公开的占位参数，非本域实际参数：最少 {k} 个单位（含 L4 列时 {sensitive}），p% = {p}，({n}, {share}) 支配"),
-            format!("route C is judged by public stand-in parameters, not by a domain's own: {k} units at least ({sensitive} with an L4 column), p% = {p}, ({n}, {share}) dominance"),
-        )
-        .of(lang)
-        .to_owned()
-    })
+    let route = rehearsed.tables.iter().map(|table| table.route).find(|route| matches!(route, Route::C | Route::D))?;
+    let d = &rules.disclosure;
+    let (k, sensitive, p, n, share) =
+        (d.threshold_units, d.threshold_units_sensitive, d.p_percent, d.dominance_n, d.dominance_share);
+    let told = text(
+        format!(
+            "路线 {route:?} 的判定用公开的占位参数，非本域实际参数：最少 {k} 个单位（含 L4 列时 {sensitive}），p% = {p}，({n}, {share}) 支配"
+        ),
+        format!(
+            "route {route:?} is judged by public stand-in parameters, not by a domain's own: {k} units at least ({sensitive} with an L4 column), p% = {p}, ({n}, {share}) dominance"
+        ),
+    );
+    Some(told.of(lang).to_owned())
 }
 
 /// How the calls of a pass ended.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sluice_domain::{Timestamp, contract::JobFile, id::JobId, text};
+use sluice_domain::{Text, Timestamp, contract::JobFile, id::JobId, text};
 use sluice_service::{Guests, Quote, Replayed, Service};
 
 use super::{Failure, open_as, password, read_bytes, read_text};
@@ -48,6 +48,9 @@ async fn quote(args: JobFileArgs, output: &Output) -> Result<(), Failure> {
     if let Some(note) = service.note_on_snapshots(&contract).await? {
         output.say(&note);
     }
+    if contract.held().next().is_some() {
+        output.say(&no_guarantee());
+    }
     let mut offer = service.offer(&who, &contract).await?;
     if !args.suggest {
         offer.suggestions.clear();
@@ -55,6 +58,14 @@ async fn quote(args: JobFileArgs, output: &Output) -> Result<(), Failure> {
     output.data(&serde_json::json!({ "offer": offer, "contract": contract }), &in_words(&offer));
     suggest(&offer, output);
     Ok(())
+}
+
+/// What an operator is told first of a job of route D.
+pub(super) fn no_guarantee() -> Text {
+    text(
+        "路线 D：直接由个人行制成，没有任何隐私保证；留置，由两名审核专家凭佐证决定，公布的是表中的确切数字",
+        "route D: made straight from person rows, with no privacy guarantee; it is held, two reviewers decide on evidence, and what is published are the table's exact numbers",
+    )
 }
 
 /// A line for the contract, then one for each of its tables.
@@ -80,7 +91,7 @@ fn in_words(offer: &Quote) -> String {
         );
         words.extend(table.rank_errors_95.iter().map(|rank| format!("rank ±{rank:.0} (95 %)")));
         words.extend(table.tau.map(|tau| format!("τ = {tau}")));
-        words.extend(table.capacity_bits.map(|bits| format!("{bits:.0} bits, no guarantee, 无保证")));
+        words.extend(table.capacity_bits.map(|bits| format!("{bits:.0} bits")));
         lines.push(words.join("\t"));
     }
     lines.join("\n")
