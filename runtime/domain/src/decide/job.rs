@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Timestamp,
-    contract::{Contract, Table},
+    contract::Contract,
     day_of,
     event::{Event, job_message},
     id::{DatasetId, JobId, PersonId, RunId},
@@ -161,7 +161,7 @@ fn charges(state: &State, contract: &Contract, now: Timestamp) -> Result<Vec<(Da
 /// A table of route C is held against everything that was released. After a restore that
 /// lost entries, nobody knows what that was.
 fn history_known(state: &State, contract: &Contract) -> Result<(), Refusal> {
-    if !state.forgot() || !contract.tables.iter().any(|t| matches!(t, Table::C(_))) {
+    if !state.forgot() || contract.tables_c().is_empty() {
         return Ok(());
     }
     Err(Refusal::refused(

@@ -18,6 +18,7 @@ pub mod regression;
 pub mod rules;
 pub mod secondary;
 pub(crate) mod span;
+pub mod survival;
 
 pub use primary::{JudgedTable, primary};
 pub use rules::{Class, Rules, Sensitivity, Switch};
