@@ -141,6 +141,7 @@ fn columns(table: &Table) -> Vec<bool> {
         Table::Regression(_) => vec![false; Regression::MEASURES.len()],
         // A curve with a number rounded would be no function of its other numbers.
         Table::Survival(_) => vec![false; Survival::MEASURES.len()],
+        Table::D(held) => vec![false; held.measures.len()],
         Table::C(c) => c.plan.measures.iter().map(|m| m.aggregate.adds_up()).collect(),
     }
 }
