@@ -19,6 +19,7 @@ mod room;
 pub mod rules;
 pub mod secondary;
 pub(crate) mod span;
+pub mod survival;
 
 pub use primary::{JudgedTable, primary};
 pub use rules::{Class, Rules, Sensitivity, Switch};

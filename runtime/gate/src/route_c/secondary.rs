@@ -390,7 +390,7 @@ fn unions(frame: &Frame, tables: &[(&TableC, &JudgedTable)], primary: &BTreeSet<
                 }
             }
         }
-        let disjoint = units_add_up(table);
+        let disjoint = table.disjoint || units_add_up(table);
         for members in groups.into_values() {
             let units = members.iter().map(|(_, units)| *units);
             let fewest = if disjoint { units.sum() } else { units.max().unwrap_or(0) };

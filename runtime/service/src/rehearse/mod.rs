@@ -370,7 +370,7 @@ async fn told_of(
         Table::B(b) => b.dimensions.len() + b.measures.len(),
         Table::Open(o) => 1 + o.measures.len(),
         Table::D(d) => d.dimensions.len() + d.measures.len(),
-        Table::C(_) | Table::Regression(_) => 0,
+        Table::C(_) | Table::Regression(_) | Table::Survival(_) => 0,
     };
     let columns = columns as u64;
     Ok(PassTold { table: table.name().to_owned(), route, round, columns, calls: told })
