@@ -286,7 +286,7 @@ fn reduce_in_rooms(
 }
 
 /// The gate does not know the worker; the same bytes under the gate's name.
-fn into_gate(batch: sluice_worker::RawBatch) -> intake::RawBatch {
+pub(crate) fn into_gate(batch: sluice_worker::RawBatch) -> intake::RawBatch {
     let columns = batch.columns.into_iter();
     let columns =
         columns.map(|c| intake::RawColumn { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data });
