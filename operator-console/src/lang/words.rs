@@ -69,6 +69,7 @@ pub(crate) fn route(route: Route, lang: Lang) -> &'static str {
         Route::A => ("路线 A · 逐单元求和加噪", "Route A · per-unit sums with noise"),
         Route::B => ("路线 B · 分块作答、加噪取平均", "Route B · noised mean over blocks"),
         Route::C => ("路线 C · 宿主汇总与披露控制", "Route C · host tabulation with disclosure control"),
+        Route::D => ("路线 D · 留置，无保证", "Route D · held, no guarantee"),
     };
     pick(lang, names)
 }

@@ -153,6 +153,17 @@ fn table_line(table: &Table, t: &Texts) -> TableLine {
                 sql: None,
             }
         }
+        Table::D(held) => {
+            let measures = held.measures.iter().map(|m| format!("{} ∈ [{}, {}]/{}", m.name, m.lo, m.hi, m.grid));
+            let mut terms: Vec<_> = measures.collect();
+            terms.extend(held.model.as_ref().map(|m| format!("{} ~ {}", m.outcome, m.features.join(" + "))));
+            TableLine {
+                name: held.name.clone(),
+                route: words::route(Route::D, t.lang),
+                terms: terms.join(" · "),
+                sql: None,
+            }
+        }
         Table::Regression(r) => TableLine {
             name: r.name.clone(),
             route: words::route(Route::C, t.lang),

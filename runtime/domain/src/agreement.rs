@@ -47,6 +47,29 @@ pub struct Terms {
     pub rho_per_year: f64,
     /// The contingency plan 应急预案.
     pub contingency_plan: String,
+    /// Whether a product may be made straight from rows (route D).
+    #[serde(default, skip_serializing_if = "HeldTerms::is_refused")]
+    pub held: HeldTerms,
+}
+
+/// Whether an agreement allows products that a guest makes straight from rows, for which
+/// no guarantee exists (route D).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldTerms {
+    /// None.
+    #[default]
+    Refused,
+    /// In declared forms, held for two reviewers who decide on evidence alone.
+    Allowed,
+}
+
+impl HeldTerms {
+    /// For what is not written down where it is the default.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_refused(&self) -> bool {
+        *self == Self::Refused
+    }
 }
 
 /// The six forms of N23§19 (R27).

@@ -51,6 +51,8 @@ pub enum Route {
     B,
     /// Host tabulation with disclosure control.
     C,
+    /// Held: what a guest made straight from rows, in a declared form.
+    D,
 }
 
 /// A number column.

@@ -11,14 +11,15 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::aggregate::{Aggregate, Grid, Part, Quantile, Rank};
 pub use crate::job_file::{
-    DeclaredDimension, DimensionFile, Input, JobFile, JobHead, KeyFile, KeysFile, LimitsFile, RangeSpec,
-    RegressionFile, ReportFile, RoundsFile, SumSpec, TableFile, TableFileA, TableFileB, line_of,
+    DeclaredDimension, DimensionFile, Input, JobFile, JobHead, KeyFile, KeysFile, LimitsFile, ModelFile, RangeSpec,
+    RegressionFile, ReportFile, RoundsFile, SumSpec, TableFile, TableFileA, TableFileB, TableFileD, line_of,
 };
 pub use crate::regression::{Levels, Regression, Term};
 use crate::{
     Digest,
     agreement::ProductForm,
     catalogue::{ColumnType, Key},
+    held::Held,
     id::{AgreementId, ScenarioId, ViewId},
 };
 
@@ -287,6 +288,8 @@ pub enum Table {
     /// Route A with keys that nobody declared.
     #[serde(rename = "A-unknown-keys")]
     Open(OpenTable),
+    /// Route D: made straight from rows, and held.
+    D(Held),
 }
 
 /// Route A: keys × clamped, noised sums.
@@ -448,7 +451,7 @@ impl Contract {
                 let place = regressions.next();
                 r.tables().into_iter().map(|t| (t, place)).collect()
             }
-            Table::A(_) | Table::B(_) | Table::Open(_) => Vec::new(),
+            Table::A(_) | Table::B(_) | Table::Open(_) | Table::D(_) => Vec::new(),
         };
         self.tables.iter().flat_map(of).collect()
     }
@@ -456,6 +459,11 @@ impl Contract {
     /// The regressions, in order.
     pub fn regressions(&self) -> impl Iterator<Item = &Regression> {
         self.tables.iter().filter_map(|t| if let Table::Regression(r) = t { Some(r) } else { None })
+    }
+
+    /// The held tables, in order.
+    pub fn held(&self) -> impl Iterator<Item = &Held> {
+        self.tables.iter().filter_map(|t| if let Table::D(held) = t { Some(held) } else { None })
     }
 
     /// How often every noised table is computed.
@@ -473,15 +481,16 @@ impl Table {
             Self::C(c) => &c.name,
             Self::Regression(r) => &r.name,
             Self::Open(o) => &o.name,
+            Self::D(held) => &held.name,
         }
     }
 
-    /// zCDP cost of one pass; none for route C, which makes no such claim.
+    /// zCDP cost of one pass; none for routes C and D, which make no such claim.
     pub fn rho(&self) -> f64 {
         match self {
             Self::A(a) => a.rho,
             Self::B(b) => b.rho,
-            Self::C(_) | Self::Regression(_) => 0.0,
+            Self::C(_) | Self::Regression(_) | Self::D(_) => 0.0,
             Self::Open(o) => o.rho,
         }
     }
@@ -493,7 +502,12 @@ impl Table {
 
     /// Whether a guest answers it and noise covers it.
     pub fn is_noised(&self) -> bool {
-        !matches!(self, Self::C(_) | Self::Regression(_))
+        matches!(self, Self::A(_) | Self::B(_) | Self::Open(_))
+    }
+
+    /// Whether a guest answers it.
+    pub fn is_answered(&self) -> bool {
+        self.is_noised() || matches!(self, Self::D(_))
     }
 }
 

@@ -110,4 +110,18 @@ pub struct EvidenceRules {
     pub canary_candidates: u32,
     /// Bits that a product of route C can hold before reviewers are alerted.
     pub capacity_bits_alert: f64,
+    /// Most bits that a product of route D may hold.
+    pub held_capacity_bits_max: f64,
+    /// Route D: how many units the guest is run again without, and how many replaced.
+    pub held_replays: u32,
+    /// Route D: runs of the guest on samples of units, from which membership is inferred.
+    pub held_shadows: u32,
+}
+
+impl EvidenceRules {
+    /// How often the guest of a held table runs: once for the product, and again for its
+    /// evidence.
+    pub fn held_calls(&self) -> u64 {
+        1 + 2 * u64::from(self.held_replays) + u64::from(self.held_shadows)
+    }
 }

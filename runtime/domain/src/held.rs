@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     catalogue::Key,
     contract::{Dimension, MeasureA},
+    lang::text,
+    refusal::Refusal,
 };
 
 /// A held table with every name resolved. The guest's output has a column for each
@@ -54,6 +56,40 @@ pub enum ModelKind {
     Tree,
 }
 
+impl ModelKind {
+    /// The kind that a job file calls `name`.
+    ///
+    /// # Errors
+    /// `job.model-kind`, with the nearest kind that there is.
+    pub fn named(name: &str) -> Result<Self, Refusal> {
+        Ok(match name {
+            "linear" => Self::Linear,
+            "log-linear" => Self::LogLinear,
+            "logistic" => Self::Logistic,
+            "tree" => Self::Tree,
+            _ => return Err(no_such_kind(name)),
+        })
+    }
+}
+
+fn no_such_kind(name: &str) -> Refusal {
+    let word: String = name.to_ascii_lowercase().chars().filter(char::is_ascii_alphanumeric).collect();
+    let stores = ["knn", "kneighbors", "kneighbours", "nearestneighbors", "nearestneighbours", "svm", "svc", "svr"];
+    let cause = if stores.contains(&word.as_str()) {
+        text(
+            "这种模型（近邻、支持向量等）保存原始行，不得出域",
+            "such a model (nearest neighbours, support vectors) stores rows, which may not leave",
+        )
+    } else {
+        text("主机读不懂这种模型：没有它的申报形式", "the host cannot read such a model: it has no declared form")
+    };
+    let next = text(
+        "改用 tree、linear、log-linear 或 logistic，或改走路线 A、B",
+        "use `tree`, `linear`, `log-linear` or `logistic`, or take route A or B",
+    );
+    Refusal::refused("job.model-kind", cause, next)
+}
+
 impl Model {
     /// The key of the constant among a linear model's terms.
     pub const CONST: &'static str = "const";
@@ -83,18 +119,33 @@ impl Held {
     /// The bits that the product can hold: Σ log₂ of the values that each number may
     /// have, a missing one included.
     pub fn capacity_bits(&self) -> f64 {
-        let cells = self.dimensions.iter().map(|d| d.domain.len()).product::<usize>();
         #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
         let bits = |m: &MeasureA| (m.hi.abs_diff(m.lo) as f64 + 2.0).log2();
         #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-        let cells = cells as f64;
+        let cells = self.cells().map_or(f64::INFINITY, |n| n as f64);
         cells * self.measures.iter().map(bits).sum::<f64>()
+    }
+
+    /// Number of cells: the product of the domains' sizes. `None` on overflow.
+    pub fn cells(&self) -> Option<usize> {
+        self.dimensions.iter().try_fold(1usize, |n, d| n.checked_mul(d.domain.len()))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stores_rows_is_no_kind_of_model() {
+        for kind in ["knn", "k-NN", "SVM", "svc"] {
+            let refusal = ModelKind::named(kind).unwrap_err();
+            assert_eq!(refusal.code, "job.model-kind");
+            assert!(refusal.cause.en.contains("stores rows") && refusal.next.en.contains("tree"), "{refusal:?}");
+        }
+        assert!(ModelKind::named("neural-network").unwrap_err().cause.en.contains("cannot read"));
+        assert_eq!(ModelKind::named("log-linear").unwrap(), ModelKind::LogLinear);
+    }
 
     #[test]
     fn capacity_counts_every_value_of_every_cell() {

@@ -11,6 +11,7 @@ use toml::de::{DeTable, DeValue};
 use crate::{
     catalogue::Key,
     contract::{Combine, Consistent, KeyKind, Law, ProductTerms, Profile, Totals},
+    held::ModelKind,
     id::{AgreementId, ScenarioId, ViewId},
     lang::text,
     refusal::{Kind, Refusal},
@@ -94,6 +95,48 @@ pub enum TableFile {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         regression: Option<RegressionFile>,
     },
+    /// Held: made by a guest straight from all rows, in a declared form.
+    D(TableFileD),
+}
+
+/// A `[[table]]` of route D: cells of declared keys, or a model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableFileD {
+    /// Name of the table.
+    pub name: String,
+    /// The table's keys; none for one number per measure, or for a model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dimensions: Vec<DimensionFile>,
+    /// Measures, by name; none for a model.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub measures: BTreeMap<String, RangeSpec>,
+    /// A model in place of both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<ModelFile>,
+}
+
+/// A model of route D.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelFile {
+    /// One of the kinds that the host can read ([`crate::held::ModelKind`]).
+    pub kind: String,
+    /// Number columns of the job's only input that explain.
+    pub features: Vec<String>,
+    /// The number column that is explained.
+    pub outcome: String,
+    /// `[lowest, highest]` of a coefficient, or of a tree's value.
+    pub range: [f64; 2],
+    /// Grid units per 1 of those.
+    #[serde(default = "one")]
+    pub grid: u32,
+    /// Of a tree: how many nodes it may have, leaves included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<u32>,
+    /// Of a tree: what a threshold may be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<RangeSpec>,
 }
 
 /// A regression of route C.
@@ -284,9 +327,9 @@ impl JobFile {
     /// Reads a job file. Names are resolved later, against the agreement.
     ///
     /// # Errors
-    /// `job.form` with the line.
+    /// `job.form` with the line; `job.model-kind` for a model that the host cannot read.
     pub fn parse(toml: &str) -> Result<Self, Refusal> {
-        toml::from_str(toml).map_err(|e| {
+        let file: Self = toml::from_str(toml).map_err(|e| {
             Refusal::new(
                 Kind::Usage,
                 "job.form",
@@ -297,7 +340,14 @@ impl JobFile {
                 text("按 docs/job.md 的样例改正", "correct it after the example in docs/job.md"),
             )
             .at(line_of(toml, e.span()))
-        })
+        })?;
+        for table in &file.tables {
+            let TableFile::D(TableFileD { name, model: Some(model), .. }) = table else { continue };
+            let field = format!("table.{name}.model.kind");
+            let place = Self::line(toml, &field).map_or(field.clone(), |line| format!("{line}: {field}"));
+            ModelKind::named(&model.kind).map_err(|refusal| refusal.at(place))?;
+        }
+        Ok(file)
     }
 
     /// Where `field` stands: a path such as `table.rose.measures.rise` or
@@ -364,19 +414,26 @@ mod tests {
 
     const JOB: &str = "[job]\nname = \"x\"\n\n[[table]]\nname = \"a\"\nrho = 1\n\n[[table]]\nname = \"b\"\nmeasures = { n = { sum = [0, 1] } }\nrho = 9\n";
 
-    /// kNN, trees, support vectors, weights: whatever a guest would make of all rows at once.
+    /// kNN, support vectors, weights of anything: what the host cannot read has no form.
     #[test]
-    fn a_product_straight_from_rows_has_no_form() {
-        let head = "[job]\nname = \"x\"\nagreement = \"a\"\nscenario = \"s\"\nguest = \"g.wasm\"\n";
-        let rest = "[inputs.i]\nsql = \"SELECT x FROM v\"\n[product]\ntitle = \"t\"\nform = \"data-model\"\n";
-        let table = |route: &str| {
+    fn a_product_straight_from_rows_has_a_form_that_the_host_reads_or_none() {
+        let job = |table: &str| {
             format!(
-                "[[table]]\nname = \"m\"\nroute = \"{route}\"\nmeasures = {{ w = {{ sum = [0, 1] }} }}\nrho = 0.01\n"
+                "[job]\nname = \"x\"\nagreement = \"a\"\nscenario = \"s\"\nguest = \"g.wasm\"\n[inputs.i]\nsql = \"SELECT x FROM v\"\n[product]\ntitle = \"t\"\nform = \"data-model\"\n[[table]]\nname = \"m\"\nroute = \"D\"\n{table}\n"
             )
         };
-        JobFile::parse(&format!("{head}{rest}{}", table("A"))).unwrap();
-        for refused in [format!("{head}{rest}{}", table("D")), format!("{head}per = \"whole\"\n{rest}{}", table("A"))] {
-            assert_eq!(JobFile::parse(&refused).unwrap_err().code, "job.form");
+        let model = |kind: &str| {
+            job(&format!("model = {{ kind = \"{kind}\", features = [\"x\"], outcome = \"y\", range = [0, 9] }}"))
+        };
+        JobFile::parse(&model("linear")).unwrap();
+        JobFile::parse(&job("measures = { w = { range = [0, 1] } }")).unwrap();
+        for kind in ["knn", "svm", "neural-network"] {
+            let refusal = JobFile::parse(&model(kind)).unwrap_err();
+            assert_eq!(refusal.code, "job.model-kind");
+            assert_eq!(refusal.place.as_deref(), Some("line 14, column 11: table.m.model.kind"));
+        }
+        for none in ["measures = { w = { sum = [0, 1] } }", "measures = { w = { range = [0, 1] } }\nrho = 0.01"] {
+            assert_eq!(JobFile::parse(&job(none)).unwrap_err().code, "job.form");
         }
     }
 

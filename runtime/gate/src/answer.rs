@@ -1,5 +1,6 @@
-//! The exact answer to one noised table, whatever its route. It can be committed to,
-//! and given to [`crate::clear()`], which noises it once; nothing reads it.
+//! The exact answer to one table that a guest answers, whatever its route. It can be
+//! committed to, and given to [`crate::clear()`], which noises it once or, where the
+//! table is held, takes it as it is.
 
 use sluice_domain::{Digest, Refusal, contract::Contract, contract::Table};
 
@@ -8,6 +9,7 @@ use crate::{
     refusals,
     route_a::{self, PreNoise, open},
     route_b::BlockAnswers,
+    route_d,
 };
 
 /// What the passes over one table came to, before noise.
@@ -19,6 +21,8 @@ pub enum Answer {
     Blocks(BlockAnswers),
     /// Units and clamped sums by key, where nobody declared the keys.
     Open(open::PreNoise),
+    /// The whole answer to a held table.
+    Held(route_d::Exact),
 }
 
 impl Answer {
@@ -28,6 +32,7 @@ impl Answer {
             Self::Sums(exact) => exact.commitment(commit),
             Self::Blocks(exact) => exact.commitment(commit),
             Self::Open(exact) => exact.commitment(commit),
+            Self::Held(exact) => exact.commitment(commit),
         }
     }
 }
@@ -38,8 +43,9 @@ impl From<PreNoise> for Answer {
     }
 }
 
-/// Whether every noised table of `contract` has a mechanism that keeps its ρ and δ over
-/// a roster of `roster_size` units: asked before anything is charged.
+/// Whether every held table of `contract` can be read, and every noised one has a
+/// mechanism that keeps its ρ and δ over a roster of `roster_size` units: asked before
+/// anything is charged.
 ///
 /// # Errors
 /// `gate.table`; `gate.blocks`, which says how many blocks a median needs. The place
@@ -58,6 +64,7 @@ pub fn can_keep(contract: &Contract, roster_size: u64) -> Result<(), Refusal> {
             Table::Open(o) => {
                 open::Reducer::new(o, roster_size, rows).and_then(|_| OpenMechanism::for_table(o)).map(drop)
             }
+            Table::D(held) => route_d::Reducer::new(held, rows).map(drop),
             Table::C(_) | Table::Regression(_) => Ok(()),
         };
         checked.map_err(|refusal| refusal.at(format!("table.{}", table.name())))?;

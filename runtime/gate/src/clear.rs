@@ -28,6 +28,7 @@ use crate::{
     },
     refusals,
     route_c::{Rules, Sensitivity},
+    route_d::keys,
     shares::Shares,
 };
 
@@ -72,7 +73,7 @@ pub struct GateInput<'a> {
     pub tabulated: &'a [Cells],
     /// The regressions, in contract order.
     pub fits: &'a [Fit],
-    /// The exact answers of the tables of routes A and B, in contract order.
+    /// The exact answers of the tables of routes A, B and D, in contract order.
     pub answers: Vec<Answer>,
     /// Whether a view of the job holds an L4 column.
     pub sensitivity: Sensitivity,
@@ -82,7 +83,8 @@ pub struct GateInput<'a> {
 
 /// Takes a run's results through every stage of the gate.
 ///
-/// Route-C tables first: noise is drawn last, so that no refusal can come after it.
+/// Tables of routes C and D first: noise is drawn last, so that no refusal can come
+/// after it.
 ///
 /// # Errors
 /// `gate.too-many-cells` and `gate.table` when the contract is beyond the gate's
@@ -93,8 +95,14 @@ pub fn clear(input: GateInput<'_>) -> Result<(Cleared<Vec<CandidateTable>>, Reco
     check_terms(contract, rulepack)?;
     let rules = Rules::of(&rulepack.disclosure, sensitivity);
     let (tables_c, record) = disclosure::control(contract, (tabulated, fits), &rules, &rulepack.disclosure, ledgers)?;
+    let (exact, answers): (Vec<_>, Vec<_>) = answers.into_iter().partition(|a| matches!(a, Answer::Held(_)));
+    let mut held = hold(contract, exact)?.into_iter();
     let (mut tables_c, mut noised) = (tables_c.into_iter(), noise(contract, roster_size, answers)?.into_iter());
-    let in_order = contract.tables.iter().map(|t| if t.is_noised() { noised.next() } else { tables_c.next() });
+    let in_order = contract.tables.iter().map(|table| match table {
+        Table::C(_) | Table::Regression(_) => tables_c.next(),
+        Table::D(_) => held.next(),
+        Table::A(_) | Table::B(_) | Table::Open(_) => noised.next(),
+    });
     let tables = in_order.collect::<Option<_>>().ok_or_else(|| refusals::misfit(&contract.name))?;
     Ok((Cleared { inner: tables }, record))
 }
@@ -155,6 +163,17 @@ fn check_terms(contract: &Contract, rulepack: &RulePack) -> Result<(), Refusal> 
     Ok(())
 }
 
+/// The held tables, in contract order, each answered once.
+fn hold(contract: &Contract, answers: Vec<Answer>) -> Result<Vec<CandidateTable>, Refusal> {
+    let mut exact = answers.into_iter().filter_map(|a| if let Answer::Held(exact) = a { Some(exact) } else { None });
+    let tables = contract.held().map(|held| exact.next().filter(|e| e.answers(held)).map(|e| e.table()));
+    let tables = tables.collect::<Option<Vec<_>>>().ok_or_else(|| refusals::misfit(&contract.name))?;
+    if exact.next().is_some() {
+        return Err(refusals::misfit(&contract.name));
+    }
+    Ok(tables)
+}
+
 /// Noises every table of routes A and B, in contract order, each answer once.
 fn noise(contract: &Contract, roster_size: u64, answers: Vec<Answer>) -> Result<Vec<CandidateTable>, Refusal> {
     let mut answers = answers.into_iter();
@@ -197,16 +216,6 @@ fn one(table: &Table, roster_size: u64, answer: Answer) -> Result<CandidateTable
 /// Rounds × Σ ρ of the noised tables.
 fn table_costs(contract: &Contract) -> f64 {
     f64::from(contract.passes()) * contract.tables.iter().map(Table::rho).sum::<f64>()
-}
-
-/// Every key of the declared domain, in canonical order.
-fn keys(dimensions: &[Dimension]) -> Vec<Vec<Option<Key>>> {
-    let mut keys: Vec<Vec<Option<Key>>> = vec![vec![]];
-    for dimension in dimensions {
-        let codes = || dimension.domain.iter().map(|(key, _)| Some(key.clone()));
-        keys = keys.iter().flat_map(|k| codes().map(move |code| [k.as_slice(), &[code]].concat())).collect();
-    }
-    keys
 }
 
 fn heading(name: &str, (sigma, error_95): (f64, f64)) -> CandidateMeasure {

@@ -76,7 +76,7 @@ pub(crate) fn control(
     let finish = |table: &Table| match table {
         Table::C(_) => cleared.next().map(|((m, judged), added)| table_c(m.table, judged, added)),
         Table::Regression(_) => reasons.next().map(|((r, fit), reasons)| table_of_fit(r, fit, reasons)),
-        Table::A(_) | Table::B(_) | Table::Open(_) => None,
+        Table::A(_) | Table::B(_) | Table::Open(_) | Table::D(_) => None,
     };
     let finished: Vec<CandidateTable> = contract.tables.iter().filter_map(finish).collect();
     let out = |t: &CandidateTable| t.cells.iter().any(|c| matches!(c.value, CellValue::Published(_)));
@@ -85,7 +85,7 @@ pub(crate) fn control(
         t.cells.iter().any(|c| matches!(&c.value, CellValue::Withheld(reasons) if reasons.iter().any(by_history)))
     };
     let nothing_left = finished.iter().any(differs) && !finished.iter().any(out);
-    if nothing_left && !contract.tables.iter().any(Table::is_noised) {
+    if nothing_left && !contract.tables.iter().any(Table::is_answered) {
         return Err(refusals::nothing_left(&contract.name));
     }
     let pattern_bits = finished.iter().map(pattern_bits).sum();

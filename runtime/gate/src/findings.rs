@@ -12,6 +12,7 @@ use sluice_domain::{
     candidate::{self, Candidate, CandidateTable, CellValue, Made, Reason, Route},
     catalogue::Key,
     contract::{Aggregate, Contract, Law, Table, TableC, Totals},
+    held::Held,
     rulepack::{Disclosure, RulePack},
     text,
 };
@@ -81,6 +82,7 @@ pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack)
             }
             Table::C(c) => route_c(table, c.totals, smallest_count(table, c, &rulepack.disclosure)),
             Table::Regression(_) => route_c(table, Totals::None, None),
+            Table::D(held) => route_d(held, rulepack),
         };
         all.extend(about.into_iter().map(|(risk, text)| Finding { risk, table: Some(table.name.clone()), text }));
     }
@@ -169,6 +171,29 @@ fn made_text(name: &str, made: Made) -> Text {
             ),
         ),
     }
+}
+
+/// What is said first of a held table.
+fn route_d(held: &Held, rulepack: &RulePack) -> Vec<(Risk, Text)> {
+    let (bits, most) = (held.capacity_bits(), rulepack.evidence.held_capacity_bits_max);
+    vec![
+        (
+            Risk::High,
+            text(
+                "该表由客程序直接从个人行制成，没有任何隐私保证；因此留置，由两名审核专家仅凭佐证决定是否出域",
+                "a guest made this table straight from person rows and NO privacy guarantee exists for it; it is held, and two human reviewers decide on evidence alone",
+            ),
+        ),
+        (
+            Risk::Medium,
+            text(
+                format!("该表可容纳 {bits:.0} 比特（整个产品的上限为 {most:.0}）：足以一字不差地藏下若干人的数据"),
+                format!(
+                    "this table can hold {bits:.0} bits (a product {most:.0} at most): enough to hide some people's data word for word"
+                ),
+            ),
+        ),
+    ]
 }
 
 fn route_c(table: &CandidateTable, totals: Totals, smallest: Option<(f64, Text)>) -> Vec<(Risk, Text)> {

@@ -14,7 +14,7 @@ use std::{collections::HashMap, fmt};
 use sluice_domain::{
     Refusal,
     catalogue::Key,
-    contract::{Dimension, TableA},
+    contract::{Dimension, MeasureA, TableA},
 };
 
 use crate::refusals;
@@ -86,17 +86,30 @@ impl OutputSchema {
     /// `gate.table` when a domain is empty, repeats a key or mixes types, or when
     /// the number of cells overflows.
     pub fn of(table: &TableA, rows_max: u32) -> Result<Self, Refusal> {
+        Self::new(&table.name, &table.dimensions, &table.measures, rows_max)
+    }
+
+    /// The schema of a table of these dimensions and measures.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(crate) fn new(
+        table: &str,
+        dimensions: &[Dimension],
+        measures: &[MeasureA],
+        rows_max: u32,
+    ) -> Result<Self, Refusal> {
         let bad = || {
             refusals::bad_table(
-                &table.name,
+                table,
                 "维度的代码表为空、重复或类型不一",
                 "a dimension's code list is empty, repeats a key or mixes types",
             )
         };
-        let dimensions =
-            table.dimensions.iter().map(|d| codes(d).ok_or_else(bad)).collect::<Result<Vec<_>, Refusal>>()?;
-        let cells = table.cells().ok_or_else(|| refusals::overflow(&table.name))?;
-        Ok(Self { dimensions, grids: table.measures.iter().map(|m| m.grid).collect(), cells, rows_max })
+        let cells = dimensions.iter().try_fold(1usize, |n, d| n.checked_mul(d.domain.len()));
+        let cells = cells.ok_or_else(|| refusals::overflow(table))?;
+        let dimensions = dimensions.iter().map(|d| codes(d).ok_or_else(bad)).collect::<Result<Vec<_>, Refusal>>()?;
+        Ok(Self { dimensions, grids: measures.iter().map(|m| m.grid).collect(), cells, rows_max })
     }
 
     /// Number of cells of the declared domain.

@@ -1,7 +1,7 @@
 //! 输出闸门: what a run may say, and the only way a product gets out.
 //!
 //! The way to read it: hostile bytes become integers ([`intake`]) → clamped sums
-//! ([`route_a`], and [`route_b`] over blocks) → noised sums ([`noise`]); true tabulations are judged and
+//! ([`route_a`], and [`route_b`] over blocks; [`route_d`] holds a whole answer) → noised sums ([`noise`]); true tabulations are judged and
 //! suppressed ([`route_c`]); [`clear()`] composes all of it and alone makes a
 //! [`Cleared`]; [`quarantine()`] holds it for review, with [`findings()`] beside it,
 //! until [`Quarantined::release`] consumes a recorded approval.
@@ -11,7 +11,7 @@
 //!
 //! [`check`] runs the same rules, suppression and [`lineage`] on a microdata file, for
 //! anybody; [`evidence`] is what reviewers of route C are shown beside it. What this version
-//! does not do: interval bounds across jobs, route D.
+//! does not do: interval bounds across jobs.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -32,6 +32,7 @@ mod refusals;
 pub mod route_a;
 pub mod route_b;
 pub mod route_c;
+pub mod route_d;
 mod shares;
 
 pub use answer::{Answer, can_keep};

@@ -139,6 +139,7 @@ fn columns(table: &Table) -> Vec<bool> {
         Table::Open(o) => vec![true; o.measures.len() + 1],
         // Coefficients and their errors are exact.
         Table::Regression(_) => vec![false; Regression::MEASURES.len()],
+        Table::D(held) => vec![false; held.measures.len()],
         Table::C(c) => c.plan.measures.iter().map(|m| m.aggregate.adds_up()).collect(),
     }
 }

@@ -35,6 +35,19 @@ pub(crate) fn overflow(table: &str) -> Refusal {
     )
 }
 
+/// The guest answered a held table in another form than the contract's, or not at all.
+pub(crate) fn held_answer(table: &str) -> Refusal {
+    Refusal::refused(
+        "gate.held-answer",
+        text(
+            "客件未按合约的形式作答：域外的键、越界或非数、重复或缺失的项，或运行失败",
+            "the guest did not answer in the contract's form: an undeclared key, a number out of range or none, a key twice or left out, or a call that failed",
+        ),
+        text("用 `sluice guest try` 在合成数据上查找原因", "look for the cause on synthetic data with `sluice guest try`"),
+    )
+    .at(table)
+}
+
 /// With what was released before, no cell of the job may go out.
 pub(crate) fn nothing_left(job: &str) -> Refusal {
     Refusal::refused(

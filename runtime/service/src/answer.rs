@@ -1,5 +1,5 @@
 //! From an accepted job to what the gate is given: the tabulations of route C, and
-//! the exact answers of routes A and B, one pass per table and round, before noise.
+//! the exact answers of routes A, B and D, one pass per table and round, before noise.
 //! Deterministic, so that a run can be replayed. What happens here stays inside the
 //! domain.
 
@@ -13,7 +13,7 @@ use sluice_domain::{
     rulepack::RulePack,
     state::{Authorised, GrantedView},
 };
-use sluice_gate::{Answer, Cleared, intake, route_a, route_a::open, route_b};
+use sluice_gate::{Answer, Cleared, intake, route_a, route_a::open, route_b, route_d};
 use sluice_rows::{cells::Cells, fit::Fit};
 use sluice_vault::{BlockKey, ObjectKind};
 use sluice_view::{Blocks, Call, InputPlan, ViewError, ViewReader};
@@ -34,7 +34,7 @@ pub(crate) const CALLS_IN_FLIGHT: usize = 256;
 
 /// What the passes of a run came to.
 pub(crate) struct Answered {
-    /// The last round's exact answers, one per table of routes A and B.
+    /// The last round's exact answers, one per table of routes A, B and D.
     pub(crate) answers: Vec<Answer>,
     /// Keyed commitment to every exact answer of every round; none without any.
     pub(crate) commitment: Option<Digest>,
@@ -80,7 +80,7 @@ impl Service {
         Ok((tabulated, fits))
     }
 
-    /// Every pass of routes A and B. Between two rounds, `clear` says what the gate
+    /// Every pass of routes A, B and D. Between two rounds, `clear` says what the gate
     /// made of a round's answers, and the outer room makes the next state of that.
     pub(crate) async fn passes(
         &self,
@@ -100,7 +100,7 @@ impl Service {
         let last = contract.passes().saturating_sub(1);
         for round in 0..=last {
             let mut answers = Vec::new();
-            for table in contract.tables.iter().filter(|t| t.is_noised()) {
+            for table in contract.tables.iter().filter(|t| t.is_answered()) {
                 answers.push(self.pass(&work, &compiled, table, round, &state).await?);
             }
             for answer in &answers {
@@ -148,7 +148,8 @@ impl Service {
     ) -> Result<Answer, Fault> {
         let contract = work.contract;
         let (sender, mut calls) = mpsc::channel(CALLS_IN_FLIGHT);
-        let reducers = (0..contract.limits.instances)
+        let rooms = if matches!(table, Table::D(_)) { 1 } else { contract.limits.instances };
+        let reducers = (0..rooms)
             .map(|_| Reducer::new(table, work.roster_size, contract.limits.rows_max))
             .collect::<Result<Vec<_>, _>>()?;
         let (programs, compiled, limits) = (self.programs.clone(), Arc::clone(compiled), work.limits);
@@ -199,16 +200,21 @@ pub(crate) fn params(contract: &Contract, table: &Table, round: u32) -> Vec<(Str
     params
 }
 
-/// Sends a table's calls: one per unit, or one per block. Waits where the rooms are
-/// behind.
+/// Sends a table's calls: one per unit, one per block, or one with everybody. Waits where
+/// the rooms are behind.
 pub(crate) async fn feed(work: &Work<'_>, table: &Table, calls: mpsc::Sender<Call>) -> Result<(), Fault> {
     let rows_max = work.limits.unit_rows_max;
-    let of;
+    let (of_block, of_all);
     let blocks;
     let mut stream: BoxStream<'_, Result<Call, ViewError>> = match table {
         Table::B(b) => {
-            of = |unit: u64| work.blocks.block(unit, b.blocks);
-            blocks = Blocks { count: b.blocks, rows_max, bytes_max: work.blocks_bytes, of: &of };
+            of_block = |unit: u64| work.blocks.block(unit, b.blocks);
+            blocks = Blocks { count: b.blocks, rows_max, bytes_max: work.blocks_bytes, of: &of_block };
+            work.reader.block_calls(&work.plans, &blocks).boxed()
+        }
+        Table::D(_) => {
+            of_all = |_: u64| 0;
+            blocks = Blocks { count: 1, rows_max, bytes_max: work.blocks_bytes, of: &of_all };
             work.reader.block_calls(&work.plans, &blocks).boxed()
         }
         _ => work.reader.unit_calls(&work.plans, rows_max).boxed(),
@@ -222,11 +228,12 @@ pub(crate) async fn feed(work: &Work<'_>, table: &Table, calls: mpsc::Sender<Cal
     Ok(())
 }
 
-/// The reduction of either route.
+/// The reduction of each route.
 enum Reducer {
     A(route_a::Reducer),
     B(route_b::Reducer),
     Open(open::Reducer),
+    D(route_d::Reducer),
 }
 
 impl Reducer {
@@ -235,6 +242,7 @@ impl Reducer {
             Table::A(a) => Ok(Self::A(route_a::Reducer::new(a, roster_size, rows_max)?)),
             Table::B(b) => Ok(Self::B(route_b::Reducer::new(b, rows_max)?)),
             Table::Open(o) => Ok(Self::Open(open::Reducer::new(o, roster_size, rows_max)?)),
+            Table::D(held) => Ok(Self::D(route_d::Reducer::new(held, rows_max)?)),
             Table::C(_) | Table::Regression(_) => Err(Fault::Host("room.table")),
         }
     }
@@ -244,6 +252,7 @@ impl Reducer {
             Self::A(a) => a.add(output),
             Self::B(b) => b.add(output),
             Self::Open(o) => o.add(output),
+            Self::D(d) => d.add(output),
         }
     }
 
@@ -261,6 +270,7 @@ impl Reducer {
             Self::A(a) => a.finish().map(Answer::Sums),
             Self::B(b) => b.finish(),
             Self::Open(o) => o.finish().map(Answer::Open),
+            Self::D(d) => d.finish().map(Answer::Held),
         }
     }
 }

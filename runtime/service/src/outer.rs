@@ -65,7 +65,7 @@ impl Service {
 
 /// What `update` is given of a round: its first noised table.
 pub(crate) fn of_round(cleared: &[CandidateTable]) -> Table {
-    cleared.iter().find(|t| t.route != Route::C).map(batch).unwrap_or_default()
+    cleared.iter().find(|t| matches!(t.route, Route::A | Route::B)).map(batch).unwrap_or_default()
 }
 
 /// What `compose` is given: the report's parameters, then every table.

@@ -65,6 +65,8 @@ pub struct TableQuote {
     pub rank_errors_95: Vec<f64>,
     /// For unknown keys: a key is released above it.
     pub tau: Option<i64>,
+    /// For route D, which has no guarantee: bits that the table can hold.
+    pub capacity_bits: Option<f64>,
 }
 
 impl Service {
@@ -109,6 +111,7 @@ fn table(table: &Table) -> Result<TableQuote, Refusal> {
         columns: Vec::new(),
         rank_errors_95: Vec::new(),
         tau: None,
+        capacity_bits: None,
     };
     match table {
         Table::A(a) => {
@@ -124,6 +127,10 @@ fn table(table: &Table) -> Result<TableQuote, Refusal> {
             }
         }
         Table::Open(o) => quote.tau = Some(OpenMechanism::for_table(o)?.tau()),
+        Table::D(held) => {
+            quote.cells = held.cells();
+            quote.capacity_bits = Some(held.capacity_bits());
+        }
         Table::Regression(r) => quote.cells = Some(r.parameters().len()),
         Table::C(c) => {
             let margin = usize::from(c.totals != sluice_domain::contract::Totals::None);

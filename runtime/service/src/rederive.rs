@@ -78,7 +78,7 @@ impl Service {
             (Part::Votes, votes_hold(&state, receipt)),
             (Part::Files, self.files_hold(&state, receipt)),
         ];
-        if job.contract.tables.iter().any(|t| !t.is_noised()) {
+        if job.contract.tables.iter().any(|t| !t.is_answered()) {
             parts.push((Part::RouteC, matches!(self.verdict_holds(run, job).await, Ok(true))));
         }
         if run.pre_noise.is_some() {
@@ -114,7 +114,7 @@ impl Service {
     async fn verdict_holds(&self, run: &RunState, job: &JobState) -> Result<bool, Fault> {
         let then = self.before_the_end_of(&run.id).await?;
         let mut contract = job.contract.clone();
-        contract.tables.retain(|t| !t.is_noised());
+        contract.tables.retain(|t| !t.is_answered());
         let granted = then.authorise_run(run)?;
         let reader = self.reader(&granted)?;
         let rules = then.rulepack();

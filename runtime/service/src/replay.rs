@@ -1,5 +1,5 @@
 //! 重放: a run executed again inside the domain reproduces every exact answer of every
-//! table of routes A and B, in every round. Nobody sees a number: two keyed commitments are compared.
+//! table of routes A, B and D, in every round. Nobody sees a number: two keyed commitments are compared.
 
 use serde::Serialize;
 use sluice_domain::{Refusal, decide, id::RunId, person::Role, state::DemoDomain, text};

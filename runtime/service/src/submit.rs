@@ -107,7 +107,7 @@ impl Service {
             ));
         }
         let file = JobFile::parse(job_toml)?;
-        state.agreement_of(&who.person().org, &file.job.agreement)?;
+        let terms = &state.agreement_of(&who.person().org, &file.job.agreement)?.agreement;
         let granted = state.authorise(&file.job.agreement, Self::now())?;
         let rules = state.rulepack();
         let memory = u64::from(file.limits.memory_mib.unwrap_or(rules.limits.memory_mib)) << 20;
@@ -121,7 +121,9 @@ impl Service {
             looked_at(Interface::Outer, updates, "rounds.guest")?,
             looked_at(Interface::Outer, composes, "report.guest")?,
         ];
-        frozen(granted.get(), job_toml, file, guests, rules)
+        let contract = frozen(granted.get(), job_toml, file, guests, rules)?;
+        decide::allows(terms, &contract).map_err(|r| pointed_at(r, job_toml))?;
+        Ok(contract)
     }
 
     /// Compiles the guests before the tick begins to count: what it takes depends on the

@@ -3,17 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::held;
 use crate::{
     Digest, Refusal,
-    catalogue::Key,
+    catalogue::{ColumnType, Key},
     contract::{
         Consistent, Contract, ContractInput, DeclaredDimension, Dimension, DimensionFile, JobFile, KeysFile, Law,
         Limits, LimitsFile, MarkPolicy, MeasureA, OpenTable, Regression, Report, Rounds, Share, SumSpec, Table, TableA,
-        TableB, TableC, TableFile, TableFileA, TableFileB, Tabulation, Term,
+        TableB, TableC, TableFile, TableFileA, TableFileB, TableFileD, Tabulation, Term,
     },
     id::ViewId,
     lang::text,
-    rulepack::{RulePack, TickRules},
+    rulepack::RulePack,
 };
 
 /// Form of the contract.
@@ -58,10 +59,11 @@ pub(super) fn bad(
 /// # Errors
 /// `job.*` refusals that name the field.
 pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<Contract, Refusal> {
-    let noised = file.tables.iter().filter(|t| !matches!(t, TableFile::C { .. })).count();
-    has_what_it_needs(&file, &resolved, noised)?;
+    let answered = file.tables.iter().filter(|t| !matches!(t, TableFile::C { .. })).count();
+    has_what_it_needs(&file, &resolved, answered)?;
     let limits = limits(&file.limits, rulepack)?;
     marks(&file)?;
+    held::stands_alone(&file)?;
     let tables = file
         .tables
         .into_iter()
@@ -69,6 +71,7 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
             TableFile::A(a) if a.keys == KeysFile::Unknown => open_table(a, rulepack).map(Table::Open),
             TableFile::A(a) => table_a(a, &resolved, rulepack).map(Table::A),
             TableFile::B(b) => table_b(b, &resolved, rulepack).map(Table::B),
+            TableFile::D(d) => held::table(d, &resolved, &limits).map(Table::D),
             TableFile::C { name, sql, regression: Some(_), .. } => {
                 let regression = resolved.regressions.get(&name).cloned().filter(|_| sql.is_empty());
                 regression.map(Table::Regression).ok_or_else(|| {
@@ -86,6 +89,7 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
         })
         .collect::<Result<Vec<_>, Refusal>>()?;
     names(&tables)?;
+    held::within_capacity(&tables, rulepack)?;
     let [guest, updates, composes] = resolved.guests;
     let rounds = match (file.rounds, updates) {
         (Some(rounds), Some(guest)) => {
@@ -126,7 +130,7 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
     }
     let updates = rounds.as_ref().map_or(0, |r| r.count);
     let outer_calls = updates + u32::from(report.is_some());
-    let tick_seconds = tick(&tables, passes, outer_calls, &limits, resolved.roster_size, &rulepack.tick)?;
+    let tick_seconds = tick(&tables, passes, outer_calls, &limits, resolved.roster_size, rulepack)?;
     Ok(Contract {
         version: VERSION,
         name: file.job.name,
@@ -158,12 +162,17 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
 pub fn check(file: JobFile, rulepack: &RulePack) -> Result<(), Refusal> {
     let view: ViewId =
         "any".parse().map_err(|_| bad("job.form", "inputs", "视图名有误", "the view's name is wrong"))?;
-    let input = |sql: &str| ContractInput { view: view.clone(), sql: sql.to_owned(), columns: Vec::new() };
+    let models = file.tables.iter().filter_map(|t| if let TableFile::D(d) = t { d.model.as_ref() } else { None });
+    let explained: BTreeSet<&String> = models.flat_map(|m| m.features.iter().chain([&m.outcome])).collect();
+    let columns: Vec<_> = explained.into_iter().map(|name| (name.clone(), ColumnType::Float)).collect();
+    let input = |sql: &str| ContractInput { view: view.clone(), sql: sql.to_owned(), columns: columns.clone() };
     let named = |table: &TableFile| match table {
-        TableFile::A(TableFileA { dimensions, .. }) | TableFile::B(TableFileB { dimensions, .. }) => dimensions.clone(),
+        TableFile::A(TableFileA { dimensions, .. })
+        | TableFile::B(TableFileB { dimensions, .. })
+        | TableFile::D(TableFileD { dimensions, .. }) => dimensions.clone(),
         TableFile::C { .. } => Vec::new(),
     };
-    let columns = file.tables.iter().flat_map(named).filter_map(|dimension| match dimension {
+    let dimensions = file.tables.iter().flat_map(named).filter_map(|dimension| match dimension {
         DimensionFile::Column(name) => {
             let domain = vec![(Key::Int(0), String::new())];
             Some((name.clone(), Dimension { title: name.clone(), name, domain, base: None }))
@@ -180,7 +189,7 @@ pub fn check(file: JobFile, rulepack: &RulePack) -> Result<(), Refusal> {
     let guests = [file.job.guest.is_some(), file.rounds.is_some(), file.report.is_some()];
     let resolved = Resolved {
         inputs: file.inputs.iter().map(|(name, i)| (name.clone(), input(&i.sql))).collect(),
-        dimensions: columns.collect(),
+        dimensions: dimensions.collect(),
         tabulations: file
             .tables
             .iter()
@@ -210,25 +219,25 @@ fn unresolved(table: &TableFile) -> Option<(String, Regression)> {
 }
 
 /// Guests and inputs are there where they are needed, and nowhere else.
-fn has_what_it_needs(file: &JobFile, resolved: &Resolved, noised: usize) -> Result<(), Refusal> {
+fn has_what_it_needs(file: &JobFile, resolved: &Resolved, answered: usize) -> Result<(), Refusal> {
     let [guest, updates, composes] = &resolved.guests;
     if file.tables.is_empty() {
         return Err(bad("job.no-table", "table", "合约须至少有一张表", "a contract has at least one table"));
     }
-    if (noised > 0) != guest.is_some() {
+    if (answered > 0) != guest.is_some() {
         return Err(bad(
             "job.guest",
             "job.guest",
-            "A 路与 B 路的表需要客体组件，C 路不需要",
-            "tables of routes A and B need a guest, and nothing else does",
+            "A、B、D 路的表需要客体组件，C 路不需要",
+            "tables of routes A, B and D need a guest, and nothing else does",
         ));
     }
-    if (noised > 0) == file.inputs.is_empty() {
+    if (answered > 0) == file.inputs.is_empty() {
         return Err(bad(
             "job.inputs",
             "inputs",
-            "A 路与 B 路的表须有输入，C 路没有输入",
-            "tables of routes A and B need an input, route C has none",
+            "A、B、D 路的表须有输入，C 路没有输入",
+            "tables of routes A, B and D need an input, route C has none",
         ));
     }
     for (wanted, there, place) in [
@@ -239,7 +248,7 @@ fn has_what_it_needs(file: &JobFile, resolved: &Resolved, noised: usize) -> Resu
             return Err(bad("job.guest", place, "缺少外室组件", "the outer room's component is missing"));
         }
     }
-    if file.rounds.is_some() && noised == 0 {
+    if file.rounds.is_some() && answered == 0 {
         return Err(bad(
             "job.rounds",
             "rounds",
@@ -320,10 +329,10 @@ fn tick(
     outer_calls: u32,
     limits: &Limits,
     roster_size: u64,
-    rules: &TickRules,
+    rulepack: &RulePack,
 ) -> Result<u32, Refusal> {
-    let cap = limits.wall_seconds;
-    if !tables.iter().any(Table::is_noised) {
+    let (cap, rules) = (limits.wall_seconds, &rulepack.tick);
+    if !tables.iter().any(Table::is_answered) {
         return Ok(cap);
     }
     let call = u128::from(rules.invocation_micros) + u128::from(limits.fuel.div_ceil(rules.fuel_per_micro.max(1)));
@@ -332,6 +341,12 @@ fn tick(
             Table::A(_) | Table::Open(_) => u128::from(roster_size),
             Table::B(b) => u128::from(b.blocks),
             Table::C(_) | Table::Regression(_) => return 0,
+            // The evidence runs the guest again, one call after the other; rows are read
+            // for the product, for the gate and for the evidence.
+            Table::D(_) => {
+                return 3 * u128::from(roster_size) * u128::from(rules.unit_micros)
+                    + u128::from(rulepack.evidence.held_calls()) * call;
+            }
         };
         u128::from(roster_size) * u128::from(rules.unit_micros) + calls * call / u128::from(limits.instances.max(1))
     };
@@ -549,7 +564,11 @@ fn check_rho(rho: f64, rulepack: &RulePack) -> Result<(), Refusal> {
     ))
 }
 
-fn dimensions_of(dimensions: Vec<DimensionFile>, resolved: &Resolved, table: &str) -> Result<Vec<Dimension>, Refusal> {
+pub(super) fn dimensions_of(
+    dimensions: Vec<DimensionFile>,
+    resolved: &Resolved,
+    table: &str,
+) -> Result<Vec<Dimension>, Refusal> {
     let place = format!("table.{table}.dimensions");
     let found = dimensions
         .into_iter()
@@ -594,7 +613,7 @@ fn dimensions_of(dimensions: Vec<DimensionFile>, resolved: &Resolved, table: &st
 }
 
 /// The clamp in grid units.
-fn clamp(table: &str, measure: &str, [lo, hi]: [f64; 2], grid: u32) -> Result<(i64, i64), Refusal> {
+pub(super) fn clamp(table: &str, measure: &str, [lo, hi]: [f64; 2], grid: u32) -> Result<(i64, i64), Refusal> {
     let (lo, hi) = (lo * f64::from(grid), hi * f64::from(grid));
     let exact = |x: f64| x.is_finite() && x.fract() == 0.0 && x.abs() <= EXACT;
     if grid == 0 || !exact(lo) || !exact(hi) || lo > hi || (lo == 0.0 && hi == 0.0) {

@@ -14,7 +14,7 @@ use crate::{
     state::{JobState, State},
 };
 
-use super::{freeze::bad, require};
+use super::{freeze::bad, held::allows, require};
 
 /// Takes a frozen contract in as a job.
 ///
@@ -55,6 +55,7 @@ pub fn accept_job(
             "the rule pack has changed: submit again",
         ));
     }
+    allows(terms, &contract)?;
     history_known(state, &contract)?;
     charges(state, &contract, now)?;
     let digest = contract.digest();
@@ -158,17 +159,17 @@ fn charges(state: &State, contract: &Contract, now: Timestamp) -> Result<Vec<(Da
     Ok(roots.into_iter().map(|root| (root, contract.rho)).collect())
 }
 
-/// A table of route C is held against everything that was released. After a restore that
-/// lost entries, nobody knows what that was.
+/// A table of route C or D is held against everything that was released. After a restore
+/// that lost entries, nobody knows what that was.
 fn history_known(state: &State, contract: &Contract) -> Result<(), Refusal> {
-    if !state.forgot() || !contract.tables.iter().any(|t| matches!(t, Table::C(_))) {
+    if !state.forgot() || contract.tables.iter().all(Table::is_noised) {
         return Ok(());
     }
     Err(Refusal::refused(
         "job.history-lost",
         text(
-            "本域曾由旧备份恢复且缺失其后的日志，无从比对已发布的内容，不再作路线 C 的表",
-            "this domain was restored without its later entries: what was released is not known, so there is no table of route C",
+            "本域曾由旧备份恢复且缺失其后的日志，无从比对已发布的内容，不再作路线 C 与 D 的表",
+            "this domain was restored without its later entries: what was released is not known, so there is no table of route C or D",
         ),
         text("改走路线 A 或 B", "take route A or B"),
     ))

@@ -3,6 +3,7 @@
 
 mod agreement;
 mod freeze;
+mod held;
 mod job;
 mod people;
 mod restore;
@@ -10,6 +11,7 @@ mod review;
 
 pub use agreement::{register_dataset, sign_agreement};
 pub use freeze::{Resolved, check, freeze};
+pub use held::allows;
 pub use job::{accept_job, start_run, tick_of};
 pub use people::{enrol, require};
 pub use restore::{Later, restore};

@@ -15,6 +15,7 @@ pub(crate) mod frame;
 pub mod primary;
 pub(crate) mod programme;
 pub mod regression;
+mod room;
 pub mod rules;
 pub mod secondary;
 pub(crate) mod span;

@@ -31,16 +31,17 @@ pub(crate) fn made_by(declared: &Table) -> &'static str {
         Table::B(_) => "route-B",
         Table::C(_) => "route-C",
         Table::Regression(_) => "route-C-regression",
+        Table::D(_) => "route-D",
     }
 }
 
 /// What one number of `measure` is, in words that files keep; nothing for the exact
-/// numbers of route C and for the ends of an interval.
+/// numbers of routes C and D and for the ends of an interval.
 pub(crate) fn word(table: &CandidateTable, declared: &Table, cell: &Cell, measure: usize) -> Option<String> {
     let column = table.measures.get(measure)?;
     let margin = cell.key.iter().any(Option::is_none);
     Some(match (declared, column.made) {
-        (Table::C(_) | Table::Regression(_), _) => return None,
+        (Table::C(_) | Table::Regression(_) | Table::D(_), _) => return None,
         (_, Some(Made::Median { blocks, rank_error_95 })) => {
             format!("private-median blocks={blocks} rank-error95={rank_error_95:.0}")
         }
@@ -84,6 +85,7 @@ fn headings(table: &Table) -> Vec<String> {
         Table::B(b) => (names(&b.dimensions), b.measures.iter().map(|m| m.name.as_str()).collect(), &[]),
         Table::C(c) => (names(&c.plan.dimensions), c.plan.measures.iter().map(|m| m.name.as_str()).collect(), &[]),
         Table::Regression(_) => (vec!["term"], Regression::MEASURES.to_vec(), &[]),
+        Table::D(d) => (names(&d.dimensions), d.measures.iter().map(|m| m.name.as_str()).collect(), &[]),
         Table::Open(o) => {
             let sums = o.measures.iter().map(|m| m.name.as_str());
             let units = std::iter::once(sluice_domain::contract::OpenTable::UNITS);
@@ -151,6 +153,10 @@ fn about(declared: &Table) -> Text {
                 r.outcome
             ),
         ),
+        Table::D(_) => text(
+            "路线 D：由客程序直接从个人行制成，留置后经两人凭佐证审核；没有任何隐私保证",
+            "route D: made by a guest straight from person rows, held, and let out by two people on evidence; there is no privacy guarantee",
+        ),
         Table::C(_) => text(
             "路线 C：由主机汇总并作披露控制；所见数字未加噪声，不作差分隐私承诺",
             "route C: tabulated by the host under disclosure control; the numbers carry no noise and no differential-privacy claim",
@@ -174,7 +180,7 @@ fn column(table: &CandidateTable, declared: &Table, measure: usize) -> Option<Co
         )
     });
     let (mark, more) = match (declared, column.made) {
-        (Table::C(_) | Table::Regression(_), _) => return None,
+        (Table::C(_) | Table::Regression(_) | Table::D(_), _) => return None,
         (_, Some(made)) => of_made(made, declared),
         (Table::A(a), None) if noise.is_none() => {
             let share = a.shares.iter().find(|s| s.name == column.name)?;

@@ -104,7 +104,7 @@ pub struct Rehearsed {
     pub tables: Vec<TableVerdict>,
     /// Why the run is void, by code.
     pub void: Option<String>,
-    /// Each table of routes A and B, in each round; none without a guest.
+    /// Each table of routes A, B and D, in each round; none without a guest.
     pub passes: Vec<PassTold>,
     /// Each call of an outer guest, in order.
     pub outer: Vec<OuterTold>,
@@ -119,7 +119,7 @@ pub struct Rehearsed {
 pub struct PassTold {
     /// The table.
     pub table: String,
-    /// Its route: one call per unit, or per block.
+    /// Its route: one call per unit, per block, or with everybody.
     pub route: Route,
     /// The round, from 0.
     pub round: u32,
@@ -295,7 +295,7 @@ impl Rehearsal {
         let composes = self.traced(composes, Interface::Outer, RoomLimits::outer(contract), rules).await?;
         let (mut passes, mut outer, mut handed) = (Vec::new(), Vec::new(), Vec::new());
         for round in 0..contract.passes() {
-            for table in contract.tables.iter().filter(|t| t.is_noised()) {
+            for table in contract.tables.iter().filter(|t| t.is_answered()) {
                 if let Some(guest) = &inner {
                     passes.push(told_of(&work, guest, contract, table, round, &handed).await?);
                 }
@@ -371,11 +371,17 @@ async fn told_of(
     answer::feed(work, table, sender).await?;
     let told = telling.await.map_err(|e| Fault::host("try.thread", &e))?;
     let told = told.map_err(|e| Fault::host("try.explain", &e))?;
-    let route = if matches!(table, Table::B(_)) { Route::B } else { Route::A };
+    let route = match table {
+        Table::A(_) | Table::Open(_) => Route::A,
+        Table::B(_) => Route::B,
+        Table::C(_) | Table::Regression(_) => Route::C,
+        Table::D(_) => Route::D,
+    };
     let columns = match table {
         Table::A(a) => a.dimensions.len() + a.measures.len(),
         Table::B(b) => b.dimensions.len() + b.measures.len(),
         Table::Open(o) => 1 + o.measures.len(),
+        Table::D(d) => d.dimensions.len() + d.measures.len(),
         Table::C(_) | Table::Regression(_) => 0,
     };
     let columns = columns as u64;

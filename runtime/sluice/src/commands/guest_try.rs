@@ -294,7 +294,11 @@ fn calls(pass: &PassTold, lang: Lang) -> String {
     let answers =
         pass.calls.iter().filter_map(|told| if let End::Finished { rows, .. } = told.end { Some(rows) } else { None });
     let (finished, empty) = (answers.clone().count(), answers.filter(|rows| *rows == 0).count());
-    let (zh, en) = if pass.route == Route::B { ("块", "blocks") } else { ("单位", "units") };
+    let (zh, en) = match pass.route {
+        Route::B => ("块", "blocks"),
+        Route::D => ("次全体调用", "calls with everybody"),
+        Route::A | Route::C => ("单位", "units"),
+    };
     let (table, round, all) = (&pass.table, pass.round, pass.calls.len());
     text(
         format!("表 {table} 第 {round} 轮：{all} 个{zh}，{finished} 个答完，其中 {empty} 个没有行"),

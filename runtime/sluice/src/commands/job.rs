@@ -80,6 +80,7 @@ fn in_words(offer: &Quote) -> String {
         );
         words.extend(table.rank_errors_95.iter().map(|rank| format!("rank ±{rank:.0} (95 %)")));
         words.extend(table.tau.map(|tau| format!("τ = {tau}")));
+        words.extend(table.capacity_bits.map(|bits| format!("{bits:.0} bits, no guarantee, 无保证")));
         lines.push(words.join("\t"));
     }
     lines.join("\n")
