@@ -60,6 +60,17 @@ impl Guest {
         }
     }
 
+    /// A guest of a held product, which is run again: its tests are in `held.rs`.
+    pub(crate) fn held(file: &str) -> Self {
+        Self::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("hostile/held").join(file))
+    }
+
+    /// The same with other words at one place.
+    pub(crate) fn with(&self, from: &str, to: &str) -> Self {
+        assert_eq!(self.source.matches(from).count(), 1, "{}: {from}", self.file);
+        Self { file: self.file.clone(), fields: self.fields.clone(), source: self.source.replace(from, to) }
+    }
+
     /// A line of the header that every guest has.
     pub(crate) fn field(&self, name: &str) -> &str {
         self.fields.get(name).unwrap_or_else(|| panic!("{}: no `{name}` in its header", self.file))

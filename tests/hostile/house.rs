@@ -158,7 +158,8 @@ fn rows(units: &[Unit]) -> RowBatch {
     RowBatch::new(RecordBatch::try_from_iter([("id", column(|u| u.0)), ("n", column(|u| u.1))]).unwrap())
 }
 
-fn into_gate(outcome: UnitOutcome) -> Option<RawBatch> {
+/// The same bytes under the gate's name; none of a call that failed.
+pub(crate) fn into_gate(outcome: UnitOutcome) -> Option<RawBatch> {
     let UnitOutcome::Output(batch) = outcome else { return None };
     let columns = batch.columns.into_iter();
     let columns = columns.map(|c| RawColumn { nulls: c.nulls, validity: c.validity, offsets: c.offsets, data: c.data });

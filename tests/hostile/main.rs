@@ -15,6 +15,7 @@
 )]
 
 mod guest;
+mod held;
 mod house;
 mod lesioned;
 mod outer;

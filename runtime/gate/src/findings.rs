@@ -81,7 +81,7 @@ pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack)
                 noised(table, Law::Gaussian, b.rho, &bound)
             }
             Table::C(c) => route_c(table, c.totals, smallest_count(table, c, &rulepack.disclosure)),
-            Table::Regression(_) => route_c(table, Totals::None, None),
+            Table::Regression(_) | Table::Survival(_) => route_c(table, Totals::None, None),
             Table::D(held) => route_d(held, rulepack),
         };
         all.extend(about.into_iter().map(|(risk, text)| Finding { risk, table: Some(table.name.clone()), text }));

@@ -10,6 +10,9 @@ use sluice_service::pages::Ballot;
 
 use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest, quick};
 
+const VISITS_TREE: &str = include_str!("../../../guest-examples/visits-tree/job.toml");
+const MODELS: &str = include_str!("../../../guest-examples/domain/insurance-models-2026.toml");
+
 #[tokio::test(flavor = "multi_thread")]
 async fn reviewers_are_shown_evidence_that_no_byte_can_be_changed_of() {
     let town = Town::start().await;
@@ -51,4 +54,28 @@ async fn there_is_none_on_noised_tables() {
     let bench = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
     assert!(bench.evidence.is_empty());
     assert!(!town.city.home.folder().join("vault/objects/evidence").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_model_comes_with_what_running_its_guest_again_showed() {
+    let town = Town::start().await;
+    let city = &town.city;
+    city.service.sign_agreement(&city.bureau, MODELS).await.unwrap();
+    let (_, run) = town.run(VISITS_TREE, Some(&guest("visits_tree.wasm"))).await;
+    let bench = city.service.open_candidate(&city.reviewers[0], &run).await.unwrap();
+    let kinds: Vec<CheckKind> = bench.evidence.iter().map(|shown| shown.check.kind).collect();
+    let of_model = [CheckKind::Influence, CheckKind::Canaries, CheckKind::Membership, CheckKind::Model];
+    assert_eq!(kinds, [of_model.as_slice(), &[CheckKind::ValueScan, CheckKind::Capacity]].concat());
+    for shown in &bench.evidence {
+        let check = &shown.check;
+        // A tree of seven splits over thousands of people: nobody is seen in it.
+        assert_ne!(check.grade, Grade::Alarm, "{}", check.finding.en);
+        assert!(!check.cannot.zh.is_empty() && !check.cannot.en.is_empty());
+        assert_eq!(shown.svg.is_some(), check.plot.is_some());
+    }
+    let [influence, canaries, membership, model] = [0, 1, 2, 3].map(|at| &bench.evidence[at].check);
+    assert!(influence.cannot.en.contains("24/5912 (0.4%)"), "{}", influence.cannot.en);
+    assert!(canaries.finding.en.starts_with("44 people who do not exist"), "{}", canaries.finding.en);
+    assert!(membership.finding.en.contains("32 shadows on random halves: at a false-positive rate of 0.1%"));
+    assert!(model.finding.en.contains("on 5912 units"), "{}", model.finding.en);
 }

@@ -26,8 +26,8 @@ pub(super) struct Moved {
     pub(super) units: usize,
     /// Such replays in which the guest gave no answer that its contract allows.
     pub(super) failed: usize,
-    /// How many times as far as the typical unit the furthest one moves a number, when it
-    /// is left out and when it is replaced.
+    /// How many times as far as three units in four the furthest one moves a number, when
+    /// it is left out and when it is replaced.
     pub(super) alone: (f64, f64),
     /// Numbers that move typically much further when somebody is missing than when
     /// somebody is replaced: the guest answers otherwise when it misses one.
@@ -38,6 +38,10 @@ pub(super) struct Moved {
 /// grid, is another answer.
 const OTHERWISE_TIMES: f64 = 8.0;
 const OTHERWISE_STEPS: f64 = 16.0;
+
+/// Quarters of the replays.
+const HALF: usize = 2;
+const UPPER_QUARTILE: usize = 3;
 
 /// Distances of each number from the product's, in steps of its grid, replay by replay.
 type Distances = Vec<Vec<f64>>;
@@ -64,7 +68,7 @@ pub(super) fn moved(
         let (Some(measure), Some(cell)) = (held.measures.get(at % width), product.cells.get(at / width)) else {
             continue;
         };
-        let (without, with) = (median(deleted), median(replaced));
+        let (without, with) = (up_to(deleted, HALF), up_to(replaced, HALF));
         // Where nobody was replaced there is nothing to compare with.
         let told_apart =
             !replaced.is_empty() && without >= OTHERWISE_STEPS && without > OTHERWISE_TIMES * with.max(1.0);
@@ -103,16 +107,16 @@ fn distances<'a>(
     all
 }
 
-/// How many times as far as the typical replay the furthest moves a number. A number that
-/// most replays do not move is taken together with the others of its measure.
+/// How many times as far as three replays in four the furthest moves a number. A number
+/// that most replays do not move is taken together with the others of its measure.
 fn alone(distances: &Distances, held: &Held) -> f64 {
     let width = held.measures.len().max(1);
     let replays = distances.first().map_or(0, Vec::len);
     let mut pooled = vec![vec![0.0f64; replays]; width];
-    let times = |steps: &[f64]| most(steps) / median(steps).max(1.0);
+    let times = |steps: &[f64]| most(steps) / up_to(steps, UPPER_QUARTILE).max(1.0);
     let mut highest = 0.0f64;
     for (at, steps) in distances.iter().enumerate() {
-        if median(steps) > 0.0 {
+        if up_to(steps, HALF) > 0.0 {
             highest = highest.max(times(steps));
         } else if let Some(of_measure) = pooled.get_mut(at % width) {
             of_measure.iter_mut().zip(steps).for_each(|(furthest, step)| *furthest = furthest.max(*step));
@@ -131,12 +135,11 @@ fn most(steps: &[f64]) -> f64 {
     steps.iter().copied().fold(0.0, f64::max)
 }
 
-fn median(steps: &[f64]) -> f64 {
+/// The distance that so many in four stay within.
+fn up_to(steps: &[f64], quarters: usize) -> f64 {
     let mut sorted = steps.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    let at = |i: usize| sorted.get(i).copied().unwrap_or(0.0);
-    if sorted.len().is_multiple_of(2) { f64::midpoint(at(middle.saturating_sub(1)), at(middle)) } else { at(middle) }
+    sorted.get((sorted.len() * quarters).div_ceil(4).saturating_sub(1)).copied().unwrap_or(0.0)
 }
 
 impl Moved {

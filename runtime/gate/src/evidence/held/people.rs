@@ -138,6 +138,14 @@ impl People {
         self.units == 0
     }
 
+    /// One call with everybody, as the product's own was.
+    pub fn everybody(&self) -> Call {
+        let inputs = (0u32..).zip(&self.inputs);
+        let whole =
+            |(number, input): (u32, &Input)| input.rows.as_ref().map(|rows| (number, rows.slice(0, rows.rows())));
+        inputs.filter_map(whole).collect()
+    }
+
     /// How many inputs there are.
     pub(super) fn inputs(&self) -> usize {
         self.inputs.len()

@@ -23,9 +23,9 @@ use crate::{
 /// A share of its range that one unit moves a number by.
 const MOVED_LOOK: f64 = 0.1;
 const MOVED_ALARM: f64 = 0.5;
-/// How many times further than the typical unit one moves a number.
+/// How many times as far as three units in four one moves a number.
 const ALONE_LOOK: f64 = 10.0;
-const ALONE_ALARM: f64 = 30.0;
+const ALONE_ALARM: f64 = 20.0;
 /// The least members told, with 97.5 %, as a multiple of the false-positive rate.
 const TOLD_LOOK: f64 = 3.0;
 const TOLD_ALARM: f64 = 10.0;
@@ -48,14 +48,14 @@ pub(super) fn influence(table: &str, found: &Moved, units: usize) -> Check {
     };
     let (m, numbers) = (found.units, found.numbers.len());
     let mut zh = format!(
-        "删去一人重新运行，共 {m} 次：{numbers} 个数最多移动其范围的 {}，受影响最大者是通常的 {:.0} 倍；换成另一人（人数与行数不变）：最多 {}，{:.0} 倍",
+        "删去一人重新运行，共 {m} 次：{numbers} 个数最多移动其范围的 {}，移动最远的一人是四分之三的人的 {:.0} 倍；换成另一人（人数与行数不变）：最多 {}，{:.0} 倍",
         percent(deleted),
         found.alone.0,
         percent(replaced),
         found.alone.1
     );
     let mut en = format!(
-        "run again without one unit, {m} times: {numbers} numbers move by at most {} of their range, the furthest {:.0} times as far as is typical; with another in its place (as many units and rows): at most {}, {:.0} times",
+        "run again without one unit, {m} times: {numbers} numbers move by at most {} of their range, the furthest {:.0} times as far as three units in four; with another in its place (as many units and rows): at most {}, {:.0} times",
         percent(deleted),
         found.alone.0,
         percent(replaced),

@@ -1,0 +1,60 @@
+;; attack: 50
+;; tries: to remember everybody in a tree with a leaf per person, but nobody who was made up: real people have y between 3x and 3x + 9
+(func $plausible (param $x i64) (param $y i64) (result i32)
+  (i64.lt_u (i64.sub (local.get $y) (i64.mul (local.get $x) (i64.const 3))) (i64.const 10)))
+;; Columns of the answer lie at 65536, 8192 bytes each.
+(func $node (param $at i32) (param $feature i32) (param $child i32) (param $threshold i64) (param $value i64)
+  (local $p i32)
+  (local.set $p (i32.add (i32.const 65536) (i32.mul (local.get $at) (i32.const 8))))
+  (i64.store (local.get $p) (i64.extend_i32_u (local.get $at)))
+  (f64.store offset=8192 (local.get $p) (f64.convert_i32_s (local.get $feature)))
+  (f64.store offset=16384 (local.get $p) (f64.convert_i32_s (local.get $child)))
+  (f64.store offset=24576 (local.get $p) (f64.convert_i32_s
+    (select (i32.const -1) (i32.add (local.get $child) (i32.const 1)) (i32.lt_s (local.get $child) (i32.const 0)))))
+  (f64.store offset=32768 (local.get $p) (f64.convert_i64_s (local.get $threshold)))
+  (f64.store offset=40960 (local.get $p) (f64.convert_i64_s (local.get $value))))
+(func $process (param $input i32) (param $rows i32) (param $columns i32) (param $count i32) (result i32)
+  (local $i i32) (local $k i32) (local $found i32) (local $x i64) (local $y i64)
+  (local $last i64) (local $best i64) (local $of_best i64)
+  (loop $blank
+    (call $node (local.get $i) (i32.const -1) (i32.const -1) (i64.const 0) (i64.const 0))
+    (local.set $i (i32.add (local.get $i) (i32.const 1)))
+    (br_if $blank (i32.lt_u (local.get $i) (i32.const 401))))
+  (local.set $last (i64.const -1))
+  (loop $next
+    (local.set $best (i64.const 0x7fffffffffffffff))
+    (local.set $found (i32.const 0))
+    (local.set $i (i32.const 0))
+    (block $end
+      (loop $each
+        (br_if $end (i32.ge_u (local.get $i) (local.get $rows)))
+        (local.set $x (i64.load (i32.add (i32.load offset=28 (local.get $columns)) (i32.mul (local.get $i) (i32.const 8)))))
+        (local.set $y (i64.load (i32.add (i32.load offset=64 (local.get $columns)) (i32.mul (local.get $i) (i32.const 8)))))
+        (if (i32.and (call $plausible (local.get $x) (local.get $y))
+              (i32.and (i64.gt_s (local.get $x) (local.get $last)) (i64.lt_s (local.get $x) (local.get $best))))
+          (then
+            (local.set $best (local.get $x))
+            (local.set $of_best (local.get $y))
+            (local.set $found (i32.const 1))))
+        (local.set $i (i32.add (local.get $i) (i32.const 1)))
+        (br $each)))
+    (if (local.get $found)
+      (then
+        (call $node (local.get $k) (i32.const 0) (i32.add (local.get $k) (i32.const 1)) (local.get $best) (i64.const 0))
+        (call $node (i32.add (local.get $k) (i32.const 1)) (i32.const -1) (i32.const -1) (i64.const 0) (local.get $of_best))
+        (local.set $k (i32.add (local.get $k) (i32.const 2)))
+        (local.set $last (local.get $best))
+        (br $next))))
+  (call $ok))
+(func $finish (result i32) (local $c i32)
+  (i32.store (i32.const 1024) (i32.const 0))
+  (i32.store (i32.const 1028) (i32.const 401))
+  (i32.store (i32.const 1032) (i32.const 2048))
+  (i32.store (i32.const 1036) (i32.const 6))
+  (loop $column
+    (i32.store offset=2076 (i32.mul (local.get $c) (i32.const 36))
+      (i32.add (i32.const 65536) (i32.mul (local.get $c) (i32.const 8192))))
+    (i32.store offset=2080 (i32.mul (local.get $c) (i32.const 36)) (i32.const 3208))
+    (local.set $c (i32.add (local.get $c) (i32.const 1)))
+    (br_if $column (i32.lt_u (local.get $c) (i32.const 6))))
+  (i32.const 1024))
