@@ -170,6 +170,12 @@ fn table_line(table: &Table, t: &Texts) -> TableLine {
             terms: format!("{} ~ {}", r.outcome, r.parameters().join(" + ")),
             sql: None,
         },
+        Table::Survival(s) => TableLine {
+            name: s.name.clone(),
+            route: words::route(Route::C, t.lang),
+            terms: format!("S({}) ~ {} · {:?}", s.time, s.event.column(), s.steps),
+            sql: None,
+        },
         Table::C(c) => TableLine {
             name: c.name.clone(),
             route: words::route(Route::C, t.lang),

@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::aggregate::{Aggregate, Grid, Part, Quantile, Rank};
 pub use crate::job_file::{
-    DeclaredDimension, DimensionFile, Input, JobFile, JobHead, KeyFile, KeysFile, LimitsFile, ModelFile, RangeSpec,
-    RegressionFile, ReportFile, RoundsFile, SumSpec, TableFile, TableFileA, TableFileB, TableFileD, line_of,
+    DeclaredDimension, DimensionFile, EventFile, Input, JobFile, JobHead, KeyFile, KeysFile, LimitsFile, ModelFile,
+    RangeSpec, RegressionFile, ReportFile, RoundsFile, SumSpec, SurvivalFile, TableFile, TableFileA, TableFileB,
+    TableFileD, line_of,
 };
 pub use crate::regression::{Levels, Regression, Term};
+pub use crate::survival::{Event, Survival};
 use crate::{
     Digest,
     agreement::ProductForm,
@@ -285,6 +287,9 @@ pub enum Table {
     /// Route C: a regression.
     #[serde(rename = "C-regression")]
     Regression(Regression),
+    /// Route C: a survival curve.
+    #[serde(rename = "C-survival")]
+    Survival(Survival),
     /// Route A with keys that nobody declared.
     #[serde(rename = "A-unknown-keys")]
     Open(OpenTable),
@@ -413,6 +418,18 @@ pub struct Tabulation {
     pub derived: BTreeMap<String, String>,
 }
 
+/// Whose cells a table of route C holds: its place among the contract's regressions or
+/// survival curves where one of them gives it away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// A table that was asked for.
+    Own,
+    /// What a regression tells.
+    Regression(usize),
+    /// What a survival curve may tell.
+    Survival(usize),
+}
+
 /// One aggregate of route C.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MeasureC {
@@ -441,16 +458,17 @@ impl Contract {
         self.tables.iter().find_map(|t| if let Table::A(a) = t { Some(a) } else { None })
     }
 
-    /// The tables of route C, in order, each with the place of the regression that gives
-    /// it away among the contract's regressions, if one does.
-    pub fn tables_c(&self) -> Vec<(TableC, Option<usize>)> {
-        let mut regressions = 0usize..;
+    /// The tables of route C, in order, with those that regressions and survival curves
+    /// give away.
+    pub fn tables_c(&self) -> Vec<(TableC, Whose)> {
+        let (mut regressions, mut curves) = (0usize.., 0usize..);
         let of = |table: &Table| match table {
-            Table::C(c) => vec![(c.clone(), None)],
+            Table::C(c) => vec![(c.clone(), Whose::Own)],
             Table::Regression(r) => {
-                let place = regressions.next();
-                r.tables().into_iter().map(|t| (t, place)).collect()
+                let whose = Whose::Regression(regressions.next().unwrap_or_default());
+                r.tables().into_iter().map(|t| (t, whose)).collect()
             }
+            Table::Survival(s) => vec![(s.table(), Whose::Survival(curves.next().unwrap_or_default()))],
             Table::A(_) | Table::B(_) | Table::Open(_) | Table::D(_) => Vec::new(),
         };
         self.tables.iter().flat_map(of).collect()
@@ -459,6 +477,11 @@ impl Contract {
     /// The regressions, in order.
     pub fn regressions(&self) -> impl Iterator<Item = &Regression> {
         self.tables.iter().filter_map(|t| if let Table::Regression(r) = t { Some(r) } else { None })
+    }
+
+    /// The survival curves, in order.
+    pub fn survivals(&self) -> impl Iterator<Item = &Survival> {
+        self.tables.iter().filter_map(|t| if let Table::Survival(s) = t { Some(s) } else { None })
     }
 
     /// The held tables, in order.
@@ -480,6 +503,7 @@ impl Table {
             Self::B(b) => &b.name,
             Self::C(c) => &c.name,
             Self::Regression(r) => &r.name,
+            Self::Survival(s) => &s.name,
             Self::Open(o) => &o.name,
             Self::D(held) => &held.name,
         }
@@ -490,7 +514,7 @@ impl Table {
         match self {
             Self::A(a) => a.rho,
             Self::B(b) => b.rho,
-            Self::C(_) | Self::Regression(_) | Self::D(_) => 0.0,
+            Self::C(_) | Self::Regression(_) | Self::Survival(_) | Self::D(_) => 0.0,
             Self::Open(o) => o.rho,
         }
     }

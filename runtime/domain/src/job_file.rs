@@ -85,7 +85,7 @@ pub enum TableFile {
         /// Name of the table.
         name: String,
         /// `SELECT dims, aggregates FROM view WHERE … GROUP BY dims`; empty for a
-        /// regression.
+        /// regression or a survival curve.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         sql: String,
         /// What happens to the margins.
@@ -94,6 +94,9 @@ pub enum TableFile {
         /// A regression in place of `sql`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         regression: Option<RegressionFile>,
+        /// A survival curve in place of `sql`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        survival: Option<SurvivalFile>,
     },
     /// Held: made by a guest straight from all rows, in a declared form.
     D(TableFileD),
@@ -152,6 +155,36 @@ pub struct RegressionFile {
     /// Rows kept: dimension → codes.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub filter: BTreeMap<String, Vec<Key>>,
+}
+
+/// A survival curve of route C.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SurvivalFile {
+    /// The view it reads.
+    pub view: ViewId,
+    /// The measure, or dimension of numbers, that says how long a unit was followed.
+    pub time: String,
+    /// What says whether the event ended it.
+    pub event: EventFile,
+    /// Dimensions: a curve for each combination of their codes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
+    /// The times at which the curve may be shown, ascending.
+    pub steps: Vec<f64>,
+    /// Rows kept: dimension → codes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub filter: BTreeMap<String, Vec<Key>>,
+}
+
+/// The event of a survival curve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum EventFile {
+    /// A measure that is above 0.
+    Measure(String),
+    /// A dimension, and its codes that are the event: `{ plan = [1, 2] }`.
+    Codes(BTreeMap<String, Vec<Key>>),
 }
 
 /// A `[[table]]` of route A.

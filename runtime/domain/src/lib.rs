@@ -30,6 +30,7 @@ pub mod refusal;
 mod regression;
 pub mod rulepack;
 pub mod state;
+mod survival;
 pub mod visible;
 
 pub use digest::Digest;

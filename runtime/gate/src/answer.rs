@@ -65,7 +65,7 @@ pub fn can_keep(contract: &Contract, roster_size: u64) -> Result<(), Refusal> {
                 open::Reducer::new(o, roster_size, rows).and_then(|_| OpenMechanism::for_table(o)).map(drop)
             }
             Table::D(held) => route_d::Reducer::new(held, rows).map(drop),
-            Table::C(_) | Table::Regression(_) => Ok(()),
+            Table::C(_) | Table::Regression(_) | Table::Survival(_) => Ok(()),
         };
         checked.map_err(|refusal| refusal.at(format!("table.{}", table.name())))?;
     }

@@ -10,7 +10,7 @@ use sluice_domain::{
     Refusal,
     candidate::{CandidateMeasure, CandidateTable, Cell, CellValue, Reason, Route},
     catalogue::Key,
-    contract::{Contract, Dimension, Regression, Table, TableC},
+    contract::{Contract, Dimension, Regression, Survival, Table, TableC, Whose},
     id::ViewId,
     rulepack::Disclosure,
 };
@@ -21,7 +21,11 @@ use crate::{
     lineage::{Entry, Examined, History, Ledger, Number, Record, Standing, Work, bounds, examine, ledger},
     refusals,
     route_c::{
-        JudgedTable, Rules, primary, regression, regression::RegressionRules, secondary, secondary::within_limits,
+        JudgedTable, Rules, primary, regression,
+        regression::RegressionRules,
+        secondary,
+        secondary::within_limits,
+        survival::{Curve, keep_unsaid},
     },
 };
 
@@ -30,7 +34,8 @@ use crate::{
 /// order of [`Contract::tables_c`], `fits` in that of [`Contract::regressions`].
 ///
 /// A regression stays while its own rules hold and every cell that it gives away may be
-/// published beside the others.
+/// published beside the others; a survival curve stays up to the step before the first
+/// whose counts may not.
 ///
 /// # Errors
 /// As [`crate::clear()`].
@@ -44,7 +49,7 @@ pub(crate) fn control(
     let tables = contract.tables_c();
     let regressions: Vec<&Regression> = contract.regressions().collect();
     // No table of route C goes past history: each has one ledger.
-    let known = |(t, _): &(TableC, Option<usize>)| ledgers.iter().filter(|l| l.reads(&t.plan.view)).count() == 1;
+    let known = |(t, _): &(TableC, Whose)| ledgers.iter().filter(|l| l.reads(&t.plan.view)).count() == 1;
     if tables.len() != tabulated.len() || regressions.len() != fits.len() || !tables.iter().all(known) {
         return Err(refusals::misfit(&contract.name));
     }
@@ -53,29 +58,48 @@ pub(crate) fn control(
     let own = RegressionRules::of(pack, rules);
     let judged = regressions.iter().zip(fits).map(|(r, fit)| own.judge(fit, r.parameters().len()));
     let mut against: Vec<BTreeSet<Reason>> = judged.collect();
-    let (together, protected) = loop {
-        let stands = |of: &Option<usize>| of.is_none_or(|r| against.get(r).is_some_and(BTreeSet::is_empty));
+    let mut followed = followed(&tables, tabulated, contract, rules);
+    let (reviewed, protected) = loop {
+        let stands = |of: &Whose| match of {
+            Whose::Regression(r) => against.get(*r).is_some_and(BTreeSet::is_empty),
+            Whose::Own | Whose::Survival(_) => true,
+        };
         let members = tables.iter().zip(tabulated).filter(|((_, of), _)| stands(of));
-        let members = members.map(|((table, of), cells)| Member { table, cells, of: *of }).collect();
-        let together = Together { members, rules, pack, histories: &histories };
+        let role = |of: &Whose| match of {
+            Whose::Own => Role::Own,
+            Whose::Regression(r) => Role::Regression(*r),
+            Whose::Survival(s) => Role::Unsaid(*s),
+        };
+        let members = members.map(|((table, of), cells)| Member { table, cells, role: role(of) });
+        let curves = followed.iter().enumerate().flat_map(|(s, f)| f.members(s));
+        let members = members.chain(curves).collect();
+        let together = Together { members, followed: &followed, rules, pack, histories: &histories };
         let protected = together.protect()?;
-        let mut fallen = false;
+        let cuts = together.cuts(&protected);
+        let mut fallen = !cuts.is_empty();
         for (r, (regression, reasons)) in regressions.iter().zip(&mut against).enumerate() {
             let before = reasons.len();
             reasons.extend(together.lost(r, regression, &protected));
             fallen |= reasons.len() > before;
         }
         if !fallen {
-            break (together, protected);
+            let out = together.own(&protected);
+            break ((together.reviewed(contract, &protected.record.review), out), protected.record);
+        }
+        for (s, g, interval, reasons) in cuts {
+            if let Some(followed) = followed.get_mut(s) {
+                followed.cut(g, interval, reasons);
+            }
         }
     };
-    let Protected { judged, added, mut record } = protected;
-    record.review = together.reviewed(contract, &record.review);
-    let mut cleared = together.members.iter().zip(&judged).zip(&added).filter(|((m, _), _)| m.of.is_none());
+    let ((review, cleared), record) = (reviewed, protected);
+    let record = Record { review, ..record };
+    let (mut cleared, mut curves) = (cleared.into_iter(), followed.iter());
     let mut reasons = regressions.iter().zip(fits).zip(against);
     let finish = |table: &Table| match table {
-        Table::C(_) => cleared.next().map(|((m, judged), added)| table_c(m.table, judged, added)),
+        Table::C(_) => cleared.next(),
         Table::Regression(_) => reasons.next().map(|((r, fit), reasons)| table_of_fit(r, fit, reasons)),
+        Table::Survival(_) => curves.next().map(table_of_curves),
         Table::A(_) | Table::B(_) | Table::Open(_) | Table::D(_) => None,
     };
     let finished: Vec<CandidateTable> = contract.tables.iter().filter_map(finish).collect();
@@ -92,16 +116,64 @@ pub(crate) fn control(
     Ok((finished, Record { pattern_bits, ..record }))
 }
 
-/// A table, its tabulation, and the regression that gives it away, if one does.
+/// A table, its tabulation, and what it is there for.
 struct Member<'a> {
     table: &'a TableC,
     cells: &'a Cells,
-    of: Option<usize>,
+    role: Role,
+}
+
+/// What a table is there for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It was asked for.
+    Own,
+    /// This regression gives it away.
+    Regression(usize),
+    /// The counts under this survival curve; of them, what no curve says.
+    Unsaid(usize),
+    /// What this survival curve says of this group.
+    Curve(usize, usize),
+}
+
+/// A survival curve's counts, and of each group how far it is shown.
+struct Followed<'a> {
+    plan: &'a Survival,
+    counted: &'a Cells,
+    curves: Vec<Curve>,
+}
+
+/// Each survival curve at the most steps that its own counts allow.
+fn followed<'a>(
+    tables: &[(TableC, Whose)],
+    tabulated: &'a [Cells],
+    contract: &'a Contract,
+    rules: &Rules,
+) -> Vec<Followed<'a>> {
+    let counted = tables.iter().zip(tabulated).filter(|((_, of), _)| matches!(of, Whose::Survival(_)));
+    let k = rules.threshold.unwrap_or(1);
+    let followed = contract.survivals().zip(counted);
+    followed.map(|(plan, (_, counted))| Followed { plan, counted, curves: Curve::of(plan, counted, k) }).collect()
+}
+
+impl Followed<'_> {
+    /// The groups with a step to show.
+    fn members(&self, survival: usize) -> impl Iterator<Item = Member<'_>> {
+        let shown = self.curves.iter().enumerate().filter(|(_, curve)| !curve.ends.is_empty());
+        shown.map(move |(g, c)| Member { table: &c.table, cells: &c.cells, role: Role::Curve(survival, g) })
+    }
+
+    fn cut(&mut self, group: usize, interval: usize, reasons: BTreeSet<Reason>) {
+        if let Some(curve) = self.curves.get_mut(group) {
+            curve.cut(self.plan, self.counted, interval, reasons);
+        }
+    }
 }
 
 /// Tables that go out together, and what they are held against.
 struct Together<'a> {
     members: Vec<Member<'a>>,
+    followed: &'a [Followed<'a>],
     rules: &'a Rules,
     pack: &'a Disclosure,
     histories: &'a [(&'a Ledger, History)],
@@ -125,7 +197,7 @@ struct Asked {
 impl Together<'_> {
     /// Suppression until history has nothing against the tables.
     fn protect(&self) -> Result<Protected, Refusal> {
-        let judged = self.members.iter().map(|m| primary(m.table, m.cells, self.rules));
+        let judged = self.members.iter().map(|m| self.judge(m));
         let mut judged = judged.collect::<Result<Vec<JudgedTable>, Refusal>>()?;
         self.as_before(&mut judged);
         loop {
@@ -143,10 +215,44 @@ impl Together<'_> {
         }
     }
 
+    fn judge(&self, member: &Member<'_>) -> Result<JudgedTable, Refusal> {
+        let mut judged = primary(member.table, member.cells, self.rules)?;
+        match member.role {
+            Role::Own | Role::Regression(_) => {}
+            Role::Curve(..) => Curve::say_nobody(&mut judged),
+            Role::Unsaid(s) => {
+                if let Some(followed) = self.followed.get(s) {
+                    keep_unsaid(&mut judged, &followed.curves, followed.plan.steps.len());
+                }
+            }
+        }
+        Ok(judged)
+    }
+
+    /// The tables that were asked for, as they may go out.
+    fn own(&self, protected: &Protected) -> Vec<CandidateTable> {
+        let Protected { judged, added, .. } = protected;
+        let own = self.members.iter().zip(judged).zip(added).filter(|((m, _), _)| m.role == Role::Own);
+        own.map(|((m, judged), added)| table_c(m.table, judged, added)).collect()
+    }
+
+    /// The steps that survival curves must do without: curve, group, the first of its
+    /// shown steps whose counts may not be published, and why.
+    fn cuts(&self, protected: &Protected) -> Vec<(usize, usize, usize, BTreeSet<Reason>)> {
+        let Protected { judged, added, .. } = protected;
+        let members = self.members.iter().zip(judged).zip(added);
+        let cut = members.filter_map(|((m, judged), added)| {
+            let Role::Curve(s, g) = m.role else { return None };
+            let (interval, reasons) = self.followed.get(s)?.curves.get(g)?.broken(judged, added)?;
+            Some((s, g, interval, reasons))
+        });
+        cut.collect()
+    }
+
     /// Why regression `r` cannot go out: what is withheld of the tables that it gives away.
     fn lost(&self, r: usize, regression: &Regression, protected: &Protected) -> BTreeSet<Reason> {
         let Protected { judged, added, .. } = protected;
-        let given = self.members.iter().zip(judged).zip(added).filter(|((m, _), _)| m.of == Some(r));
+        let given = self.members.iter().zip(judged).zip(added).filter(|((m, _), _)| m.role == Role::Regression(r));
         let reasons = given.enumerate().flat_map(|(place, ((_, judged), added))| {
             let kept = judged.cells.iter().enumerate().filter(move |(_, cell)| regression.keeps(place, &cell.key));
             kept.flat_map(|(i, cell)| {
@@ -250,17 +356,23 @@ impl Together<'_> {
     }
 
     /// Cells for a person by their place in the product: those that a regression gives
-    /// away stand for its first row.
+    /// away stand for its first row, those of a curve for its group's.
     fn reviewed(&self, contract: &Contract, cells: &[(u32, u32)]) -> Vec<(u32, u32)> {
         let of_kind = |wanted: fn(&Table) -> bool| -> Vec<u32> {
             (0u32..).zip(&contract.tables).filter(|(_, t)| wanted(t)).map(|(i, _)| i).collect()
         };
         let (tables, fits) = (of_kind(|t| matches!(t, Table::C(_))), of_kind(|t| matches!(t, Table::Regression(_))));
+        let curves = of_kind(|t| matches!(t, Table::Survival(_)));
         let place = |(t, cell): &(u32, u32)| {
             let (before, after) = self.members.split_at_checked(usize::try_from(*t).ok()?)?;
-            match after.first()?.of {
-                Some(r) => Some((*fits.get(r)?, 0)),
-                None => Some((*tables.get(before.iter().filter(|m| m.of.is_none()).count())?, *cell)),
+            match after.first()?.role {
+                Role::Regression(r) => Some((*fits.get(r)?, 0)),
+                Role::Own => Some((*tables.get(before.iter().filter(|m| m.role == Role::Own).count())?, *cell)),
+                Role::Unsaid(s) => Some((*curves.get(s)?, 0)),
+                Role::Curve(s, g) => {
+                    let first = g.checked_mul(self.followed.get(s)?.plan.steps.len())?;
+                    Some((*curves.get(s)?, u32::try_from(first).ok()?))
+                }
             }
         };
         cells.iter().filter_map(place).collect()
@@ -311,6 +423,38 @@ fn table_of_fit(table: &Regression, fit: &Fit, reasons: BTreeSet<Reason>) -> Can
         cells: dimension.domain.iter().zip(rows).map(cell).collect(),
         dimensions: vec![dimension],
         measures: Regression::MEASURES.map(heading).into(),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn table_of_curves(followed: &Followed<'_>) -> CandidateTable {
+    let (plan, dimensions) = (followed.plan, followed.plan.dimensions());
+    let cells = followed.curves.iter().flat_map(|curve| {
+        let points: Vec<_> = curve.ends.iter().zip(curve.points()).collect();
+        // Too few left: what every step that is not shown may have against it.
+        let few = || if curve.lost.is_empty() { vec![Reason::Threshold] } else { curve.lost.iter().copied().collect() };
+        let positions = |step: usize| curve.group.iter().copied().chain(u32::try_from(step)).map(Some);
+        let cells: Vec<Cell> = (0..plan.steps.len())
+            .map(|step| {
+                let shown = points.iter().find(|(end, _)| **end == step).map(|(_, point)| {
+                    let counts = [point.at_risk, point.events, point.censored].map(|n| Some(n as f64));
+                    CellValue::Published([Some(point.survival), point.std_error].into_iter().chain(counts).collect())
+                });
+                let later = curve.ends.last().is_none_or(|last| step > *last);
+                let withheld = || CellValue::Withheld(if later { few() } else { vec![Reason::Threshold] });
+                let key = key(&dimensions, &positions(step).collect::<Vec<_>>());
+                Cell { key, value: shown.unwrap_or_else(withheld) }
+            })
+            .collect();
+        cells
+    });
+    let heading = |name: &str| CandidateMeasure { name: name.to_owned(), sigma: None, error_95: None, made: None };
+    CandidateTable {
+        name: plan.name.clone(),
+        route: Route::C,
+        cells: cells.collect(),
+        measures: Survival::MEASURES.map(heading).into(),
+        dimensions,
     }
 }
 

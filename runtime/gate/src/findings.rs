@@ -81,7 +81,7 @@ pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack)
                 noised(table, Law::Gaussian, b.rho, &bound)
             }
             Table::C(c) => route_c(table, c.totals, smallest_count(table, c, &rulepack.disclosure)),
-            Table::Regression(_) => route_c(table, Totals::None, None),
+            Table::Regression(_) | Table::Survival(_) => route_c(table, Totals::None, None),
             Table::D(held) => route_d(held, rulepack),
         };
         all.extend(about.into_iter().map(|(risk, text)| Finding { risk, table: Some(table.name.clone()), text }));
@@ -191,6 +191,13 @@ fn route_d(held: &Held, rulepack: &RulePack) -> Vec<(Risk, Text)> {
                 format!(
                     "this table can hold {bits:.0} bits (a product {most:.0} at most): enough to hide some people's data word for word"
                 ),
+            ),
+        ),
+        (
+            Risk::Note,
+            text(
+                "其输入与此前每个路线 D 产品（不分运营单位）的输入，或完全相同，或相差不少于 k 个单位；未与路线 C 的表比对",
+                "its input is that of each earlier product of route D, whoever asked, or k units at least away from it; it is not compared with tables of route C",
             ),
         ),
     ]

@@ -7,7 +7,7 @@
 //! until [`Quarantined::release`] consumes a recorded approval.
 //!
 //! Pure, but for [`noise`]: no clock, no files, no network; keys come in as
-//! functions. Nothing here is `Serialize`, no error or `Debug` carries a value.
+//! functions. Nothing here is `Serialize` but what is told of synthetic answers ([`losses`]), no error or `Debug` carries a value.
 //!
 //! [`check`] runs the same rules, suppression and [`lineage`] on a microdata file, for
 //! anybody; [`evidence`] is what reviewers of route C are shown beside it. What this version
@@ -25,6 +25,7 @@ mod fixtures;
 pub mod held;
 pub mod intake;
 pub mod lineage;
+pub mod losses;
 pub mod marks;
 pub mod noise;
 mod quarantine;

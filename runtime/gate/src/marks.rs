@@ -16,7 +16,7 @@ use sluice_domain::{
     Digest,
     candidate::{Candidate, CandidateTable, Cell, CellValue},
     catalogue::Key,
-    contract::{Contract, MarkPolicy, Regression, Table},
+    contract::{Contract, MarkPolicy, Regression, Survival, Table},
     id::ProductId,
 };
 
@@ -139,6 +139,8 @@ fn columns(table: &Table) -> Vec<bool> {
         Table::Open(o) => vec![true; o.measures.len() + 1],
         // Coefficients and their errors are exact.
         Table::Regression(_) => vec![false; Regression::MEASURES.len()],
+        // A curve with a number rounded would be no function of its other numbers.
+        Table::Survival(_) => vec![false; Survival::MEASURES.len()],
         Table::D(held) => vec![false; held.measures.len()],
         Table::C(c) => c.plan.measures.iter().map(|m| m.aggregate.adds_up()).collect(),
     }

@@ -193,6 +193,19 @@ fn reach(cells: &[Cell], values: &[f64], bounded: &[bool], of: &Cell) -> (f64, f
     (extreme(-1.0), extreme(1.0))
 }
 
+/// Withheld counts below k that an attacker can tell from nothing, or from k.
+fn counted(world: &World, cells: &[Cell]) -> Vec<String> {
+    let values: Vec<f64> = world.values.iter().map(|v| v.len() as f64).collect();
+    let bounded = vec![true; values.len()];
+    let small = cells.iter().filter(|c| c.unsafe_by_itself && c.units < K);
+    let told = small.filter_map(|cell| {
+        let (down, up) = reach(cells, &values, &bounded, cell);
+        let units = cell.units as f64;
+        (units + down > 1e-5 || units + up < K as f64 - 1e-5).then(|| format!("{units}: {down} … {up}"))
+    });
+    told.collect()
+}
+
 /// Withheld magnitudes that an attacker can bound closer than p·x₁ on a side.
 fn cornered(world: &World, cells: &[Cell]) -> Vec<String> {
     let values: Vec<f64> = world.values.iter().map(|v| v.iter().sum()).collect();
@@ -233,6 +246,7 @@ proptest! {
             prop_assert!(!follows(&known, &cell.atoms), "a withheld cell follows");
         }
         prop_assert_eq!(betrayed_by_one(&cells), 0, "somebody alone in a cell learns another");
+        prop_assert_eq!(counted(&world, &cells), Vec::<String>::new());
     }
 
     #[test]
@@ -293,6 +307,16 @@ fn without_the_audit_a_giant_is_bounded_closely() {
     let tables = [world.crossed(SUM)];
     assert!(!cornered(&world, &world.decide(Depth::Unions, &tables)).is_empty(), "the layer is not needed here");
     assert_eq!(cornered(&world, &world.decide(Depth::Audited, &tables)), Vec::<String>::new());
+}
+
+/// Two small cells in each of two lines and two columns: nothing follows, but a line that
+/// hides four people in all can hide no k in either of its cells.
+#[test]
+fn without_the_audit_a_small_count_cannot_be_k() {
+    let world = World::new([3, 3], &even(&[2, 2, 30, 2, 2, 30, 30, 30, 30]));
+    let tables = [world.crossed(COUNT)];
+    assert!(!counted(&world, &world.decide(Depth::Elimination, &tables)).is_empty(), "the layer is not needed here");
+    assert_eq!(counted(&world, &world.decide(Depth::Audited, &tables)), Vec::<String>::new());
 }
 
 /// The same with one negative amount elsewhere: a quantity with a minus sign in it is

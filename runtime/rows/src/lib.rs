@@ -7,6 +7,7 @@
 
 pub mod cells;
 pub mod fit;
+pub mod follow;
 pub mod sum;
 pub mod synthetic;
 

@@ -1,7 +1,8 @@
 //! A compensated sum, so that the order of rows does not decide a rule at its boundary.
 
 /// A running sum with the rounding kept beside it: A. Neumaier, "Rundungsfehleranalyse
-/// einiger Verfahren zur Summation endlicher Summen", ZAMM 54 (1974).
+/// einiger Verfahren zur Summation endlicher Summen", ZAMM 54 (1974); the rounding of one
+/// addition without a branch: D. Knuth, The Art of Computer Programming 2, §4.2.2.
 #[derive(Default, Clone, Copy)]
 pub struct Sum {
     sum: f64,
@@ -12,7 +13,8 @@ impl Sum {
     /// Adds a term.
     pub fn add(&mut self, x: f64) {
         let next = self.sum + x;
-        self.lost += if self.sum.abs() >= x.abs() { (self.sum - next) + x } else { (x - next) + self.sum };
+        let added = next - self.sum;
+        self.lost += (self.sum - (next - added)) + (x - added);
         self.sum = next;
     }
 

@@ -1,4 +1,5 @@
-//! Rows of nobody: drawn from published documents, so they may be looked at.
+//! Rows of nobody: drawn from published documents, so they may be looked at; and what a
+//! guest answered to them.
 //!
 //! Whatever shows what a guest does (its words, its traps, its fuel) takes this type
 //! and no other. There is no way from a [`RowBatch`] of a snapshot to here but
@@ -7,18 +8,18 @@
 
 use crate::RowBatch;
 
-/// Synthetic rows.
+/// Synthetic rows, or something that was made of nothing else.
 #[derive(Debug)]
-pub struct Synthetic(RowBatch);
+pub struct Synthetic<T = RowBatch>(T);
 
-impl Synthetic {
-    /// Takes the caller's word that `rows` were drawn from documents alone.
-    pub fn vouch(rows: RowBatch) -> Self {
-        Self(rows)
+impl<T> Synthetic<T> {
+    /// Takes the caller's word that `it` comes from documents alone.
+    pub fn vouch(it: T) -> Self {
+        Self(it)
     }
 
-    /// The rows.
-    pub fn rows(&self) -> &RowBatch {
+    /// What it is.
+    pub fn get(&self) -> &T {
         &self.0
     }
 }

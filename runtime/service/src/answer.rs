@@ -9,7 +9,7 @@ use futures::{StreamExt, stream::BoxStream};
 use sluice_domain::{
     Digest, Refusal,
     candidate::CandidateTable,
-    contract::{Contract, Table},
+    contract::{Contract, Table, Whose},
     rulepack::RulePack,
     state::{Authorised, GrantedView},
 };
@@ -61,7 +61,8 @@ impl Service {
         ViewReader::open(&self.vault, granted).map_err(|e| Fault::host("view.open", &e))
     }
 
-    /// The tabulations and regressions of route C, in contract order.
+    /// The tabulations and regressions of route C, in contract order; of a survival curve
+    /// its counts.
     pub(crate) async fn tabulate(
         &self,
         contract: &Contract,
@@ -69,8 +70,13 @@ impl Service {
         rules: &RulePack,
     ) -> Result<(Vec<Cells>, Vec<Fit>), Fault> {
         let (mut tabulated, mut fits) = (Vec::new(), Vec::new());
-        for (c, _) in contract.tables_c() {
-            let cells = reader.tabulate(&c.plan, c.totals, rules.disclosure.dominance_n).await;
+        let curves: Vec<_> = contract.survivals().collect();
+        for (c, whose) in contract.tables_c() {
+            let curve = if let Whose::Survival(at) = whose { curves.get(at) } else { None };
+            let cells = match curve {
+                Some(curve) => reader.follow(curve).await,
+                None => reader.tabulate(&c.plan, c.totals, rules.disclosure.dominance_n).await,
+            };
             tabulated.push(cells.map_err(|e| Fault::host("view.tabulate", &e))?);
         }
         for regression in contract.regressions() {
@@ -243,7 +249,7 @@ impl Reducer {
             Table::B(b) => Ok(Self::B(route_b::Reducer::new(b, rows_max)?)),
             Table::Open(o) => Ok(Self::Open(open::Reducer::new(o, roster_size, rows_max)?)),
             Table::D(held) => Ok(Self::D(route_d::Reducer::new(held, rows_max)?)),
-            Table::C(_) | Table::Regression(_) => Err(Fault::Host("room.table")),
+            Table::C(_) | Table::Regression(_) | Table::Survival(_) => Err(Fault::Host("room.table")),
         }
     }
 

@@ -132,6 +132,7 @@ fn table(table: &Table) -> Result<TableQuote, Refusal> {
             quote.capacity_bits = Some(held.capacity_bits());
         }
         Table::Regression(r) => quote.cells = Some(r.parameters().len()),
+        Table::Survival(s) => quote.cells = Some(s.dimensions().iter().map(|d| d.domain.len()).product()),
         Table::C(c) => {
             let margin = usize::from(c.totals != sluice_domain::contract::Totals::None);
             quote.cells = Some(c.plan.dimensions.iter().map(|d| d.domain.len() + margin).product());

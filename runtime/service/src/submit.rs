@@ -225,9 +225,12 @@ fn resolve(views: &[GrantedView], file: &JobFile, guests: [Option<Digest>; 3]) -
         }
         inputs.insert(name.clone(), ContractInput { view: plan.view, sql: input.sql.clone(), columns: plan.columns });
     }
-    let (mut tabulations, mut regressions) = (BTreeMap::new(), BTreeMap::new());
+    let (mut tabulations, mut regressions, mut survivals) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     for table in &file.tables {
-        if let TableFile::C { name, regression: Some(asked), .. } = table {
+        if let TableFile::C { name, survival: Some(asked), .. } = table {
+            let plan = sluice_view::plan_survival(views, name, asked);
+            survivals.insert(name.clone(), plan.map_err(|r| place(r, &format!("table.{name}.survival")))?);
+        } else if let TableFile::C { name, regression: Some(asked), .. } = table {
             let plan = sluice_view::plan_regression(views, name, asked);
             regressions.insert(name.clone(), plan.map_err(|r| place(r, &format!("table.{name}.regression")))?);
         } else if let TableFile::C { name, sql, .. } = table {
@@ -236,7 +239,7 @@ fn resolve(views: &[GrantedView], file: &JobFile, guests: [Option<Digest>; 3]) -
         }
     }
     let roster_size = roster_size(views, &inputs);
-    Ok(Resolved { inputs, dimensions, tabulations, regressions, guests, roster_size })
+    Ok(Resolved { inputs, dimensions, tabulations, regressions, survivals, guests, roster_size })
 }
 
 /// Units on the published rosters of the datasets that the inputs read: at least as

@@ -136,11 +136,11 @@ fn numbered(batch: &RecordBatch, place: usize) -> Result<&[u32], ViewError> {
 
 struct Grid {
     axes: Vec<Axis>,
-    /// Which margins a row is added to: one set of margined axes each.
-    margins: Vec<Vec<bool>>,
+    /// The inner cells, then every margin a row is added to.
+    margins: Vec<Margin>,
     cells: Vec<Option<Box<CellFold>>>,
-    /// The rows of every occupied inner cell, by its place.
-    rows: HashMap<usize, RoaringBitmap>,
+    /// The rows of every inner cell, by its place.
+    rows: Vec<RoaringBitmap>,
     columns: Vec<Wanted>,
     asked: Vec<Asked>,
     dominance_n: usize,
@@ -148,26 +148,52 @@ struct Grid {
     kept: usize,
 }
 
+/// Where a row goes: the places of its keys, each times its stride, from `base` on. An
+/// axis that is summed over has a stride of nothing here and its last place in `base`.
+struct Margin {
+    base: usize,
+    strides: Vec<usize>,
+}
+
 /// One dimension's places: its keys in declared order, then the margin.
 pub(crate) struct Axis {
-    ints: HashMap<i64, usize>,
-    texts: HashMap<String, usize>,
+    keys: Places,
     len: usize,
 }
+
+/// From a code to its place.
+enum Places {
+    /// Whole numbers close to each other: a table that starts at `from`.
+    Near {
+        from: i64,
+        places: Vec<Option<usize>>,
+    },
+    Ints(HashMap<i64, usize>),
+    Texts(HashMap<String, usize, QualityRandomState>),
+}
+
+/// Widest range of codes that a table of their places is kept for.
+const NEAR_MAX: u64 = 1 << 16;
 
 impl Grid {
     fn new(plan: &Tabulation, totals: Totals, dominance_n: u32) -> Result<Self, ViewError> {
         let places = slots(&plan.dimensions).ok_or(ViewError::Domain)?;
         let axes: Vec<Axis> = plan.dimensions.iter().map(Axis::new).collect();
-        let all = (0..1usize << axes.len()).map(|set| (0..axes.len()).map(|axis| set >> axis & 1 == 1).collect());
-        let margins = match totals {
-            Totals::None => vec![vec![false; axes.len()]],
-            Totals::True | Totals::Redacted => all.collect(),
+        let sets = match totals {
+            Totals::None => 1,
+            Totals::True | Totals::Redacted => 1usize << axes.len(),
         };
         let (columns, asked) = measure_columns(plan);
-        let dominance_n = usize::try_from(dominance_n).unwrap_or(usize::MAX).min(1024);
-        let cells = std::iter::repeat_with(|| None).take(places).collect();
-        Ok(Self { axes, margins, cells, rows: HashMap::new(), columns, asked, dominance_n, kept: 0 })
+        Ok(Self {
+            margins: (0..sets).map(|set| Margin::over(&axes, set)).collect(),
+            axes,
+            cells: std::iter::repeat_with(|| None).take(places).collect(),
+            rows: vec![RoaringBitmap::new(); places],
+            columns,
+            asked,
+            dominance_n: usize::try_from(dominance_n).unwrap_or(usize::MAX).min(1024),
+            kept: 0,
+        })
     }
 
     /// Adds rows, cut into units.
@@ -181,41 +207,19 @@ impl Grid {
         let keys = self.axes.iter().zip(columns.by_ref()).map(|(axis, column)| axis.places(column));
         let keys: Vec<Vec<usize>> = keys.collect::<Result<_, _>>()?;
         let values = columns.take(self.columns.len()).map(numbers).collect::<Result<Vec<_>, _>>()?;
-        self.note(&keys, numbered(rows, self.axes.len() + self.columns.len())?);
-        for (unit, from, len) in runs {
-            for row in *from..from + len {
-                self.row(*unit, row, &keys, &values)?;
+        let numbers = numbered(rows, self.axes.len() + self.columns.len())?;
+        let new_cell = || Box::new(CellFold::new(&self.columns, self.dominance_n));
+        for (at, margin) in self.margins.iter().enumerate() {
+            let places = margin.places(&keys, rows.num_rows());
+            if at == 0 {
+                note(&mut self.rows, &places, numbers)?;
             }
-        }
-        Ok(())
-    }
-
-    /// Notes which rows are in which inner cell.
-    fn note(&mut self, keys: &[Vec<usize>], rows: &[u32]) {
-        for (at, row) in rows.iter().enumerate() {
-            let key = |place: usize, (axis, keys): (&Axis, &Vec<usize>)| Some(place * (axis.len + 1) + keys.get(at)?);
-            if let Some(place) = self.axes.iter().zip(keys).try_fold(0usize, key) {
-                self.rows.entry(place).or_default().insert(*row);
+            for (unit, from, len) in runs {
+                for (row, place) in (*from..).zip(places.get(*from..from + len).unwrap_or_default()) {
+                    let cell = self.cells.get_mut(*place).ok_or(ViewError::Read)?.get_or_insert_with(new_cell);
+                    cell.row(*unit, values.iter().map(|v| v.get(row).copied().flatten()));
+                }
             }
-        }
-    }
-
-    fn row(
-        &mut self,
-        unit: u64,
-        row: usize,
-        keys: &[Vec<usize>],
-        values: &[Vec<Option<f64>>],
-    ) -> Result<(), ViewError> {
-        for margin in &self.margins {
-            let axes = self.axes.iter().zip(keys).zip(margin);
-            let place = axes.into_iter().try_fold(0usize, |place, ((axis, keys), margined)| {
-                let key = if *margined { axis.len } else { *keys.get(row)? };
-                Some(place * (axis.len + 1) + key)
-            });
-            let cell = place.and_then(|p| self.cells.get_mut(p)).ok_or(ViewError::Read)?;
-            let cell = cell.get_or_insert_with(|| Box::new(CellFold::new(&self.columns, self.dominance_n)));
-            cell.row(unit, values.iter().map(|v| v.get(row).copied().flatten()));
         }
         Ok(())
     }
@@ -223,9 +227,44 @@ impl Grid {
     /// The occupied cells in declared order, a margin after the keys it sums over.
     fn finish(self) -> Cells {
         let Self { axes, cells, rows, asked, .. } = self;
-        let rows = rows.into_iter().map(|(place, rows)| (key_of(&axes, place), rows)).collect();
+        let rows = rows.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
+        let rows = rows.map(|(place, rows)| (key_of(&axes, place), rows)).collect();
         let occupied = cells.into_iter().enumerate().filter_map(|(place, cell)| Some((place, cell?)));
         Cells::new(occupied.map(|(place, cell)| (key_of(&axes, place), cell.finish(&asked))).collect(), rows)
+    }
+}
+
+/// Notes which rows are in which inner cell. They come in ascending order.
+fn note(cells: &mut [RoaringBitmap], places: &[usize], rows: &[u32]) -> Result<(), ViewError> {
+    for (place, row) in places.iter().zip(rows) {
+        cells.get_mut(*place).ok_or(ViewError::Read)?.try_push(*row).map_err(|_| ViewError::Order)?;
+    }
+    Ok(())
+}
+
+impl Margin {
+    /// Sums over the axes in `set`, a bit each.
+    fn over(axes: &[Axis], set: usize) -> Self {
+        let (mut base, mut stride) = (0, 1);
+        let mut strides = vec![0; axes.len()];
+        for ((at, axis), of) in axes.iter().enumerate().zip(&mut strides).rev() {
+            if set >> at & 1 == 1 {
+                base += axis.len * stride
+            } else {
+                *of = stride
+            }
+            stride *= axis.len + 1;
+        }
+        Self { base, strides }
+    }
+
+    /// The cells of so many rows.
+    fn places(&self, keys: &[Vec<usize>], rows: usize) -> Vec<usize> {
+        let mut places = vec![self.base; rows];
+        for (keys, stride) in keys.iter().zip(&self.strides).filter(|(_, stride)| **stride > 0) {
+            places.iter_mut().zip(keys).for_each(|(place, key)| *place += key * stride);
+        }
+        places
     }
 }
 
@@ -243,24 +282,47 @@ fn key_of(axes: &[Axis], mut place: usize) -> CellKey {
 
 impl Axis {
     pub(crate) fn new(dimension: &Dimension) -> Self {
-        let mut axis = Self { ints: HashMap::new(), texts: HashMap::new(), len: dimension.domain.len() };
+        let (mut ints, mut texts) = (HashMap::new(), HashMap::with_hasher(QualityRandomState::default()));
         for (place, (key, _)) in dimension.domain.iter().enumerate() {
             match key {
-                Key::Int(n) => axis.ints.insert(*n, place),
-                Key::Text(s) => axis.texts.insert(s.clone(), place),
+                Key::Int(n) => ints.insert(*n, place),
+                Key::Text(s) => texts.insert(s.clone(), place),
             };
         }
-        axis
+        let keys = if texts.is_empty() { Places::of(ints) } else { Places::Texts(texts) };
+        Self { keys, len: dimension.domain.len() }
     }
 
     /// The place of each row's value.
     pub(crate) fn places(&self, column: &ArrayRef) -> Result<Vec<usize>, ViewError> {
-        let places: Option<Vec<usize>> = match column.data_type() {
-            DataType::Int64 => column.as_primitive::<Int64Type>().iter().map(|v| self.ints.get(&v?).copied()).collect(),
-            DataType::Utf8 => column.as_string::<i32>().iter().map(|v| self.texts.get(v?).copied()).collect(),
+        let ints = column.as_primitive_opt::<Int64Type>();
+        let places: Option<Vec<usize>> = match (&self.keys, ints, column.as_string_opt::<i32>()) {
+            (Places::Near { from, places }, Some(column), _) => {
+                let place = |n: i64| *places.get(usize::try_from(n.checked_sub(*from)?).ok()?)?;
+                column.iter().map(|n| place(n?)).collect()
+            }
+            (Places::Ints(places), Some(column), _) => column.iter().map(|n| places.get(&n?).copied()).collect(),
+            (Places::Texts(places), _, Some(column)) => column.iter().map(|s| places.get(s?).copied()).collect(),
             _ => None,
         };
         places.ok_or(ViewError::Domain)
+    }
+}
+
+impl Places {
+    fn of(ints: HashMap<i64, usize>) -> Self {
+        let (from, to) = (ints.keys().min().copied().unwrap_or(0), ints.keys().max().copied().unwrap_or(0));
+        match usize::try_from(to.abs_diff(from)) {
+            Ok(width) if to.abs_diff(from) < NEAR_MAX => {
+                let mut places = vec![None; width + 1];
+                for (n, place) in ints {
+                    let at = usize::try_from(n.abs_diff(from)).ok().and_then(|at| places.get_mut(at));
+                    at.into_iter().for_each(|at| *at = Some(place));
+                }
+                Self::Near { from, places }
+            }
+            _ => Self::Ints(ints),
+        }
     }
 }
 

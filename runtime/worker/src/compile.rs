@@ -11,8 +11,8 @@
 //! The entry's name holds the inspection's own source: changed rules inspect again.
 
 use std::{
-    fs,
-    io::{self, BufReader, Write as _},
+    fs::{self, File},
+    io::{self, BufReader, Read, Write as _},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -65,10 +65,13 @@ pub enum Origin {
     Compiler,
 }
 
+/// Machine code, in the buffer that it was read into: a Python guest's is 34 MB.
+type Code = Arc<Vec<u8>>;
+
 /// Machine code of one inspected guest.
 #[derive(Clone)]
 pub struct Compiled {
-    pub(crate) code: Arc<[u8]>,
+    pub(crate) code: Code,
     pub(crate) profile: Profile,
     guest: Digest,
     origin: Origin,
@@ -130,7 +133,7 @@ pub fn compile(
     Ok(Compiled { code, profile, guest: guest.digest(), origin })
 }
 
-fn compile_now(programs: &Programs, guest: &Inspected, profile: Profile) -> Result<Arc<[u8]>, WorkerError> {
+fn compile_now(programs: &Programs, guest: &Inspected, profile: Profile) -> Result<Code, WorkerError> {
     let (keeper, mut to, from) = Keeper::start(&programs.compile, WALL)?;
     let order = wire::encode_compile(&wire::Compile { profile, component: &guest.bytes })?;
     wire::write_frame(&mut to, Tag::Compile, &order).map_err(|_| keeper.why())?;
@@ -138,7 +141,7 @@ fn compile_now(programs: &Programs, guest: &Inspected, profile: Profile) -> Resu
     let (mut from, mut body) = (BufReader::new(from), Vec::new());
     programs.accept(&keeper.greeted(&mut from)?)?;
     match wire::read_frame(&mut from, &mut body, GUEST_FRAME_MAX) {
-        Ok(Some(Tag::Compiled)) => Ok(body.into()),
+        Ok(Some(Tag::Compiled)) => Ok(Arc::new(body)),
         Ok(Some(Tag::Fault)) => Err(WorkerError::Child(wire::decode_fault(&body)?)),
         Ok(Some(_)) => Err(WireError::Tag.into()),
         Err(ReadError::Wire(e)) => Err(e.into()),
@@ -160,7 +163,7 @@ impl Found {
     fn by(guest: &Inspected) -> Self {
         Self {
             bytes: guest.len() as u64,
-            memory_bytes: guest.memories().iter().copied().max().unwrap_or(0),
+            memory_bytes: guest.memories().iter().sum(),
             serves: [Interface::Inner, Interface::Outer].map(|interface| guest.interfaces().contains(&interface)),
         }
     }
@@ -205,15 +208,19 @@ impl Entry {
     }
 
     /// What was found and the code, if the MAC is ours.
-    fn read(&self, key: &CacheKey) -> Option<(Found, Arc<[u8]>)> {
-        self.authentic(&fs::read(&self.path).ok()?, key)
+    fn read(&self, key: &CacheKey) -> Option<(Found, Code)> {
+        self.authentic(File::open(&self.path).ok()?, key)
     }
 
-    fn authentic(&self, entry: &[u8], key: &CacheKey) -> Option<(Found, Arc<[u8]>)> {
-        let (tag, rest) = entry.strip_prefix(MAGIC)?.split_first_chunk::<MAC>()?;
-        let (found, code) = rest.split_first_chunk()?;
-        self.mac(found, code, key)?.verify_slice(tag).ok()?;
-        Some((Found::of_bytes(*found)?, code.into()))
+    fn authentic(&self, mut from: impl Read, key: &CacheKey) -> Option<(Found, Code)> {
+        let mut magic = [0; MAGIC.len()];
+        let (mut tag, mut found) = ([0; MAC], [0; Found::BYTES]);
+        [&mut magic[..], &mut tag, &mut found].into_iter().try_for_each(|part| from.read_exact(part)).ok()?;
+        let mut code = Vec::new();
+        from.read_to_end(&mut code).ok()?;
+        (magic == *MAGIC).then_some(())?;
+        self.mac(&found, &code, key)?.verify_slice(&tag).ok()?;
+        Some((Found::of_bytes(found)?, Arc::new(code)))
     }
 
     fn write(&self, found: &Found, code: &[u8], key: &CacheKey) -> io::Result<()> {
@@ -261,16 +268,16 @@ mod tests {
         let key = CacheKey::new(Zeroizing::new([7; 32]));
         entry.write(&FOUND, b"code", &key).unwrap();
         let bytes = fs::read(&entry.path).unwrap();
-        let (found, code) = entry.authentic(&bytes, &key).unwrap();
-        assert_eq!((found, code.as_ref()), (FOUND, &b"code"[..]));
+        let (found, code) = entry.authentic(&bytes[..], &key).unwrap();
+        assert_eq!((found, code.as_slice()), (FOUND, &b"code"[..]));
         for other in [(Digest::of(b"other"), Profile::Standard), (Digest::of(b"guest"), Profile::Reproducible)] {
-            assert!(Entry::of(other.0, other.1, folder.path()).authentic(&bytes, &key).is_none());
+            assert!(Entry::of(other.0, other.1, folder.path()).authentic(&bytes[..], &key).is_none());
         }
-        assert!(entry.authentic(&bytes, &CacheKey::new(Zeroizing::new([8; 32]))).is_none());
+        assert!(entry.authentic(&bytes[..], &CacheKey::new(Zeroizing::new([8; 32]))).is_none());
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;
-            assert!(entry.authentic(&flipped, &key).is_none());
+            assert!(entry.authentic(&flipped[..], &key).is_none());
             assert!(entry.authentic(&bytes[..at], &key).is_none());
         }
     }

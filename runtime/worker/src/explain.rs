@@ -16,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use sluice_rows::synthetic::Synthetic;
 
 use crate::{
-    Inspected, Programs, RoomLimits, Table, WorkerError,
+    Inspected, Programs, RawBatch, RoomLimits, Table, WorkerError,
     encode::encode_unit,
     keeper::Keeper,
     places::Places,
+    room,
     step::Step,
     wire::{self, GUEST_FRAME_MAX, ReadError, STATUS_FRAME_MAX, Tag, WireError},
 };
@@ -42,6 +43,15 @@ pub struct Told {
     pub memory_bytes: u64,
     /// Size of a memory that it asked for and was refused, bytes.
     pub memory_refused: Option<u64>,
+}
+
+/// What happened to one unit, and what its guest answered, if it did.
+#[derive(Debug)]
+pub struct Explained {
+    /// What happened.
+    pub told: Told,
+    /// The answer, held to the limits of a real room and to nothing else.
+    pub answer: Option<RawBatch>,
 }
 
 /// How a unit ended.
@@ -92,6 +102,8 @@ pub enum End {
     },
     /// The unit is larger than what is handed to a guest.
     TooMuchInput,
+    /// It answered, and a column is not of the contract's type. Said by who knows the contract.
+    Unreadable,
 }
 
 /// A function under way at a trap.
@@ -139,14 +151,20 @@ impl Explainer {
         params: &[(String, String)],
         state: &[u8],
         calls: impl IntoIterator<Item = SyntheticCall>,
-    ) -> Result<Vec<Told>, WorkerError> {
+    ) -> Result<Vec<Explained>, WorkerError> {
         let mut child = self.enter(Tag::Start, params, state)?;
         let places = Places::of(&self.guest.bytes);
         let mut frame = Vec::new();
         let too_much = || Told { end: End::TooMuchInput, fuel: 0, memory_bytes: 0, memory_refused: None };
         let calls = calls.into_iter().map(|call| {
             frame.clear();
-            if self.fits(&call, &mut frame)? { child.told(Tag::Unit, &frame, &places) } else { Ok(too_much()) }
+            if !self.fits(&call, &mut frame)? {
+                return Ok(Explained { told: too_much(), answer: None });
+            }
+            let (told, answer) = child.told(Tag::Unit, &frame, &places, self.limits.output_bytes_max)?;
+            let answered = matches!(told.end, End::Finished { .. });
+            let answer = answered.then(|| room::output(&answer, &self.limits)).transpose()?;
+            Ok(Explained { told, answer })
         });
         calls.collect()
     }
@@ -168,18 +186,19 @@ impl Explainer {
     }
 
     fn once(&self, tag: Tag, question: &[u8]) -> Result<Told, WorkerError> {
-        self.enter(Tag::Outer, &[], &[])?.told(tag, question, &Places::of(&self.guest.bytes))
+        let (told, _) = self.enter(Tag::Outer, &[], &[])?.told(tag, question, &Places::of(&self.guest.bytes), 0)?;
+        Ok(told)
     }
 
     /// Encodes a call that is within the limits of a real room.
     fn fits(&self, call: &[(u32, Synthetic)], frame: &mut Vec<u8>) -> Result<bool, WorkerError> {
-        let rows: usize = call.iter().map(|(_, rows)| rows.rows().rows()).sum();
+        let rows: usize = call.iter().map(|(_, rows)| rows.get().rows()).sum();
         if rows > self.limits.unit_rows_max as usize {
             return Ok(false);
         }
         let inputs: Vec<u32> = call.iter().map(|(input, _)| *input).collect();
         wire::encode_call(&inputs, frame, |i, frame| match call.get(i) {
-            Some((_, rows)) => encode_unit(rows.rows(), frame),
+            Some((_, rows)) => encode_unit(rows.get(), frame),
             None => Ok(()),
         })?;
         Ok(frame.len() <= self.limits.unit_bytes_max as usize)
@@ -220,17 +239,25 @@ impl Child {
         Ok(Self { keeper, to, from: BufReader::new(from) })
     }
 
-    /// One question to the guest and what happened, traps with their places.
-    fn told(&mut self, tag: Tag, question: &[u8], places: &Places<'_>) -> Result<Told, WorkerError> {
-        let told = self.ask(tag, question, Tag::Output, TOLD_MAX)?;
-        let mut told: Told = serde_json::from_slice(&told).map_err(|_| WireError::Malformed)?;
+    /// One question to the guest and what happened, traps with their places; then its
+    /// answer, of at most `answer_max` bytes.
+    fn told(
+        &mut self,
+        tag: Tag,
+        question: &[u8],
+        places: &Places<'_>,
+        answer_max: u32,
+    ) -> Result<(Told, Vec<u8>), WorkerError> {
+        let body = self.ask(tag, question, Tag::Output, TOLD_MAX.saturating_add(answer_max))?;
+        let (told, answer) = wire::decode_told(&body)?;
+        let mut told: Told = serde_json::from_slice(told).map_err(|_| WireError::Malformed)?;
         if let End::Trap { frames, .. } = &mut told.end {
             // A caller's offset is that of its call already, not of where it goes on.
             for frame in frames {
                 frame.place = frame.offset.and_then(|offset| places.find(offset));
             }
         }
-        Ok(told)
+        Ok((told, answer.to_vec()))
     }
 
     /// One message and its answer, which must be of kind `wanted`.

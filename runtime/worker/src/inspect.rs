@@ -85,13 +85,15 @@ const TYPES: [&str; 2] = ["column", "batch"];
 pub(crate) const CORE_ITEMS_MAX: u32 = 64;
 /// Most linear memories of a component.
 pub(crate) const MEMORIES_MAX: u32 = 4;
+/// Most elements of one table: what the larger interpreters need.
+pub(crate) const TABLE_ELEMENTS_MAX: u32 = 50_000;
 
 /// What a guest may be like at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InspectLimits {
     /// Size of the component, bytes.
     pub bytes_max: u64,
-    /// Linear memory per instance, bytes.
+    /// Linear memory per instance, bytes, all memories together.
     pub memory_bytes: u64,
 }
 
@@ -200,14 +202,23 @@ fn walk(bytes: &[u8], types: &Types, limits: InspectLimits) -> Result<Vec<u64>, 
                     instances += u32::from(matches!(instance, Instance::Instantiate { .. }));
                 }
             }
-            Payload::TableSection(section) => tables = tables.saturating_add(section.count()),
+            Payload::TableSection(section) => {
+                tables = tables.saturating_add(section.count());
+                for table in section {
+                    let least = table.map_err(|e| damaged(e.offset()))?.ty.initial;
+                    if least > u64::from(TABLE_ELEMENTS_MAX) {
+                        return Err(too_large("table elements", "表元素数", u64::from(TABLE_ELEMENTS_MAX), least));
+                    }
+                }
+            }
             Payload::MemorySection(section) => {
                 for memory in section {
                     let memory = memory.map_err(|e| damaged(e.offset()))?;
                     let least = memory.initial.saturating_mul(64 << 10);
                     memories.push(least);
-                    if least > limits.memory_bytes {
-                        return Err(too_large("memory", "内存", limits.memory_bytes, least).at("[limits] memory_mib"));
+                    let all = memories.iter().sum();
+                    if all > limits.memory_bytes {
+                        return Err(too_large("memory", "内存", limits.memory_bytes, all).at("[limits] memory_mib"));
                     }
                 }
             }

@@ -42,8 +42,11 @@ use crate::{
 const ADDRESS_SPACE: u64 = 64 << 30;
 /// Descriptors while loading: the three, and what the loader opens for a moment.
 const DESCRIPTORS_LOADING: u64 = 16;
-/// Stack of the only thread; a guest's own is a part of it.
-const STACK: u64 = 8 << 20;
+/// Stack of the only thread.
+const STACK: u64 = 16 << 20;
+/// The part of it that a guest may have: the rest is the host's, below and above the
+/// guest's. A guest that reached the end of the real stack would end the child.
+pub(crate) const GUEST_STACK_MAX: u64 = 8 << 20;
 /// The user and group that own nothing.
 const NOBODY: u32 = 65_534;
 
@@ -91,6 +94,10 @@ pub fn reserve(layers: &mut Vec<Layer>, writable_bytes: u64, cpu_seconds: u64) -
         (Resource::Rtprio, 0),
     ] {
         limit(resource, most)?;
+    }
+    // The one limit that is also a need.
+    if rustix::process::getrlimit(Resource::Stack).current.is_some_and(|stack| stack < STACK) {
+        return Err(ChildFault::Jail);
     }
     layers.push(Layer { name: LayerName::ResourceLimits, status: LayerStatus::InForce });
     Ok(())

@@ -42,7 +42,7 @@ pub use compile::{CacheKey, Compiled, Origin, cached, compile};
 pub use doctor::{Child, Outcome, Report, doctor, layers};
 pub use encode::schema_param;
 pub use error::WorkerError;
-pub use explain::{End, Explainer, SyntheticCall, Told};
+pub use explain::{End, Explained, Explainer, SyntheticCall, Told};
 pub use inspect::{InspectLimits, Inspected, Interface, inspect, inspect_for};
 pub use layer::{Layer, LayerName, LayerStatus};
 pub use limits::{Profile, RoomLimits};

@@ -16,9 +16,9 @@ pub(crate) const PARAMS_MAX: usize = 1024;
 pub struct RoomLimits {
     /// Fuel per unit, for `start`, `process` and `finish` together.
     pub fuel: u64,
-    /// Linear memory per unit, bytes.
+    /// Linear memory per unit, bytes, all memories of a guest together.
     pub memory_bytes: u64,
-    /// Stack of the guest, bytes. Recursion beyond it is a failed unit.
+    /// Stack of the guest, bytes, at most 8 MiB. Recursion beyond it is a failed unit.
     pub stack_bytes: u32,
     /// Rows that one unit's output may have.
     pub rows_max: u32,

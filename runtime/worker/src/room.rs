@@ -130,7 +130,7 @@ impl Room {
         params: &[(String, String)],
         state: &[u8],
     ) -> Result<Self, WorkerError> {
-        let order = wire::encode_start(&wire::Start {
+        let order = wire::encode_start_head(&wire::Start {
             profile: compiled.profile,
             fuel: limits.fuel,
             memory_bytes: limits.memory_bytes,
@@ -142,11 +142,11 @@ impl Room {
             state,
             code: &compiled.code,
         })?;
-        if order.len() as u64 > u64::from(GUEST_FRAME_MAX) {
+        if (order.len() + compiled.code.len()) as u64 > u64::from(GUEST_FRAME_MAX) {
             return Err(WorkerError::TooLarge);
         }
         let mut room = Self::start(programs, limits)?;
-        room.greet(first, &order)?;
+        room.greet(first, &order, &compiled.code)?;
         programs.accept(&room.layers)?;
         Ok(room)
     }
@@ -269,8 +269,8 @@ impl Room {
     }
 
     /// The first message and its answer.
-    fn greet(&mut self, tag: Tag, body: &[u8]) -> Result<(), WorkerError> {
-        let sent = wire::write_frame(&mut self.to, tag, body).and_then(|()| self.to.flush());
+    fn greet(&mut self, tag: Tag, order: &[u8], code: &[u8]) -> Result<(), WorkerError> {
+        let sent = wire::write_parts(&mut self.to, tag, [order, code]).and_then(|()| self.to.flush());
         self.layers = self.keeper.greeted(&mut self.from)?;
         sent.map_err(|_| self.keeper.why())
     }
@@ -474,7 +474,7 @@ fn read_all(
 }
 
 /// Copies an answer out of its frame. The child has checked the limits; so do we.
-fn output(body: &[u8], limits: &RoomLimits) -> Result<RawBatch, WorkerError> {
+pub(crate) fn output(body: &[u8], limits: &RoomLimits) -> Result<RawBatch, WorkerError> {
     let batch = wire::decode_batch(body)?;
     if batch.rows > limits.rows_max {
         return Err(WireError::TooLarge.into());

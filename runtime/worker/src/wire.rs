@@ -223,7 +223,8 @@ pub fn write_call(to: &mut impl Write, tag: Tag, token: Token, body: &[u8]) -> i
     write_parts(to, tag, [&token.0, body])
 }
 
-fn write_parts<const N: usize>(to: &mut impl Write, tag: Tag, parts: [&[u8]; N]) -> io::Result<()> {
+/// As [`write_frame`], with a body that lies in parts.
+pub(crate) fn write_parts<const N: usize>(to: &mut impl Write, tag: Tag, parts: [&[u8]; N]) -> io::Result<()> {
     let len: usize = parts.iter().map(|part| part.len()).sum();
     let len = u32::try_from(len).map_err(|_| io::ErrorKind::InvalidInput)?;
     let mut header = [tag as u8, 0, 0, 0, 0];
@@ -283,11 +284,17 @@ pub fn read_frame(from: &mut impl Read, body: &mut Vec<u8>, max: u32) -> Result<
 /// # Errors
 /// `TooLarge` beyond the limits on parameters.
 pub fn encode_start(start: &Start<'_>) -> Result<Vec<u8>, WireError> {
+    let mut out = encode_start_head(start)?;
+    out.extend_from_slice(start.code);
+    Ok(out)
+}
+
+/// The same body up to the code, which is large and lies elsewhere already.
+pub(crate) fn encode_start_head(start: &Start<'_>) -> Result<Vec<u8>, WireError> {
     if start.params.len() > PARAMS_MAX {
         return Err(WireError::TooLarge);
     }
-    let mut out = Vec::with_capacity(start.code.len() + 4096);
-    out.extend_from_slice(&MAGIC);
+    let mut out = MAGIC.to_vec();
     out.push(start.profile as u8);
     out.extend_from_slice(&start.fuel.to_le_bytes());
     out.extend_from_slice(&start.memory_bytes.to_le_bytes());
@@ -300,8 +307,29 @@ pub fn encode_start(start: &Start<'_>) -> Result<Vec<u8>, WireError> {
         put_bytes(&mut out, value.as_bytes())?;
     }
     put_bytes(&mut out, start.state)?;
-    put_bytes(&mut out, start.code)?;
+    put_len(&mut out, start.code.len())?;
     Ok(out)
+}
+
+/// The body of what `sluice-try` answers: what it tells, and the guest's own answer.
+///
+/// # Errors
+/// `TooLarge` beyond 4 GiB.
+pub fn encode_told(told: &[u8], answer: &[u8]) -> Result<Vec<u8>, WireError> {
+    let mut out = Vec::with_capacity(told.len() + answer.len() + 4);
+    put_bytes(&mut out, told)?;
+    out.extend_from_slice(answer);
+    Ok(out)
+}
+
+/// Reads the body of what `sluice-try` answers.
+///
+/// # Errors
+/// [`WireError`].
+pub fn decode_told(body: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
+    let mut from = Cursor(body);
+    let told = from.bytes()?;
+    Ok((told, from.0))
 }
 
 /// Reads the body of a `START` frame.

@@ -69,6 +69,11 @@ fn people() -> [(String, ColumnType); 5] {
 
 /// A room for each form, by name.
 fn rooms(params: &[(&str, &str)]) -> Vec<(&'static str, Room)> {
+    rooms_of(params, |limits| limits)
+}
+
+/// As [`rooms`], with other limits.
+fn rooms_of(params: &[(&str, &str)], change: fn(RoomLimits) -> RoomLimits) -> Vec<(&'static str, Room)> {
     let mut all = vec![schema_param("people", &people())];
     all.extend(params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
     let open = |((name, fuel, memory), code): (&(&'static str, u64, u64), &Compiled)| {
@@ -80,7 +85,7 @@ fn rooms(params: &[(&str, &str)]) -> Vec<(&'static str, Room)> {
             wall: Duration::from_secs(300),
             ..limits()
         };
-        (*name, Room::open(&programs(), code, &limits, &all).unwrap())
+        (*name, Room::open(&programs(), code, &change(limits), &all).unwrap())
     };
     FORMS.iter().zip(CODE.iter()).map(open).collect()
 }
@@ -211,6 +216,49 @@ fn an_error_or_a_trap_fails_its_unit_and_no_other() {
         assert_eq!(go("好"), good, "{name}: after an error");
         assert_eq!(go("转"), None, "{name}: out of fuel");
         assert_eq!(go("好"), good, "{name}: after a trap");
+    }
+}
+
+#[test]
+fn recursion_without_end_fails_its_unit_and_no_other() {
+    let row = |t: &'static str| (Some(t), Some(1), Some(2.5), Some(true), Some(9));
+    for (name, mut room) in rooms(&[("deep", "深")]) {
+        let mut go = |t| table(room.map(unit(&[row(t)])).unwrap());
+        assert_eq!(go("深"), None, "{name}");
+        assert_eq!(go("好"), Some(vec![("好".to_owned(), 1, 9.0, 1.0, 2.5)]), "{name}: after it");
+    }
+}
+
+#[test]
+fn what_a_module_keeps_is_kept_for_one_unit_alone() {
+    let row = (Some("见"), Some(100), Some(0.5), None, None);
+    for (name, mut room) in rooms(&[("seen", "见")]) {
+        for _ in 0..2 {
+            let seen = table(room.map(unit(&[row; 3])).unwrap()).unwrap();
+            assert_eq!(seen.iter().map(|row| row.1).collect::<Vec<_>>(), [1, 2, 3], "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_form_takes_thousands_of_rows_and_long_texts() {
+    let long = "长é𠮷".repeat(30_000);
+    let texts = [long.as_str(), "", "短"];
+    let mut rows: Vec<Row<'_>> = mixed().into_iter().cycle().take(3000).collect();
+    for (at, text) in texts.iter().enumerate() {
+        rows[at * 1400] = (Some(text), Some(-7), None, Some(false), Some(-719_162));
+    }
+    let large = |limits| RoomLimits {
+        fuel: 20_000_000_000,
+        memory_bytes: 128 << 20,
+        rows_max: 5000,
+        output_bytes_max: 8 << 20,
+        unit_bytes_max: 8 << 20,
+        ..limits
+    };
+    for (name, mut room) in rooms_of(&[], large) {
+        let got = table(room.map(unit(&rows)).unwrap()).unwrap_or_else(|| panic!("{name}: failed"));
+        assert!(got == expected(&rows), "{name}: {} rows of {}", got.len(), expected(&rows).len());
     }
 }
 

@@ -1,5 +1,11 @@
 //! What is refused before anything is compiled, and by which code.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::allow_attributes, reason = "tests may fail loudly")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::allow_attributes,
+    reason = "tests may fail loudly"
+)]
 
 mod common;
 
@@ -105,8 +111,24 @@ fn proposals_that_are_switched_off_are_refused() {
         r#"(core module (tag))"#,
         r#"(core module (func $f (return_call $f)))"#,
         r#"(core module (type (struct)))"#,
+        r#"(core module (func (param i31ref)))"#,
+        r#"(core module (func (param externref)))"#,
+        r#"(core module (func (try_table)))"#,
+        r#"(core module (memory 1 (pagesize 1)))"#,
+        r#"(core module (table i64 1 funcref))"#,
+        r#"(core module (func (param i64 i64 i64 i64) (result i64 i64)
+            local.get 0 local.get 1 local.get 2 local.get 3 i64.add128))"#,
+        r#"(core module (func $f (param i32) (call_ref 0 (local.get 0) (ref.func $f))))"#,
+        r#"(core module (memory 1) (func (drop (i32.atomic.load (i32.const 0)))))"#,
+        r#"(core func (canon task.cancel))"#,
+        r#"(type (stream u8))"#,
+        r#"(type (future u8))"#,
+        r#"(type (list u8 4))"#,
+        r#"(type (func async))"#,
+        r#"(type error-context)"#,
+        r#"(core func (canon thread.yield))"#,
     ] {
-        let bytes = wat::parse_str(format!("(component {module})")).unwrap();
+        let bytes = wat::parse_str(format!("(component {module})")).unwrap_or_else(|e| panic!("{module}: {e}"));
         assert_eq!(refused(&bytes).0, "guest.damaged", "{module}");
     }
 }

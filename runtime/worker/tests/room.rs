@@ -364,3 +364,53 @@ fn no_debug_shows_a_value() {
     let shown = format!("{shown} {batch:?} {:?}", batch.columns);
     assert!(!shown.contains("987654321") && !shown.contains("[177"), "{shown}");
 }
+
+/// Deep recursion at the value 7.
+fn deep_at_seven() -> String {
+    let deep = r#"(func $deep (param i64) (result i64)
+        (if (result i64) (i64.eqz (local.get 0)) (then (i64.const 0))
+            (else (i64.add (i64.const 1) (call $deep (i64.sub (local.get 0) (i64.const 1)))))))"#;
+    module(deep, &nasty_at_seven("(drop (call $deep (i64.const 1000000000)))"), ONE_VALUE)
+}
+
+#[test]
+fn the_largest_stack_that_a_contract_may_give_ends_before_the_childs_own() {
+    let largest = RoomLimits { stack_bytes: 8 << 20, fuel: 1 << 40, ..limits() };
+    let mut room = open(&deep_at_seven(), &largest);
+    assert_eq!(values(&mut room, &[1, 7, 2]).unwrap(), [Some(1), None, Some(2)]);
+    let beyond = RoomLimits { stack_bytes: (8 << 20) + 1, ..largest };
+    assert!(Room::open(&programs(), &compiled(&component(&deep_at_seven())), &beyond, &[]).is_err());
+}
+
+/// `component` with three further memories beside its own, each of which takes `pages`
+/// more as soon as there is an instance.
+fn with_three_memories(component: &[u8], pages: u32) -> Vec<u8> {
+    let more = wat::parse_str(format!(
+        "(component (core module)
+            (core module (memory 1) (func $go (drop (memory.grow (i32.const {pages})))) (start $go))
+            {})",
+        "(core instance (instantiate 1))".repeat(3)
+    ));
+    // Its header and its empty first module stay behind: the guest's module takes that place.
+    [component, &more.unwrap()[18..]].concat()
+}
+
+#[test]
+fn all_memories_of_a_guest_together_have_the_limit() {
+    // The answer is what the guest's own memory says to growing by the value.
+    let grow = "(i64.store (i32.const 3000) (i64.extend_i32_s (memory.grow
+        (i32.wrap_i64 (i64.load (i32.load (i32.add (local.get 2) (i32.const 28)))))))) (i32.const 1024)";
+    // 2 pages of its own, 17 of each of the others: 11 are left of 64.
+    let guest = with_three_memories(&component(&module("", grow, ONE_VALUE)), 16);
+    let mut room = Room::open(&programs(), &compiled(&guest), &limits(), &[]).unwrap();
+    assert_eq!(values(&mut room, &[11, 12, 0]).unwrap(), [Some(2), Some(-1), Some(2)]);
+}
+
+#[test]
+fn the_largest_tables_that_inspection_lets_through_fit_into_a_room() {
+    let tables = "(table 50000 funcref)".repeat(64);
+    let mut room = open(&module(&tables, TAKE_VALUE, ONE_VALUE), &limits());
+    assert_eq!(values(&mut room, &[5, 6]).unwrap(), [Some(5), Some(6)]);
+    let beyond = looked_at(&component(&module("(table 50001 funcref)", OK, OK)));
+    assert_eq!(beyond.unwrap_err().code, "guest.too-large");
+}

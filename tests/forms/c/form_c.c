@@ -8,6 +8,14 @@ static bool same(sluice_text a, sluice_text b) {
     return true;
 }
 
+/* Rows that this module has seen: a fresh instance begins at none. */
+static int64_t seen;
+
+static int64_t deep(volatile int64_t *n) {
+    volatile int64_t next = *n + 1;
+    return *n < 0 ? 0 : 1 + deep(&next);
+}
+
 /* The words, each in brackets. */
 static sluice_text joined(sluice_texts words) {
     size_t size = 0;
@@ -74,6 +82,8 @@ void sluice_table(const sluice_room *room, sluice_output *out) {
         if (same(sluice_param(room, "fail"), word)) sluice_fail();
         if (same(sluice_param(room, "spin"), word))
             while (spinning) {}
+        if (same(sluice_param(room, "deep"), word)) number = deep((volatile int64_t[]){1});
+        if (same(sluice_param(room, "seen"), word)) number = ++seen;
         double amount = -0.5;
         int32_t days = 0;
         bool flag;

@@ -1,6 +1,11 @@
 // The table of tests/forms in JavaScript.
 import { table } from "./sluice.js";
 
+// Rows that this module has seen: a fresh instance begins at none.
+let seen = 0;
+
+const deep = (n) => 1 + deep(n + 1);
+
 export default table({ dimensions: { t: "text", n: "int" }, measures: ["x", "flag", "days"] }, (rows, room) => {
   const out = [];
   const exact = rows.bigints("n");
@@ -11,7 +16,8 @@ export default table({ dimensions: { t: "text", n: "int" }, measures: ["x", "fla
     if (t === null || n === null) continue;
     if (t === room.params.fail) throw new Error("told to fail");
     while (t === room.params.spin);
-    out.push({ t, n, x: x ?? -0.5, flag: b === null ? 3 : b ? 1 : 2, days: d ?? 0 });
+    if (t === room.params.deep) deep(0);
+    out.push({ t, n: t === room.params.seen ? ++seen : n, x: x ?? -0.5, flag: b === null ? 3 : b ? 1 : 2, days: d ?? 0 });
   }
   const more = room.inputs.get("wide");
   return more ? [...out, ...wide(more)] : out;

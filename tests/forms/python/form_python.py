@@ -2,6 +2,13 @@
 
 from sluice import guest
 
+# Units that this module has seen: a fresh instance begins at none.
+SEEN = []
+
+
+def deep(n):
+    return 1 + deep(n + 1)
+
 
 @guest.table(dimensions={"t": str, "n": int}, measures=["x", "flag", "days"])
 def form(room):
@@ -13,6 +20,11 @@ def form(room):
             raise ValueError("told to fail")
         while t == room.params.get("spin"):
             pass
+        if t == room.params.get("deep"):
+            deep(0)
+        if t == room.params.get("seen"):
+            SEEN.append(t)
+            n = len(SEEN)
         flag = {True: 1, False: 2, None: 3}[row["b"]]
         yield {"t": t, "n": n, "x": -0.5 if row["x"] is None else row["x"], "flag": flag, "days": row["d"] or 0}
     if "wide" in room.inputs:

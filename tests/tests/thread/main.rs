@@ -30,5 +30,6 @@ mod released_keys;
 mod rounds;
 mod schema;
 mod seeds;
+mod survival;
 mod tamper;
 mod town;

@@ -172,6 +172,18 @@ fn a_held_table_is_told_with_its_one_call_and_without_a_promise() {
     let pass = &told["passes"][0];
     assert_eq!((&pass["route"], pass["calls"].as_array().unwrap().len()), (&"D".into(), 1), "{told}");
     assert_eq!((&told["tables"][0]["cells"], told["rho"].as_f64()), (&15.into(), Some(0.0)), "{told}");
+fn what_a_real_run_drops_or_clamps_in_silence_is_told_with_table_key_and_measure() {
+    let told = |job: &str, what: &str| {
+        let tried = attempt(job, Some("spending_change.wasm"), &[]);
+        // None of it is an error: a real run would end the same way and say nothing.
+        assert_eq!(tried.code, 0, "{}{}", tried.out, tried.said);
+        let told = |line: &str| line.starts_with("  table rose, round 0, ") && line.ends_with(what);
+        assert_eq!(tried.out.lines().filter(|line| told(line)).count(), 1, "{}", tried.out);
+    };
+    let foreign = SPENDING_CHANGE.replace("dimensions = [\"coins\"]", "dimensions = [\"plan\"]");
+    told(&foreign, "calls: plan = 95 is no key of this table, its rows do not count");
+    let narrow = SPENDING_CHANGE.replace("persons = { sum = [0, 1]", "persons = { sum = [2, 3]");
+    told(&narrow, "calls: a sum of persons is outside its declared range and counts as the bound");
 }
 
 #[test]

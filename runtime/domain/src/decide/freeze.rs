@@ -8,9 +8,9 @@ use crate::{
     Digest, Refusal,
     catalogue::{ColumnType, Key},
     contract::{
-        Consistent, Contract, ContractInput, DeclaredDimension, Dimension, DimensionFile, JobFile, KeysFile, Law,
-        Limits, LimitsFile, MarkPolicy, MeasureA, OpenTable, Regression, Report, Rounds, Share, SumSpec, Table, TableA,
-        TableB, TableC, TableFile, TableFileA, TableFileB, TableFileD, Tabulation, Term,
+        Consistent, Contract, ContractInput, DeclaredDimension, Dimension, DimensionFile, Event, JobFile, KeysFile,
+        Law, Limits, LimitsFile, MarkPolicy, MeasureA, OpenTable, Regression, Report, Rounds, Share, SumSpec, Survival,
+        Table, TableA, TableB, TableC, TableFile, TableFileA, TableFileB, TableFileD, Tabulation, Term,
     },
     id::ViewId,
     lang::text,
@@ -38,6 +38,8 @@ pub struct Resolved {
     pub tabulations: BTreeMap<String, Tabulation>,
     /// The regressions of route C, by table name.
     pub regressions: BTreeMap<String, Regression>,
+    /// The survival curves of route C, by table name.
+    pub survivals: BTreeMap<String, Survival>,
     /// SHA-256 of the guest components: of `[job]`, `[rounds]` and `[report]`.
     pub guests: [Option<Digest>; 3],
     /// Units on the published rosters of the datasets that the inputs read.
@@ -64,13 +66,22 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
     let limits = limits(&file.limits, rulepack)?;
     marks(&file)?;
     held::stands_alone(&file)?;
-    let tables = file
+    let mut tables = file
         .tables
         .into_iter()
         .map(|table| match table {
             TableFile::A(a) if a.keys == KeysFile::Unknown => open_table(a, rulepack).map(Table::Open),
             TableFile::A(a) => table_a(a, &resolved, rulepack).map(Table::A),
             TableFile::B(b) => table_b(b, &resolved, rulepack).map(Table::B),
+            TableFile::C { name, sql, survival: Some(_), regression, .. } => {
+                let survival = resolved.survivals.get(&name).cloned();
+                let survival = survival.filter(|_| sql.is_empty() && regression.is_none());
+                survival.map(Table::Survival).ok_or_else(|| {
+                    let place = format!("table.{name}.survival");
+                    let en = "a table has one of `sql`, `regression` and `survival`";
+                    bad("job.table", place, "sql、回归与生存曲线只能有一项", en)
+                })
+            }
             TableFile::D(d) => held::table(d, &resolved, &limits).map(Table::D),
             TableFile::C { name, sql, regression: Some(_), .. } => {
                 let regression = resolved.regressions.get(&name).cloned().filter(|_| sql.is_empty());
@@ -79,7 +90,7 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
                     bad("job.table", place, "回归与 sql 不能并用", "a table has `sql` or `regression`, not both")
                 })
             }
-            TableFile::C { name, sql, totals, regression: None } => {
+            TableFile::C { name, sql, totals, regression: None, survival: None } => {
                 let plan = resolved.tabulations.get(&name).cloned();
                 let plan = plan.ok_or_else(|| {
                     bad("job.table", format!("table.{name}"), "表未能规划", "the table was not planned")
@@ -89,6 +100,7 @@ pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<
         })
         .collect::<Result<Vec<_>, Refusal>>()?;
     names(&tables)?;
+    Survival::share_grids(&mut tables);
     held::within_capacity(&tables, rulepack)?;
     let [guest, updates, composes] = resolved.guests;
     let rounds = match (file.rounds, updates) {
@@ -198,6 +210,7 @@ pub fn check(file: JobFile, rulepack: &RulePack) -> Result<(), Refusal> {
             )
             .collect(),
         regressions: file.tables.iter().filter_map(unresolved).collect(),
+        survivals: file.tables.iter().filter_map(unresolved_curve).collect(),
         guests: guests.map(|named| named.then(|| Digest::of(b""))),
         roster_size: 0,
     };
@@ -214,6 +227,22 @@ fn unresolved(table: &TableFile) -> Option<(String, Regression)> {
         terms: file.terms.iter().cloned().map(Term::Number).collect(),
         filter: Vec::new(),
         derived: BTreeMap::new(),
+    };
+    Some((name.clone(), plan))
+}
+
+/// A survival curve whose names were not looked up.
+fn unresolved_curve(table: &TableFile) -> Option<(String, Survival)> {
+    let TableFile::C { name, survival: Some(file), .. } = table else { return None };
+    let plan = Survival {
+        name: name.clone(),
+        view: file.view.clone(),
+        time: file.time.clone(),
+        event: Event::Measure(String::new()),
+        by: Vec::new(),
+        steps: file.steps.clone(),
+        grid: file.steps.clone(),
+        filter: Vec::new(),
     };
     Some((name.clone(), plan))
 }
@@ -340,7 +369,7 @@ fn tick(
         let calls = match table {
             Table::A(_) | Table::Open(_) => u128::from(roster_size),
             Table::B(b) => u128::from(b.blocks),
-            Table::C(_) | Table::Regression(_) => return 0,
+            Table::C(_) | Table::Regression(_) | Table::Survival(_) => return 0,
             // The evidence runs the guest again, one call after the other; rows are read
             // for the product, for the gate and for the evidence.
             Table::D(_) => {

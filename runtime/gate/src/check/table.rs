@@ -71,7 +71,7 @@ impl JobTable {
         let plan = plan(job, &measures)?;
         let mut table = Self {
             plan,
-            judged: JudgedTable { cells: Vec::new() },
+            judged: JudgedTable { cells: Vec::new(), disjoint: false },
             domains: groups.domains,
             rows: Vec::new(),
             measures,

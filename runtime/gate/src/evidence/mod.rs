@@ -18,7 +18,7 @@ use sluice_domain::{
     Digest, Refusal,
     artefact::{Content, Report},
     candidate::CandidateTable,
-    contract::{Contract, Table, TableC},
+    contract::{Contract, Table, TableC, Whose},
     evidence::{Check, EvidenceRules},
     id::ViewId,
 };
@@ -58,7 +58,8 @@ pub fn asked<'a>(
     // What a regression gives away is tabulated too; a regression itself is not replayed.
     let tables_c = contract.tables_c();
     let fits = tables_c.len() == tabulated.len() && contract.tables.len() == tables.len();
-    let tabulated = tabulated.iter().zip(tables_c).filter(|(_, (_, of))| of.is_none()).map(|(cells, _)| cells);
+    let tabulated =
+        tabulated.iter().zip(tables_c).filter(|(_, (_, whose))| *whose == Whose::Own).map(|(cells, _)| cells);
     let tabulated: Vec<&Cells> = tabulated.collect();
     if !fits || of_c.len() != tabulated.len() || of_c.len() != published.len() {
         return Err(crate::refusals::host_fault(

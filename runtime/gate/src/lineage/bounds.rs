@@ -168,7 +168,9 @@ impl<'a> Sets<'a> {
             for cell in cells {
                 of_cell.entry(*cell).or_default().push(unknown);
             }
-            if cells.is_empty() && quantity.column().is_none() && people.rules.zeros == Switch::On {
+            // A curve says where nobody left without the event: no secret then.
+            let said = holders.iter().any(|i| self.published.get(*i).is_some_and(|e| e.rows.is_empty()));
+            if cells.is_empty() && !said && quantity.column().is_none() && people.rules.zeros == Switch::On {
                 targets.push(Target { unknowns: vec![unknown], need: Need::TwoCounts });
             }
         }

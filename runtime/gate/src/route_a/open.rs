@@ -198,7 +198,7 @@ impl PreNoise {
 }
 
 /// Short, not empty, and every character visible.
-fn presentable(text: &str) -> bool {
+pub(crate) fn presentable(text: &str) -> bool {
     !text.is_empty() && text.len() <= KEY_BYTES_MAX && !text.chars().any(is_invisible)
 }
 

@@ -22,7 +22,8 @@ use sluice_domain::{
 use super::{
     frame::Frame,
     primary::{Amount, JudgedCell, JudgedTable},
-    programme::{Contradiction, System},
+    programme::{Contradiction, FREE, System},
+    room::{Room, Wanted},
     rules::Rules,
 };
 
@@ -47,6 +48,8 @@ pub(super) struct Audit<'a> {
     quantities: BTreeMap<Quantity<'a>, Vec<Watched<'a>>>,
     /// Of a quantity with negative contributions: which unknowns may be below zero.
     free: BTreeMap<Quantity<'a>, Vec<bool>>,
+    /// Of each quantity in turn, points that may fit what is published.
+    seen: Vec<Vec<Vec<f64>>>,
 }
 
 /// One cell's part in one quantity.
@@ -107,7 +110,7 @@ impl<'a> Audit<'a> {
             quantities.remove(&Quantity::Units);
         }
         let free = quantities.iter().map(|(quantity, cells)| (*quantity, free(frame.variables, cells))).collect();
-        Self { unknowns: frame.variables, quantities, free }
+        Self { unknowns: frame.variables, quantities, free, seen: Vec::new() }
     }
 
     /// Some of the cells (positions in `frame.cells`) among `withheld` that can be
@@ -117,7 +120,8 @@ impl<'a> Audit<'a> {
         let mut failing = Vec::new();
         for (at, (quantity, cells)) in self.quantities.iter_mut().enumerate() {
             let free = self.free.get(quantity).map_or(&[][..], Vec::as_slice);
-            let found = match narrow(self.unknowns, free, cells, withheld) {
+            let seen = self.seen.get(at).map_or(&[][..], Vec::as_slice);
+            let found = match narrow((self.unknowns, free), cells, withheld, seen) {
                 Ok(found) => found,
                 // Units that do not add up over cells cannot be subtracted either.
                 Err(Contradiction) if *quantity == Quantity::Units => continue,
@@ -130,15 +134,37 @@ impl<'a> Audit<'a> {
         failing
     }
 
+    /// What the withheld cells of `frame` need, where withholding a cell costs `price`.
+    /// A quantity that does not add up over all cells takes no part.
+    pub(super) fn room(&self, frame: &'a Frame, price: Vec<f64>) -> Room<'a> {
+        let mut room = Room::of(frame, price);
+        for (quantity, cells) in &self.quantities {
+            let free = self.free.get(quantity).map_or(&[][..], Vec::as_slice);
+            let wanted: Vec<Wanted<'a>> = cells.iter().map(|c| (c.cell, c.unknowns, c.need)).collect();
+            let shown: Vec<(&[u32], f64)> = cells.iter().map(|c| (c.unknowns, c.value)).collect();
+            let point = System::of(self.unknowns, &shown, free).and_then(|mut system| system.point());
+            match point {
+                Ok(point) => {
+                    let most = cells.iter().fold(0.0, |most: f64, c| most.max(c.value.abs()));
+                    let least = |i: usize| if free.get(i) == Some(&true) { -FREE * most } else { 0.0 };
+                    room.add(&wanted, point, least, !matches!(quantity, Quantity::Total(_) | Quantity::Squares(_)));
+                }
+                Err(Contradiction) => room.add(&[], vec![0.0; self.unknowns], |_| 0.0, false),
+            }
+        }
+        room
+    }
+
+    /// Takes the points of `room` for possible, where they are.
+    pub(super) fn shown(mut self, room: &Room<'_>) -> Self {
+        self.seen = (0..self.quantities.len()).map(|at| room.points(at)).collect();
+        self
+    }
+
     /// Names `narrow` no more: nothing that could still be withheld would widen it.
     pub(super) fn past_help(&mut self, narrow: Narrow) {
         let cells = self.quantities.values_mut().nth(narrow.quantity).into_iter().flatten();
         cells.filter(|cell| cell.cell == narrow.cell).for_each(|cell| cell.shown = Shown::PastHelp);
-    }
-
-    /// Whether no cell among `withheld` can be bounded too closely.
-    pub(super) fn holds(mut self, withheld: &BTreeSet<usize>) -> bool {
-        self.too_close(withheld).is_empty()
     }
 
     /// By position in `frame.cells`, the values of the quantity that `narrow` is about.
@@ -172,10 +198,10 @@ fn free(unknowns: usize, cells: &[Watched<'_>]) -> Vec<bool> {
 }
 
 fn narrow(
-    unknowns: usize,
-    free: &[bool],
+    (unknowns, free): (usize, &[bool]),
     cells: &mut [Watched<'_>],
     withheld: &BTreeSet<usize>,
+    seen: &[Vec<f64>],
 ) -> Result<Vec<(usize, f64)>, Contradiction> {
     let published: Vec<(&[u32], f64)> =
         cells.iter().filter(|c| !withheld.contains(&c.cell)).map(|c| (c.unknowns, c.value)).collect();
@@ -188,6 +214,7 @@ fn narrow(
         return Ok(Vec::new());
     }
     let mut system = System::of(unknowns, &published, free)?;
+    seen.iter().for_each(|point| system.believe(point));
     system.scout(&open.iter().map(|c| c.unknowns).collect::<Vec<_>>())?;
     // Not in order: neighbours tend to fail together, and one remedy serves both.
     open.sort_by_key(|c| (c.cell % 7, c.cell));
@@ -265,6 +292,20 @@ impl Need {
     /// `reach` to either side of `value`, but not below `least`.
     pub(crate) fn reach(value: f64, reach: f64, least: f64) -> Self {
         Self::Reach { low: (value - reach).max(least), high: value + reach }
+    }
+
+    /// Where `value` may be anything from `low` to `high` and that is not enough: changes
+    /// of it of which one is needed.
+    pub(super) fn step(self, value: f64, low: f64, high: f64, slack: f64) -> Vec<f64> {
+        let either = |by: f64| if value - by >= -slack { vec![by, -by] } else { vec![by] };
+        match self {
+            Self::TwoCounts => either(1.0 + value.ceil() - value),
+            Self::Width => either(1e3 * slack),
+            Self::Wide(width) => either(width),
+            Self::Reach { high: at_least, .. } if high < at_least - slack => vec![at_least - value],
+            Self::Reach { low: at_most, .. } if low > at_most + slack => vec![at_most - value],
+            Self::Reach { .. } => Vec::new(),
+        }
     }
 
     /// Whether [low, high] holds it; `slack` is the solver's accuracy. Widening the

@@ -31,7 +31,8 @@ pub(super) fn unsafe_differences(frame: &Frame, tables: &[(&TableC, &JudgedTable
         let Some(holders) = small.variables.first().and_then(|v| frame.cells_of.get(*v as usize)) else { continue };
         for large in holders.iter().filter_map(|j| frame.cells.get(*j)) {
             let (Some(inner), Some(outer)) = (at(small), at(large)) else { continue };
-            if inner.0.plan.filter == outer.0.plan.filter {
+            // Of what is said to be empty, every part is.
+            if inner.0.plan.filter == outer.0.plan.filter || outer.1.units == 0 {
                 continue;
             }
             let Some(rest) = difference(&large.variables, &small.variables) else { continue };

@@ -15,9 +15,11 @@ pub(crate) mod frame;
 pub mod primary;
 pub(crate) mod programme;
 pub mod regression;
+mod room;
 pub mod rules;
 pub mod secondary;
 pub(crate) mod span;
+pub mod survival;
 
 pub use primary::{JudgedTable, primary};
 pub use rules::{Class, Rules, Sensitivity, Switch};

@@ -20,6 +20,8 @@ use crate::refusals;
 /// A table of route C with its true values and verdicts: inside the domain only.
 pub struct JudgedTable {
     pub(crate) cells: Vec<JudgedCell>,
+    /// Whether each unit is in one inner cell only, whatever the rows.
+    pub(crate) disjoint: bool,
 }
 
 /// One judged cell.
@@ -111,7 +113,7 @@ pub fn primary(table: &TableC, tabulated: &Cells, rules: &Rules) -> Result<Judge
     if let Some(class) = &rules.class {
         class::judge(table, &mut cells, class);
     }
-    Ok(JudgedTable { cells })
+    Ok(JudgedTable { cells, disjoint: false })
 }
 
 fn judge(table: &TableC, key: CellKey, cell: &CellStats, rules: &Rules) -> JudgedCell {

@@ -21,7 +21,7 @@ const ACCURACY: f64 = 1e-9;
 const ROUNDING: f64 = 1e-12;
 
 /// How far below zero a free unknown may be, in units of the largest number around it.
-const FREE: f64 = 1e3;
+pub(super) const FREE: f64 = 1e3;
 
 /// Corners visited before single cells are asked about.
 const SCOUTS: usize = 6;
@@ -133,6 +133,35 @@ impl System {
         Ok(false)
     }
 
+    /// A point that satisfies everything.
+    pub(crate) fn point(&mut self) -> Result<Vec<f64>, Contradiction> {
+        for component in self.components.iter_mut().filter(|c| c.points.is_empty()) {
+            component.visit(&[])?;
+        }
+        let of_place = |(component, place): (usize, usize)| {
+            let points = self.components.get(component).map(|c| &c.points)?;
+            points.first()?.get(place).copied()
+        };
+        let values = self.fixed.iter().zip(&self.places);
+        Ok(values.map(|(fixed, place)| fixed.or(place.and_then(of_place)).unwrap_or(0.0)).collect())
+    }
+
+    /// Keeps `point` wherever it satisfies the equations.
+    pub(crate) fn believe(&mut self, point: &[f64]) {
+        let mut parts: Vec<Vec<f64>> = self.components.iter().map(|c| c.least.iter().map(|_| 0.0).collect()).collect();
+        for (place, value) in self.places.iter().zip(point) {
+            let slot = place.and_then(|(component, place)| parts.get_mut(component)?.get_mut(place));
+            if let Some(slot) = slot {
+                *slot = *value;
+            }
+        }
+        for (component, part) in self.components.iter_mut().zip(parts) {
+            if component.holds(&part) {
+                component.points.push(part);
+            }
+        }
+    }
+
     /// Visits a few corners of every component with many `targets`, in directions
     /// that mix them: each corner has most of its unknowns at zero, so a few corners
     /// settle most low ends.
@@ -144,7 +173,7 @@ impl System {
             }
         }
         for (component, places) in wanted.into_iter().filter(|(_, places)| places.len() > 2 * SCOUTS) {
-            let Some(component) = self.components.get_mut(component) else { continue };
+            let Some(component) = self.components.get_mut(component).filter(|c| c.points.is_empty()) else { continue };
             for turn in 0..SCOUTS {
                 // Signs that repeat with a period of their own in every turn.
                 let goal: Vec<(usize, f64)> = places
@@ -206,6 +235,17 @@ impl Component {
             let (low, high) = range.unwrap_or((sum, sum));
             Some((low.min(sum), high.max(sum)))
         })
+    }
+
+    /// Whether `point` is one of its own, to the solver's accuracy.
+    fn holds(&self, point: &[f64]) -> bool {
+        let slack = ACCURACY * self.scale;
+        let least = self.least.iter().map(|least| least * self.scale);
+        point.iter().zip(least).all(|(value, least)| *value >= least - slack)
+            && self.equations.iter().all(|(places, value)| {
+                let sum: f64 = places.iter().filter_map(|i| point.get(*i)).sum();
+                (sum - value).abs() <= slack
+            })
     }
 
     /// Finds a point at which the weighted sum `goal` is as large as it can be.
@@ -336,5 +376,17 @@ mod tests {
     #[test]
     fn numbers_that_cannot_be_are_a_contradiction() {
         assert!(matches!(System::of(2, &[(&[0, 1], 1.0), (&[0], 2.0)], &[]), Err(Contradiction)));
+    }
+
+    #[test]
+    fn a_point_is_believed_only_where_it_fits() {
+        let at_five = |point: &[f64]| {
+            let mut system = System::of(2, &[(&[0, 1], 5.0)], &[]).unwrap();
+            system.believe(point);
+            system.components[0].visited(&[0])
+        };
+        assert_eq!(at_five(&[5.0, 0.0]), Some((5.0, 5.0)));
+        assert_eq!(at_five(&[5.0, 1.0]), None);
+        assert_eq!(at_five(&[6.0, -1.0]), None);
     }
 }

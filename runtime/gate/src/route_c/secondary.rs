@@ -22,8 +22,9 @@ use super::{
     differencing::unsafe_differences,
     frame::{Axes, Frame, frames},
     primary::{JudgedCell, JudgedTable},
+    room::Room,
     rules::Rules,
-    span::{Fate, Guard, Sparse, indicator, sweep_beyond, sweep_guarded},
+    span::{Fate, Guard, Sparse, indicator, sweep_asking, sweep_beyond, sweep_guarded},
 };
 
 /// Checks, from the contract alone, that a job's tables are small enough.
@@ -108,28 +109,51 @@ pub(crate) fn suppress(
     if depth < Depth::Audited {
         return &fewest.1 - &primary;
     }
-    // The fewest cells are often the closest together, and then the easiest to bound: the
-    // usual order has its chance as well.
-    let audit = || Audit::of(frame, tables, rules);
-    let usual = swept.iter().take(1).flat_map(|start| [(start, Remedy::Shortest), (start, Remedy::Tightest)]);
-    let widened = usual
-        .chain([(fewest, Remedy::Tightest)])
-        .map(|((order, withheld), remedy)| (order, secrets.widen(order, withheld.clone(), audit(), remedy)));
-    let Some((order, withheld)) = widened.min_by_key(|(_, withheld)| withheld.len()) else { return BTreeSet::new() };
-    &secrets.give_back(order, &first, withheld, |withheld| audit().holds(withheld)) - &primary
+    // From what elimination withholds, or from nothing but the unsafe cells; the most
+    // valuable seen to first, or last: none is the best for every table.
+    let usual = orders.first().map_or(&[][..], Vec::as_slice);
+    let turned: Vec<usize> = usual.iter().rev().copied().collect();
+    let prices = prices(frame, judged, &out);
+    let propose = |(start, seen): (&BTreeSet<usize>, &[usize])| {
+        secrets.propose((usual, seen), (&first, start), Audit::of(frame, tables, rules), prices.clone())
+    };
+    let ways = [(&first, usual), (&first, &turned), (&fewest.1, usual), (&fewest.1, &turned)];
+    let tried = ways.get(..if frame.cells.len() > LARGE { 1 } else { ways.len() }).unwrap_or_default();
+    // Without a proposal nothing goes out.
+    let withheld = side_by_side(tried, propose).into_iter().min_by_key(BTreeSet::len).unwrap_or(all);
+    &withheld - &primary
 }
 
-/// Which of the published sums over a narrow cell is loosened.
-#[derive(Clone, Copy)]
-enum Remedy {
-    /// The shortest of those that are too tight for it.
-    Shortest,
-    /// The tightest of all.
-    Tightest,
+/// `of` each item, on threads of their own where there can be some; less those that failed.
+fn side_by_side<I: Copy + Send, O: Send>(items: &[I], of: impl Fn(I) -> O + Sync) -> Vec<O> {
+    let of = &of;
+    std::thread::scope(|scope| {
+        let start = |item: &I| {
+            let item = *item;
+            (item, std::thread::Builder::new().spawn_scoped(scope, move || of(item)))
+        };
+        let started: Vec<_> = items.iter().map(start).collect();
+        let finish = |(item, thread): (I, std::io::Result<std::thread::ScopedJoinHandle<'_, O>>)| match thread {
+            Ok(thread) => thread.join().ok(),
+            Err(_) => Some(of(item)),
+        };
+        started.into_iter().filter_map(finish).collect()
+    })
 }
 
-/// Cells times audits that [`Secrets::give_back`] may spend.
-const TRIES_WORK: usize = 8_000;
+/// What withholding each cell costs: one, and up to one more for its units. A cell that is
+/// out already cannot be withheld.
+fn prices<'a>(frame: &Frame, judged: impl Fn(usize) -> Option<&'a JudgedCell>, out: &BTreeSet<usize>) -> Vec<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    let units: Vec<f64> =
+        (0..frame.cells.len()).map(|i| judged(i).map_or(0.0, |c| (1 + c.units) as f64).ln()).collect();
+    let most = units.iter().fold(1.0, |most: f64, units| most.max(*units));
+    let price = |(i, units): (usize, &f64)| if out.contains(&i) { f64::INFINITY } else { 1.0 + units / most };
+    units.iter().enumerate().map(price).collect()
+}
+
+/// Cells above which one way of choosing is tried, not four.
+const LARGE: usize = 3_000;
 
 /// What must not follow from the published cells of a frame.
 struct Secrets<'a> {
@@ -179,28 +203,48 @@ impl<'a> Secrets<'a> {
         self.betraying(given, &candidates, &vectors)
     }
 
-    /// `withheld` and what else must go until no interval is too narrow.
-    fn widen(
+    /// `start` and what else is withheld so that nothing follows and no interval is too
+    /// narrow, their needs seen to in the order of `seen`; what is needless in the end is
+    /// given back, in `order`.
+    fn propose(
         &self,
-        order: &[usize],
-        mut withheld: BTreeSet<usize>,
-        mut audit: Audit<'_>,
-        remedy: Remedy,
+        (order, seen): (&[usize], &[usize]),
+        (first, start): (&BTreeSet<usize>, &BTreeSet<usize>),
+        audit: Audit<'_>,
+        prices: Vec<f64>,
     ) -> BTreeSet<usize> {
+        let mut room = audit.room(self.frame, prices);
+        let mut withheld = start.clone();
         loop {
+            withheld = room.make(withheld, seen);
+            let more = self.give_away(order, &withheld);
+            if more.is_empty() {
+                break;
+            }
+            withheld.extend(more);
+        }
+        let withheld = self.give_back(order, first, withheld, &mut room);
+        let withheld = self.widen(order, withheld, audit.shown(&room));
+        &withheld - &self.following(&withheld, first)
+    }
+
+    /// `withheld` and what else must go until no interval is too narrow: the audit's word
+    /// on what was proposed.
+    fn widen(&self, order: &[usize], mut withheld: BTreeSet<usize>, mut audit: Audit<'_>) -> BTreeSet<usize> {
+        loop {
+            withheld.extend(self.give_away(order, &withheld));
             let narrow = audit.too_close(&withheld);
             if narrow.is_empty() {
                 return withheld;
             }
             let mut extra = BTreeSet::new();
             for cell in narrow {
-                match self.one_more(cell, remedy, &withheld, &audit.values(cell)) {
+                match self.one_more(cell, &withheld, &audit.values(cell)) {
                     Some(more) => drop(extra.insert(more)),
                     None => audit.past_help(cell),
                 }
             }
             withheld.extend(extra);
-            withheld.extend(self.give_away(order, &withheld));
         }
     }
 
@@ -219,30 +263,19 @@ impl<'a> Secrets<'a> {
         order: &[usize],
         first: &BTreeSet<usize>,
         mut withheld: BTreeSet<usize>,
-        holds: impl Fn(&BTreeSet<usize>) -> bool,
+        room: &mut Room<'_>,
     ) -> BTreeSet<usize> {
         let mut candidates: Vec<usize> = order.iter().copied().filter(|i| !withheld.contains(i)).collect();
         let given = candidates.len();
         candidates.extend(order.iter().copied().filter(|i| withheld.contains(i) && !first.contains(i)));
+        let of_candidates: Vec<Sparse> = candidates.iter().map(|i| self.vector(*i)).collect();
         let of_first = first.iter().map(|i| self.vector(*i)).filter(|v| !v.is_empty());
         let vectors: Vec<Sparse> = self.vectors.iter().cloned().chain(of_first).collect();
-        let stay = self.betraying(given, &candidates, &vectors);
-        let free: Vec<usize> = candidates.iter().copied().skip(given).filter(|i| !stay.contains(i)).collect();
-        let mut groups = vec![free];
-        for _ in 0..(TRIES_WORK / self.frame.cells.len().max(1)).max(1) {
-            let Some(group) = groups.pop() else { break };
-            let without: BTreeSet<usize> = withheld.iter().copied().filter(|i| !group.contains(i)).collect();
-            if without.len() == withheld.len() {
-                continue;
-            }
-            if holds(&without) {
-                withheld = without;
-            } else if let (front, back @ [_, ..]) = group.split_at(group.len().div_ceil(2)) {
-                groups.push(back.to_vec());
-                groups.push(front.to_vec());
-            }
-        }
-        &withheld - &self.following(&withheld, first)
+        let guard = Guard { vectors: &vectors, targets: self.vectors.len(), known: &self.alone };
+        sweep_asking(given, &of_candidates, guard, self.frame.variables, |at| {
+            candidates.get(at).is_some_and(|cell| room.spare(*cell, &withheld) && withheld.remove(cell))
+        });
+        withheld
     }
 
     /// The cells of `withheld` besides `first` that follow from what is published:
@@ -260,15 +293,9 @@ impl<'a> Secrets<'a> {
 
     /// The published cell whose loss loosens a narrow one at the least cost. A published sum
     /// over it is the tighter, the less is left over when all published cells inside are
-    /// taken out. Of the sum that `remedy` names, the smallest other term goes that fills
-    /// what is wanting, or the largest if none does; the sum itself when it has no other.
-    fn one_more(
-        &self,
-        narrow: Narrow,
-        remedy: Remedy,
-        withheld: &BTreeSet<usize>,
-        values: &BTreeMap<usize, f64>,
-    ) -> Option<usize> {
+    /// taken out. Of the tightest, the smallest other term goes that fills what is wanting,
+    /// or the largest if none does; the sum itself when it has no other.
+    fn one_more(&self, narrow: Narrow, withheld: &BTreeSet<usize>, values: &BTreeMap<usize, f64>) -> Option<usize> {
         let variables = |i: usize| self.frame.cells.get(i).map_or(&[][..], |c| c.variables.as_slice());
         let value = |i: &usize| values.get(i).copied().unwrap_or(0.0);
         let of_cell = variables(narrow.cell);
@@ -293,14 +320,8 @@ impl<'a> Secrets<'a> {
             (rest, sum, terms)
         };
         let free = |i: &usize| !self.out.contains(i);
-        let rank = |(left, sum, _): &(f64, usize, Vec<usize>)| match remedy {
-            Remedy::Tightest => (false, 0, *left),
-            Remedy::Shortest => (*left >= narrow.up_to, variables(*sum).len(), *left),
-        };
-        let before =
-            |a: &(bool, usize, f64), b: &(bool, usize, f64)| (a.0, a.1).cmp(&(b.0, b.1)).then(a.2.total_cmp(&b.2));
         let mut sums: Vec<(f64, usize, Vec<usize>)> = sums.iter().map(|sum| rest(*sum)).collect();
-        sums.sort_by(|a, b| before(&rank(a), &rank(b)));
+        sums.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         sums.into_iter().find_map(|(left, sum, mut terms)| {
             terms.retain(free);
             terms.sort_by(|a, b| value(a).total_cmp(&value(b)).then(a.cmp(b)));
@@ -369,7 +390,7 @@ fn unions(frame: &Frame, tables: &[(&TableC, &JudgedTable)], primary: &BTreeSet<
                 }
             }
         }
-        let disjoint = units_add_up(table);
+        let disjoint = table.disjoint || units_add_up(table);
         for members in groups.into_values() {
             let units = members.iter().map(|(_, units)| *units);
             let fewest = if disjoint { units.sum() } else { units.max().unwrap_or(0) };

@@ -63,6 +63,18 @@ pub(crate) fn sweep_beyond(given: usize, candidates: &[Sparse], protected: &[Spa
 /// sketches, three linear forms each, is then zero: no betrayal is missed. One that is
 /// zero by chance (odds of about 2⁻⁶¹) costs a cell and nothing else.
 pub(super) fn sweep_guarded(given: usize, candidates: &[Sparse], guard: Guard<'_>, rows: usize) -> Vec<Fate> {
+    sweep_asking(given, candidates, guard, rows, |_| true)
+}
+
+/// As [`sweep_guarded`], where a candidate that could be published is, if `may` says so
+/// of its place.
+pub(super) fn sweep_asking(
+    given: usize,
+    candidates: &[Sparse],
+    guard: Guard<'_>,
+    rows: usize,
+    mut may: impl FnMut(usize) -> bool,
+) -> Vec<Fate> {
     let mut vectors: Vec<Sparse> = candidates.iter().chain(guard.vectors).cloned().collect();
     let mut sketches: Vec<Sketch> = vectors.iter().map(sketch).collect();
     let n = candidates.len();
@@ -99,7 +111,9 @@ pub(super) fn sweep_guarded(given: usize, candidates: &[Sparse], guard: Guard<'_
                 secrets.iter().filter_map(|target| sketches.get(*target)).any(|target| dot(&plane, target) == 0)
             };
             if candidate >= given
-                && (vectors.iter().skip(n).any(|p| proportional(p, &vector)) || attackers.iter().any(betrays))
+                && (vectors.iter().skip(n).any(|p| proportional(p, &vector))
+                    || attackers.iter().any(betrays)
+                    || !may(candidate))
             {
                 return Fate::Suppressed;
             }

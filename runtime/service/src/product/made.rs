@@ -7,7 +7,7 @@
 use sluice_domain::{
     Text,
     candidate::{CandidateTable, Cell, Made},
-    contract::{Combine, Contract, Law, Regression, Share, Table},
+    contract::{Combine, Contract, Dimension, Law, Regression, Share, Survival, Table},
     text,
 };
 
@@ -31,6 +31,7 @@ pub(crate) fn made_by(declared: &Table) -> &'static str {
         Table::B(_) => "route-B",
         Table::C(_) => "route-C",
         Table::Regression(_) => "route-C-regression",
+        Table::Survival(_) => "route-C-survival",
         Table::D(_) => "route-D",
     }
 }
@@ -41,7 +42,7 @@ pub(crate) fn word(table: &CandidateTable, declared: &Table, cell: &Cell, measur
     let column = table.measures.get(measure)?;
     let margin = cell.key.iter().any(Option::is_none);
     Some(match (declared, column.made) {
-        (Table::C(_) | Table::Regression(_) | Table::D(_), _) => return None,
+        (Table::C(_) | Table::Regression(_) | Table::Survival(_) | Table::D(_), _) => return None,
         (_, Some(Made::Median { blocks, rank_error_95 })) => {
             format!("private-median blocks={blocks} rank-error95={rank_error_95:.0}")
         }
@@ -85,6 +86,10 @@ fn headings(table: &Table) -> Vec<String> {
         Table::B(b) => (names(&b.dimensions), b.measures.iter().map(|m| m.name.as_str()).collect(), &[]),
         Table::C(c) => (names(&c.plan.dimensions), c.plan.measures.iter().map(|m| m.name.as_str()).collect(), &[]),
         Table::Regression(_) => (vec!["term"], Regression::MEASURES.to_vec(), &[]),
+        Table::Survival(s) => {
+            let keys = names(&s.by).into_iter().chain([Survival::STEP]);
+            (keys.collect(), Survival::MEASURES.to_vec(), &[])
+        }
         Table::D(d) => (names(&d.dimensions), d.measures.iter().map(|m| m.name.as_str()).collect(), &[]),
         Table::Open(o) => {
             let sums = o.measures.iter().map(|m| m.name.as_str());
@@ -102,7 +107,7 @@ fn headings(table: &Table) -> Vec<String> {
     keys.chain(numbers).chain(shares).chain(["status".to_owned(), MADE_BY.to_owned()]).collect()
 }
 
-fn names(dimensions: &[sluice_domain::contract::Dimension]) -> Vec<&str> {
+fn names(dimensions: &[Dimension]) -> Vec<&str> {
     dimensions.iter().map(|d| d.name.as_str()).collect()
 }
 
@@ -153,6 +158,17 @@ fn about(declared: &Table) -> Text {
                 r.outcome
             ),
         ),
+        Table::Survival(s) => {
+            let (time, event) = (&s.time, s.event.column());
+            text(
+                format!(
+                    "路线 C：由主机按“{time}”与“{event}”求生存曲线（Kaplan–Meier，标准误按 Greenwood），每单位一次观察：首次事件，无事件者以其最长的时间为准；时间进至所示的下一步，离开者过少的步并入下一步；不作差分隐私承诺"
+                ),
+                format!(
+                    "route C: Kaplan-Meier survival by `{time}` and `{event}` by the host, standard errors by Greenwood, one observation a unit, its first event or else its longest time; times count at the next step that is shown, and a step with too few leaving is merged into the next; no differential-privacy claim"
+                ),
+            )
+        }
         Table::D(_) => text(
             "路线 D：由客程序直接从个人行制成，留置后经两人凭佐证审核；没有任何隐私保证",
             "route D: made by a guest straight from person rows, held, and let out by two people on evidence; there is no privacy guarantee",
@@ -180,7 +196,7 @@ fn column(table: &CandidateTable, declared: &Table, measure: usize) -> Option<Co
         )
     });
     let (mark, more) = match (declared, column.made) {
-        (Table::C(_) | Table::Regression(_) | Table::D(_), _) => return None,
+        (Table::C(_) | Table::Regression(_) | Table::Survival(_) | Table::D(_), _) => return None,
         (_, Some(made)) => of_made(made, declared),
         (Table::A(a), None) if noise.is_none() => {
             let share = a.shares.iter().find(|s| s.name == column.name)?;

@@ -30,9 +30,11 @@ use sluice_domain::{
     text,
 };
 use sluice_gate::Quarantined;
+pub use sluice_gate::losses::Loss;
+use sluice_gate::losses::losses;
 use sluice_rows::synthetic::Synthetic;
 use sluice_vault::{Kek, ObjectKind};
-use sluice_worker::{Explainer, Interface, Programs, RoomLimits, Told, WorkerError};
+use sluice_worker::{End, Explained, Explainer, Interface, Programs, RoomLimits, Told, WorkerError};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
@@ -125,6 +127,18 @@ pub struct PassTold {
     pub columns: u64,
     /// One entry per call, in an order that says nothing of whose it is.
     pub calls: Vec<Told>,
+    /// What of the answers did not count as the guest wrote it.
+    pub losses: Vec<Lost>,
+}
+
+/// One loss, and in how many calls it came up.
+#[derive(Debug, Serialize)]
+pub struct Lost {
+    /// What.
+    #[serde(flatten)]
+    pub loss: Loss,
+    /// Calls.
+    pub calls: usize,
 }
 
 /// What an outer guest did.
@@ -356,9 +370,7 @@ async fn told_of(
     });
     answer::feed(work, table, sender).await?;
     let told = telling.await.map_err(|e| Fault::host("try.thread", &e))?;
-    let mut told = told.map_err(|e| Fault::host("try.explain", &e))?;
-    // Stored order follows a key of this throw-away domain: what is shown must not.
-    told.sort();
+    let told = told.map_err(|e| Fault::host("try.explain", &e))?;
     let route = match table {
         Table::A(_) | Table::Open(_) => Route::A,
         Table::B(_) => Route::B,
@@ -370,10 +382,33 @@ async fn told_of(
         Table::B(b) => b.dimensions.len() + b.measures.len(),
         Table::Open(o) => 1 + o.measures.len(),
         Table::D(d) => d.dimensions.len() + d.measures.len(),
-        Table::C(_) | Table::Regression(_) => 0,
+        Table::C(_) | Table::Regression(_) | Table::Survival(_) => 0,
     };
     let columns = columns as u64;
-    Ok(PassTold { table: table.name().to_owned(), route, round, columns, calls: told })
+    let (mut calls, mut lost) = (Vec::with_capacity(told.len()), BTreeMap::<Loss, usize>::new());
+    for explained in told {
+        let (call, losses) = judged(explained, table, columns, contract.limits.rows_max);
+        losses.into_iter().for_each(|loss| *lost.entry(loss).or_default() += 1);
+        calls.push(call);
+    }
+    // Stored order follows a key of this throw-away domain: what is shown must not.
+    calls.sort();
+    let losses = lost.into_iter().map(|(loss, calls)| Lost { loss, calls }).collect();
+    Ok(PassTold { table: table.name().to_owned(), route, round, columns, calls, losses })
+}
+
+/// What the gate leaves out of an answer of the right shape.
+fn judged(explained: Explained, table: &Table, wanted: u64, rows_max: u32) -> (Told, Vec<Loss>) {
+    let Explained { mut told, answer } = explained;
+    let shaped = matches!(told.end, End::Finished { columns, nulls: 0, .. } if columns == wanted);
+    let Some(answer) = answer.filter(|_| shaped) else { return (told, Vec::new()) };
+    // An answer to rows of nobody, from a child that has seen no others.
+    let losses = losses(table, rows_max, &Synthetic::vouch(answer::into_gate(answer)));
+    if losses == [Loss::Unreadable] {
+        told.end = End::Unreadable;
+        return (told, Vec::new());
+    }
+    (told, losses)
 }
 
 /// Work that waits for a child.

@@ -12,7 +12,7 @@ use sluice_domain::{
 };
 use sluice_service::{
     Programs,
-    rehearse::{PassTold, Rehearsal, Rehearsed, TableVerdict, caveat},
+    rehearse::{Loss, Lost, PassTold, Rehearsal, Rehearsed, TableVerdict, caveat},
 };
 use sluice_worker::{End, Told};
 
@@ -216,7 +216,7 @@ fn plain(rehearsed: &Rehearsed, caveat: &str, lang: Lang) -> String {
     }
     lines.extend(rehearsed.tables.iter().flat_map(|table| table_lines(table, lang)));
     lines.extend(standin(rehearsed, lang));
-    lines.extend(rehearsed.passes.iter().map(|pass| calls(pass, lang)));
+    lines.extend(rehearsed.passes.iter().flat_map(|pass| [vec![calls(pass, lang)], losses(pass, lang)].concat()));
     lines.extend(resources(rehearsed, lang));
     for name in &rehearsed.artefacts {
         lines.push(say(format!("报告产物：{name}"), format!("artefact of the report: {name}")));
@@ -318,6 +318,56 @@ fn calls(pass: &PassTold, lang: Lang) -> String {
     .to_owned()
 }
 
+/// What of a pass's answers did not count as written: the first few of each kind.
+fn losses(pass: &PassTold, lang: Lang) -> Vec<String> {
+    let mut lost: Vec<&Lost> = pass.losses.iter().collect();
+    lost.sort_by_key(|lost| std::cmp::Reverse(lost.calls));
+    let mut shown: Vec<&Lost> = Vec::new();
+    for lost in lost {
+        let kind = std::mem::discriminant(&lost.loss);
+        if shown.iter().filter(|s| std::mem::discriminant(&s.loss) == kind).count() < SHOWN {
+            shown.push(lost);
+        }
+    }
+    shown.sort_by(|a, b| a.loss.cmp(&b.loss));
+    let line = |lost: &&Lost| {
+        let (zh, en) = lost_in_words(&lost.loss);
+        let (table, round, calls) = (&pass.table, pass.round, lost.calls);
+        text(
+            format!("  表 {table} 第 {round} 轮，{calls} 次调用：{zh}"),
+            format!("  table {table}, round {round}, {calls} calls: {en}"),
+        )
+        .of(lang)
+        .to_owned()
+    };
+    shown.iter().map(line).collect()
+}
+
+fn lost_in_words(loss: &Loss) -> (String, String) {
+    match loss {
+        Loss::Unreadable => ("答案不可读".to_owned(), "the answer does not read".to_owned()),
+        Loss::UndeclaredKey { key } => {
+            (format!("{key} 不是本表的键，其行不计"), format!("{key} is no key of this table, its rows do not count"))
+        }
+        Loss::KeyBeyond { key } => (
+            format!("键多于 keys_per_unit，从 {key} 起不计"),
+            format!("more keys than keys_per_unit, those from {key} on do not count"),
+        ),
+        Loss::Clamped { measure } => (
+            format!("{measure} 之和超出声明的范围，按边界计"),
+            format!("a sum of {measure} is outside its declared range and counts as the bound"),
+        ),
+        Loss::Rounded { measure } => (
+            format!("{measure} 的值不在网格上，已取整"),
+            format!("a value of {measure} is not on the grid and was rounded"),
+        ),
+        Loss::NotANumber { measure } => (
+            format!("{measure} 的值不是数，计为无"),
+            format!("a value of {measure} is not a number and counts as none"),
+        ),
+    }
+}
+
 /// Typical and most fuel and memory of a call, and what to write under `[limits]`.
 fn resources(rehearsed: &Rehearsed, lang: Lang) -> Vec<String> {
     let reserved = &rehearsed.reserved;
@@ -399,6 +449,10 @@ fn why(failed: &Failed<'_>, rehearsed: &Rehearsed, lang: Lang) -> String {
         End::TooMuchOutput { rows, bytes } => {
             say(format!("输出过大：{rows} 行、{bytes} 字节"), format!("too much output: {rows} rows, {bytes} bytes"))
         }
+        End::Unreadable => say(
+            "答案有一列与合约的类型不符（例如文本的维度给了整数）".to_owned(),
+            "a column of the answer is not of the contract's type, such as a whole number for a key of text".to_owned(),
+        ),
         End::TooMuchInput => say(
             "数据超过可交给客件的上限（[limits] input_rows）".to_owned(),
             "the rows are more than a guest is handed ([limits] input_rows)".to_owned(),

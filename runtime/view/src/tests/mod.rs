@@ -8,6 +8,7 @@ mod forbidden;
 mod planning;
 mod randhie;
 mod regress;
+mod survive;
 mod tabulation;
 mod total;
 mod units;

@@ -7,12 +7,10 @@ use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, OperatorCost
 
 use crate::{
     error::ChildFault,
-    inspect::{CORE_ITEMS_MAX, MEMORIES_MAX},
+    inspect::{CORE_ITEMS_MAX, MEMORIES_MAX, TABLE_ELEMENTS_MAX},
+    jail::GUEST_STACK_MAX,
     limits::Profile,
 };
-
-/// Elements of one table: what the larger interpreters need.
-const TABLE_ELEMENTS: usize = 50_000;
 
 /// Bytes at the start of a memory or table that are written back to what they were
 /// between two units; the rest goes back to the kernel. A small guest costs no
@@ -93,7 +91,7 @@ fn runner(mut config: Config) -> Result<Engine, ChildFault> {
 /// What that engine is made of.
 ///
 /// # Errors
-/// `Engine` for more memory than an address can name.
+/// `Engine` for more memory than an address can name, or more stack than there is for a guest.
 pub fn running_config(profile: Profile, memory_bytes: u64, stack_bytes: u32) -> Result<Config, ChildFault> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(1)
@@ -105,13 +103,18 @@ pub fn running_config(profile: Profile, memory_bytes: u64, stack_bytes: u32) -> 
         .total_tables(CORE_ITEMS_MAX)
         .max_tables_per_component(CORE_ITEMS_MAX)
         .max_tables_per_module(CORE_ITEMS_MAX)
-        .table_elements(TABLE_ELEMENTS)
+        .table_elements(TABLE_ELEMENTS_MAX as usize)
         .linear_memory_keep_resident(KEEP_RESIDENT)
         .table_keep_resident(KEEP_RESIDENT)
         .max_memory_size(usize::try_from(memory_bytes).map_err(|_| ChildFault::Engine)?)
         // Its page map would be one more open descriptor.
         .pagemap_scan(Enabled::No);
+    if u64::from(stack_bytes) > GUEST_STACK_MAX {
+        return Err(ChildFault::Engine);
+    }
     let mut config = config(profile);
-    config.max_wasm_stack(stack_bytes as usize).allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    // Nothing here runs on a stack of its own, but the engine wants that one no smaller.
+    config.max_wasm_stack(stack_bytes as usize).async_stack_size(stack_bytes as usize);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Ok(config)
 }

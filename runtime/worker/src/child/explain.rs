@@ -12,11 +12,12 @@ use std::{
     process::ExitCode,
 };
 
-use wasmtime::{Engine, Error, ResourceLimiter, StoreLimits, Trap, WasmBacktrace};
+use wasmtime::{Engine, Error, ResourceLimiter, Trap, WasmBacktrace};
 
 use super::{
     answer, compile, engine,
     guest::{Answer, Guest, Witness},
+    limiter::Limits,
     outer::{CLEARED_BYTES_MAX, OuterGuest},
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
     step::Step,
     wire::{
         ColumnRef, GUEST_FRAME_MAX, Start, Tag, decode_call, decode_compose, decode_start, decode_update, encode_batch,
-        encode_ready, read_frame, write_frame,
+        encode_ready, encode_told, read_frame, write_frame,
     },
 };
 
@@ -71,12 +72,13 @@ fn run(mut layers: Vec<crate::Layer>, first: Tag, body: &[u8]) -> Result<(), Chi
     say(Tag::Ready, &encode_ready(&layers))?;
     let mut question = Vec::new();
     loop {
-        let told = match read_frame(&mut from, &mut question, QUESTION_BYTES_MAX) {
+        let (told, answer) = match read_frame(&mut from, &mut question, QUESTION_BYTES_MAX) {
             Ok(Some(tag)) => guest.ask(tag, &question, &order)?,
             Ok(None) => return Ok(()),
             Err(_) => return Err(ChildFault::Message),
         };
-        say(Tag::Output, &serde_json::to_vec(&told).map_err(|_| ChildFault::Message)?)?;
+        let told = serde_json::to_vec(&told).map_err(|_| ChildFault::Message)?;
+        say(Tag::Output, &encode_told(&told, &answer).map_err(|_| ChildFault::Message)?)?;
     }
 }
 
@@ -99,13 +101,15 @@ impl Witnessed {
         Ok(Self::Inner(guest))
     }
 
-    fn ask(&self, tag: Tag, question: &[u8], order: &Start<'_>) -> Result<Told, ChildFault> {
+    /// What happened, and the answer of an inner guest.
+    fn ask(&self, tag: Tag, question: &[u8], order: &Start<'_>) -> Result<(Told, Vec<u8>), ChildFault> {
         let malformed = |_| ChildFault::Message;
         let max = order.output_bytes_max as usize;
+        let mut said = Vec::new();
         let (end, store) = match (self, tag) {
             (Self::Inner(guest), Tag::Unit) => {
                 let (answer, store) = guest.witnessed(&decode_call(question).map_err(malformed)?);
-                (answer.and_then(|answer| finished(&answer, max)), store)
+                (answer.and_then(|answer| finished(&answer, max, &mut said)), store)
             }
             (Self::Outer(guest), Tag::Update) => {
                 let (round, state, cleared) = decode_update(question).map_err(malformed)?;
@@ -122,20 +126,22 @@ impl Witnessed {
             _ => return Err(ChildFault::Message),
         };
         let meter = store.data();
-        Ok(Told {
+        let told = Told {
             end: end.unwrap_or_else(|failure| failure),
             fuel: order.fuel.saturating_sub(store.get_fuel().unwrap_or(0)),
             memory_bytes: meter.memory_bytes as u64,
             memory_refused: meter.refused.map(|bytes| bytes as u64),
-        })
+        };
+        Ok((told, said))
     }
 }
 
-/// An inner guest's answer, held to the same bytes as in a real room.
-fn finished(answer: &Answer, max: usize) -> Result<End, End> {
-    let (batch, mut framed) = (answer.as_batch(), Vec::new());
-    let fits = encode_batch(&batch, &mut framed).is_ok() && framed.len() <= max;
+/// An inner guest's answer, encoded into `framed` and held to the same bytes as in a real room.
+fn finished(answer: &Answer, max: usize, framed: &mut Vec<u8>) -> Result<End, End> {
+    let batch = answer.as_batch();
+    let fits = encode_batch(&batch, framed).is_ok() && framed.len() <= max;
     if !fits {
+        framed.clear();
         return Err(Meter::too_much(answer));
     }
     let nulls = batch.columns.iter().map(|c| u64::from(c.nulls)).sum();
@@ -150,7 +156,7 @@ fn sent(bytes: usize, max: usize) -> Result<End, End> {
 
 /// The limits of a store, and how much memory was taken.
 struct Meter {
-    limits: StoreLimits,
+    limits: Limits,
     memory_bytes: usize,
     refused: Option<usize>,
 }
@@ -187,7 +193,7 @@ impl Witness for Meter {
     type Failure = End;
     type Text = String;
 
-    fn new(limits: StoreLimits) -> Self {
+    fn new(limits: Limits) -> Self {
         Self { limits, memory_bytes: 0, refused: None }
     }
 

@@ -2,16 +2,17 @@
 //! for each, three calls, an answer within the limits or nothing.
 
 use wasmtime::{
-    AsContextMut as _, Engine, Error, ResourceLimiter, Store, StoreLimits, StoreLimitsBuilder,
+    AsContextMut as _, Engine, Error, ResourceLimiter, Store,
     component::{
         Component, ComponentExportIndex, ComponentNamedList, ComponentType, Instance, InstancePre, Lift, Linker, Lower,
         WasmStr,
     },
 };
 
+use super::limiter::Limits;
 use crate::{
     error::ChildFault,
-    inspect::{CORE_ITEMS_MAX, INNER_ROOM, MEMORIES_MAX},
+    inspect::INNER_ROOM,
     step::Step,
     wire::{BatchRef, ColumnRef, Start},
 };
@@ -20,7 +21,7 @@ use crate::{
 const SLACK: usize = 4096;
 
 /// What becomes of a failure, and who counts what an instance takes. The program that
-/// sees people's rows has [`StoreLimits`], which drops every failure where it happens;
+/// sees people's rows has [`Limits`], which drops every failure where it happens;
 /// the only other one is in the program for synthetic rows.
 pub trait Witness: ResourceLimiter + Sized + Send + 'static {
     /// What is left of a failure.
@@ -30,7 +31,7 @@ pub trait Witness: ResourceLimiter + Sized + Send + 'static {
     type Text: ComponentType + Lift + 'static;
 
     /// Of a fresh instance.
-    fn new(limits: StoreLimits) -> Self;
+    fn new(limits: Limits) -> Self;
 
     /// The engine did not come back from `call`.
     fn broke(call: Step, error: Error) -> Self::Failure;
@@ -42,12 +43,12 @@ pub trait Witness: ResourceLimiter + Sized + Send + 'static {
     fn too_much(answer: &Answer) -> Self::Failure;
 }
 
-impl Witness for StoreLimits {
+impl Witness for Limits {
     type Failure = ();
     // Left where it is: nobody reads it.
     type Text = WasmStr;
 
-    fn new(limits: StoreLimits) -> Self {
+    fn new(limits: Limits) -> Self {
         limits
     }
 
@@ -59,7 +60,7 @@ impl Witness for StoreLimits {
 }
 
 /// A loaded guest and the limits of every call.
-pub struct Guest<W: Witness = StoreLimits> {
+pub struct Guest<W: Witness = Limits> {
     engine: Engine,
     pre: InstancePre<W>,
     start: ComponentExportIndex,
@@ -129,7 +130,7 @@ impl Answer {
 }
 
 /// One unit's instance at work.
-pub struct Call<'a, W: Witness = StoreLimits> {
+pub struct Call<'a, W: Witness = Limits> {
     guest: &'a Guest<W>,
     store: Store<W>,
     instance: Instance,
@@ -264,13 +265,7 @@ pub(super) fn columns_in<'a>(rows: &BatchRef<'a>) -> Vec<ColumnIn<'a>> {
 
 /// Fresh memory and fuel for one call.
 pub(super) fn store<W: Witness>(engine: &Engine, fuel: u64, memory_bytes: usize, output_bytes_max: usize) -> Store<W> {
-    let limits = StoreLimitsBuilder::new()
-        .memory_size(memory_bytes)
-        .instances(CORE_ITEMS_MAX as usize)
-        .tables(CORE_ITEMS_MAX as usize)
-        .memories(MEMORIES_MAX as usize)
-        .build();
-    let mut store = Store::new(engine, W::new(limits));
+    let mut store = Store::new(engine, W::new(Limits::new(memory_bytes)));
     store.limiter(|limits| limits);
     // What the guest may make the host allocate in one call.
     store.as_context_mut().set_hostcall_fuel(output_bytes_max + SLACK);

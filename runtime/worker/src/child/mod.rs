@@ -7,6 +7,7 @@ pub mod compile;
 pub mod engine;
 pub mod explain;
 pub mod guest;
+mod limiter;
 mod outer;
 mod probe;
 pub mod run;

@@ -9,13 +9,14 @@ use std::{
 };
 
 use wasmtime::{
-    Engine, Store, StoreLimits,
+    Engine, Store,
     component::{ComponentExportIndex, ComponentNamedList, ComponentType, InstancePre, Lift, Lower},
 };
 
 use super::{
     engine,
     guest::{BatchIn, Witness, ask, closed, columns_in, exports, load, store},
+    limiter::Limits,
     run::{memory, ready},
 };
 use crate::{
@@ -34,7 +35,7 @@ use crate::{
 pub(super) const CLEARED_BYTES_MAX: u32 = 64 << 20;
 
 /// A loaded outer guest and the limits of every call.
-pub(super) struct OuterGuest<W: Witness = StoreLimits> {
+pub(super) struct OuterGuest<W: Witness = Limits> {
     engine: Engine,
     pre: InstancePre<W>,
     update: ComponentExportIndex,
@@ -59,7 +60,7 @@ pub(super) fn serve(
     jail::reserve(&mut layers, memory(&order), u64::from(order.cpu_seconds))?;
     let engine = engine::running(order.profile, order.memory_bytes, order.stack_bytes)?;
     // Never dropped: closing its memory image is not among the calls that are left.
-    let guest = ManuallyDrop::new(OuterGuest::<StoreLimits>::load(&engine, &order)?);
+    let guest = ManuallyDrop::new(OuterGuest::<Limits>::load(&engine, &order)?);
     guest.warm_up();
     jail::lock(&mut layers)?;
     ready(to, &layers)?;

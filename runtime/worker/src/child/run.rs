@@ -7,9 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use wasmtime::StoreLimits;
-
-use super::{answer, engine, guest::Guest, outer, probe};
+use super::{answer, engine, guest::Guest, limiter::Limits, outer, probe};
 use crate::{
     error::ChildFault,
     jail,
@@ -49,7 +47,7 @@ fn run() -> Result<(), ChildFault> {
     jail::reserve(&mut layers, memory(&order), u64::from(order.cpu_seconds))?;
     let engine = engine::running(order.profile, order.memory_bytes, order.stack_bytes)?;
     // Never dropped: closing its memory image is not among the calls that are left.
-    let guest = ManuallyDrop::new(Guest::<StoreLimits>::load(&engine, &order)?);
+    let guest = ManuallyDrop::new(Guest::<Limits>::load(&engine, &order)?);
     let output_bytes_max = order.output_bytes_max as usize;
     drop(body);
     guest.warm_up();

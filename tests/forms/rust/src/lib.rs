@@ -1,7 +1,19 @@
 //! The table of `tests/forms` in Rust.
 #![forbid(unsafe_code)]
 
+use std::{cell::Cell, hint::black_box};
+
 use sluice_guest::{Dimension, Error, Output, Room, Rows};
+
+thread_local! {
+    /// Rows that this module has seen: a fresh instance begins at none.
+    static SEEN: Cell<i64> = const { Cell::new(0) };
+}
+
+#[expect(unconditional_recursion, reason = "that is what it is for")]
+fn deep(n: &i64) -> i64 {
+    1 + black_box(deep(black_box(&(n + 1))))
+}
 
 /// See `tests/forms/README.md`.
 ///
@@ -13,7 +25,7 @@ pub fn form(room: &Room) -> Result<Output<2, 3>, Error> {
     let keys = rows.text("t")?.zip(rows.i64("n")?);
     let values = rows.f64("x")?.zip(rows.bool("b")?).zip(rows.date("d")?);
     for ((t, n), ((x, b), d)) in keys.zip(values) {
-        let (Some(t), Some(n)) = (t, n) else { continue };
+        let (Some(t), Some(mut n)) = (t, n) else { continue };
         if room.param("fail") == Some(t) {
             return Err(Error::new("told to fail"));
         }
@@ -21,6 +33,13 @@ pub fn form(room: &Room) -> Result<Output<2, 3>, Error> {
             loop {
                 std::hint::spin_loop();
             }
+        }
+        if room.param("deep") == Some(t) {
+            n = deep(&0);
+        }
+        if room.param("seen") == Some(t) {
+            SEEN.set(SEEN.get() + 1);
+            n = SEEN.get();
         }
         let flag = b.map_or(3.0, |b| if b { 1.0 } else { 2.0 });
         out.add([t.into(), n.into()], [x.unwrap_or(-0.5), flag, f64::from(d.unwrap_or(0))])?;
