@@ -172,6 +172,9 @@ fn a_held_table_is_told_with_its_one_call_and_without_a_promise() {
     let pass = &told["passes"][0];
     assert_eq!((&pass["route"], pass["calls"].as_array().unwrap().len()), (&"D".into(), 1), "{told}");
     assert_eq!((&told["tables"][0]["cells"], told["rho"].as_f64()), (&15.into(), Some(0.0)), "{told}");
+}
+
+#[test]
 fn what_a_real_run_drops_or_clamps_in_silence_is_told_with_table_key_and_measure() {
     let told = |job: &str, what: &str| {
         let tried = attempt(job, Some("spending_change.wasm"), &[]);
