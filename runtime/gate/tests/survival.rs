@@ -104,6 +104,7 @@ fn run(
         tabulated: &tabulated.collect::<Vec<_>>(),
         fits: &[],
         answers: vec![],
+        behind: sluice_gate::Behind::default(),
         sensitivity: Sensitivity::Ordinary,
         ledgers: &[ledger],
     })?;
