@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use sluice_domain::{
     catalogue::Key,
-    contract::{Dimension, KeyKind, MeasureA, OpenTable, Table, TableA},
+    contract::{Dimension, KeyKind, Law, MeasureA, OpenTable, Table, TableA},
+    held::Held,
 };
 use sluice_rows::synthetic::Synthetic;
 
@@ -66,12 +67,28 @@ fn of_raw(table: &Table, rows_max: u32, raw: &RawBatch) -> Vec<Loss> {
         // Every key may be answered by a block, and the clamps are those before the shift.
         Table::B(b) => b.as_sums().and_then(|sums| declared(&sums, &b.measures, raw, rows_max)),
         Table::Open(open) => undeclared(open, raw, rows_max),
+        // Any of it, but for rounding, voids a held run.
+        Table::D(held) => declared(&as_sums(held), &held.measures, raw, rows_max),
         _ => Some(Vec::new()),
     };
     let mut told = told.unwrap_or_else(|| vec![Loss::Unreadable]);
     told.sort();
     told.dedup();
     told
+}
+
+/// A held table in the form of one that may answer every key.
+fn as_sums(held: &Held) -> TableA {
+    TableA {
+        name: held.name.clone(),
+        dimensions: held.dimensions.clone(),
+        measures: held.measures.clone(),
+        keys_per_unit: u32::MAX,
+        rho: 0.0,
+        noise: Law::Gaussian,
+        shares: Vec::new(),
+        consistent: None,
+    }
 }
 
 /// Where a row counts, with its key in words; or why it does not.

@@ -1,7 +1,7 @@
 //! 再推一遍: with the domain at hand, everything that a receipt rests on is worked out
 //! again and compared: the contract, the snapshots, the votes, the files, the verdict on
 //! every table of route C (rules, suppression, and the comparison with what had been
-//! released by then), and the exact answers of routes A and B, by replay.
+//! released by then), and the exact answers of routes A, B and D, by replay.
 //!
 //! It says *same* or *different* and nothing else; no noise is drawn, nothing is
 //! recorded or changed. What cannot be read any more is different.
@@ -17,7 +17,7 @@ use sluice_domain::{
     person::Role,
     state::{JobState, RunState, State},
 };
-use sluice_gate::GateInput;
+use sluice_gate::{Answer, GateInput};
 use sluice_ledger::Checkpoint;
 
 use crate::{
@@ -57,6 +57,8 @@ pub enum Part {
     RouteC,
     /// The exact answers of routes A and B, in every round, by their commitment.
     RoutesAAndB,
+    /// Every held table, by its commitment and cell by cell.
+    RouteD,
 }
 
 impl Service {
@@ -81,7 +83,9 @@ impl Service {
         if job.contract.tables.iter().any(|t| !t.is_answered()) {
             parts.push((Part::RouteC, matches!(self.verdict_holds(run, job).await, Ok(true))));
         }
-        if run.pre_noise.is_some() {
+        if job.contract.held().next().is_some() {
+            parts.push((Part::RouteD, matches!(self.answer_holds(run).await, Ok(true))));
+        } else if run.pre_noise.is_some() {
             parts.push((Part::RoutesAAndB, matches!(self.replay(&run.id).await, Ok(Replayed::Same))));
         }
         let told = |(part, same)| {
@@ -108,6 +112,15 @@ impl Service {
             product.files.contains(&(name.clone(), *digest))
                 && there(name).is_some_and(|bytes| sluice_domain::Digest::of(&bytes) == *digest)
         })
+    }
+
+    /// Whether the guest answers the run's held tables as it did, and the candidate is that.
+    async fn answer_holds(&self, run: &RunState) -> Result<bool, Refusal> {
+        let (replayed, answers) = self.replay_answer(&run.id).await?;
+        let table = |answer: &Answer| if let Answer::Held(exact) = answer { Some(exact.table()) } else { None };
+        let again: Option<Vec<CandidateTable>> = answers.iter().map(table).collect();
+        let candidate = self.candidate(&self.snapshot().await?, &run.id)?;
+        Ok(replayed == Replayed::Same && again.as_ref() == Some(&candidate.for_review().tables))
     }
 
     /// Whether the gate says of the run's tables of route C, now, what it said then.

@@ -49,7 +49,7 @@ impl Service {
         }
     }
 
-    async fn replay_answer(&self, run: &RunId) -> Result<(Replayed, Vec<Answer>), Refusal> {
+    pub(crate) async fn replay_answer(&self, run: &RunId) -> Result<(Replayed, Vec<Answer>), Refusal> {
         let state = self.snapshot().await?;
         let record = state.run(run).ok_or_else(|| no_replay(run))?;
         let job = state.job(&record.job).ok_or_else(|| no_replay(run))?;

@@ -8,7 +8,7 @@ use sluice_domain::{
     candidate::{CandidateTable, CellValue, Route},
     id::{JobId, RunId},
 };
-use sluice_service::{Replayed, RunEnd, pages::Weight};
+use sluice_service::{Part, Replayed, RunEnd, pages::Weight, verify_receipt};
 
 use crate::{
     raw,
@@ -85,6 +85,11 @@ async fn a_held_tree_reaches_its_reviewers_and_goes_out_with_two_votes() {
     let csv = std::fs::read_to_string(city.home.product(&product).join("tree.csv")).unwrap();
     assert!(csv.starts_with("node,feature,left,right,threshold,value,status,made_by"), "{csv}");
     assert!(csv.lines().count() == 16 && csv.contains("route-D"), "{csv}");
+    let folder = city.home.product(&product);
+    let receipt = verify_receipt(&std::fs::read(folder.join("receipt.json")).unwrap(), Some(&folder), None).unwrap();
+    let told = city.service.rederive(&city.auditor, &receipt).await.unwrap();
+    assert!(told.iter().any(|t| t.part == Part::RouteD), "{told:?}");
+    assert!(told.iter().all(|t| t.outcome == Replayed::Same), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,6 +114,11 @@ async fn what_route_d_cannot_be_is_refused_before_any_data_is_read() {
         // Weights as storage: a grid so fine that a person fits in.
         ("grid = 100\n", "grid = 1_000_000_000_000\n", "job.form"),
         ("range = [0, 100]\ngrid = 100", "range = [-1_000_000, 1_000_000]\ngrid = 4_000_000_000", "job.capacity"),
+        (
+            "[product]",
+            "[[table]]\nname = \"c\"\nroute = \"C\"\nsql = \"SELECT year, count(*) FROM claims GROUP BY year\"\n[product]",
+            "job.held-alone",
+        ),
         ("title = ", "mark = { rounding = 5 }\ntitle = ", "job.held-alone"),
         ("fuel = 25_000_000", "fuel = 2_500_000_000", "job.tick"),
     ] {
@@ -131,6 +141,22 @@ async fn an_answer_outside_the_contract_voids_the_run_and_the_operator_sees_one_
     let seen = city.service.inbox(&city.operator).await.unwrap();
     let seen = seen.jobs.iter().find(|j| j.job == job).unwrap();
     assert!(!seen.holder.en.contains("held") && seen.comments.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_held_table_that_is_no_model_has_cells_of_its_contract() {
+    let town = town().await;
+    let (model, rest) = (VISITS_TREE.find("[table.model]").unwrap(), VISITS_TREE.find("[product]").unwrap());
+    let codes = (0..20).map(|code| code.to_string()).collect::<Vec<_>>().join(", ");
+    let table = format!(
+        "dimensions = [{{ name = \"node\", codes = [{codes}] }}]\n[table.measures]\nfeature = {{ range = [-1, 3] }}\nleft = {{ range = [-1, 14] }}\nright = {{ range = [-1, 14] }}\nthreshold = {{ range = [0, 100] }}\nvalue = {{ range = [0, 100] }}\n\n"
+    );
+    let (_, run, code) = ended(&town, &format!("{}{table}{}", &VISITS_TREE[..model], &VISITS_TREE[rest..])).await;
+    assert_eq!(code, None);
+    let bench = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
+    let missing = |value: &CellValue| matches!(value, CellValue::Published(n) if n.iter().all(Option::is_none));
+    // Five of the twenty keys have no answer.
+    assert_eq!(bench.candidate.tables[0].cells.iter().filter(|c| missing(&c.value)).count(), 5);
 }
 
 /// A tree that may have any leaf, over the visits themselves: its ends are people.

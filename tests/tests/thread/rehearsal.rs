@@ -175,6 +175,25 @@ fn a_held_table_is_told_with_its_one_call_and_without_a_promise() {
 }
 
 #[test]
+fn what_voids_a_held_run_is_told_on_synthetic_people() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("job.toml");
+    let job = include_str!("../../../guest-examples/visits-tree/job.toml").replace("nodes = 15", "nodes = 7");
+    std::fs::write(&file, job).unwrap();
+    std::fs::copy(built("visits_tree.wasm"), folder.path().join("visits_tree.wasm")).unwrap();
+    let domain = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("guest-examples/domain");
+    let [catalogue, agreement] =
+        ["randhie.toml", "insurance-models-2026.toml"].map(|name| domain.join(name).display().to_string());
+    let file = file.display().to_string();
+    let tried = call(&["guest", "try", &file, "--catalogue", &catalogue, "--agreement", &agreement, "--units", "400"]);
+    assert_eq!(tried.code, 3, "{}{}", tried.out, tried.said);
+    for words in ["with no privacy guarantee", "node = 14 is no key of this table", "any of this but rounding voids"] {
+        assert!(tried.out.contains(words), "{words}: {}{}", tried.out, tried.said);
+    }
+    assert!(tried.said.contains("gate.held-answer"), "{}", tried.said);
+}
+
+#[test]
 fn what_a_real_run_drops_or_clamps_in_silence_is_told_with_table_key_and_measure() {
     let told = |job: &str, what: &str| {
         let tried = attempt(job, Some("spending_change.wasm"), &[]);

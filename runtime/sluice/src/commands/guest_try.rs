@@ -340,7 +340,16 @@ fn losses(pass: &PassTold, lang: Lang) -> Vec<String> {
         .of(lang)
         .to_owned()
     };
-    shown.iter().map(line).collect()
+    let voids = pass.route == Route::D && shown.iter().any(|lost| !matches!(lost.loss, Loss::Rounded { .. }));
+    let voids = voids.then(|| {
+        text(
+            "  路线 D 不截断、不忽略：除取整外，以上任一项都使运行作废",
+            "  route D clamps and drops nothing: any of this but rounding voids the run",
+        )
+        .of(lang)
+        .to_owned()
+    });
+    shown.iter().map(line).chain(voids).collect()
 }
 
 fn lost_in_words(loss: &Loss) -> (String, String) {

@@ -2,7 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use sluice_domain::{Text, Timestamp, contract::JobFile, id::JobId, text};
+use sluice_domain::{
+    Text, Timestamp,
+    contract::{Contract, JobFile},
+    id::JobId,
+    text,
+};
 use sluice_service::{Guests, Quote, Replayed, Service};
 
 use super::{Failure, open_as, password, read_bytes, read_text};
@@ -45,18 +50,24 @@ async fn quote(args: JobFileArgs, output: &Output) -> Result<(), Failure> {
     let (toml, components) = files(&args)?;
     let (service, who) = open_as(&args.actor).await?;
     let contract = service.quote(&who, &toml, &components.guests()).await?;
-    if let Some(note) = service.note_on_snapshots(&contract).await? {
-        output.say(&note);
-    }
-    if contract.held().next().is_some() {
-        output.say(&no_guarantee());
-    }
+    notes(&service, &contract, output).await?;
     let mut offer = service.offer(&who, &contract).await?;
     if !args.suggest {
         offer.suggestions.clear();
     }
     output.data(&serde_json::json!({ "offer": offer, "contract": contract }), &in_words(&offer));
     suggest(&offer, output);
+    Ok(())
+}
+
+/// What an operator can know of a contract before anything runs.
+async fn notes(service: &Service, contract: &Contract, output: &Output) -> Result<(), Failure> {
+    if contract.held().next().is_some() {
+        output.say(&no_guarantee());
+    }
+    if let Some(note) = service.note_on_snapshots(contract).await? {
+        output.say(&note);
+    }
     Ok(())
 }
 
@@ -108,10 +119,8 @@ async fn submit(args: SubmitArgs, output: &Output) -> Result<(), Failure> {
     let (service, who) = open_as(&args.job.actor).await?;
     let secret = password(&args.job.actor.password_file)?;
     // What is refused is recorded by the submission itself.
-    if let Ok(contract) = service.quote(&who, &toml, &components.guests()).await
-        && let Some(note) = service.note_on_snapshots(&contract).await?
-    {
-        output.say(&note);
+    if let Ok(contract) = service.quote(&who, &toml, &components.guests()).await {
+        notes(&service, &contract, output).await?;
     }
     if args.job.suggest {
         let contract = service.quote(&who, &toml, &components.guests()).await?;
