@@ -118,7 +118,7 @@ fn evidence(asked: Asked<'_>, rows: &[Row], report: &Report) -> Vec<Check> {
     let columns: Vec<String> = COLUMNS.iter().map(|c| (*c).to_owned()).collect();
     let seed = Digest::of(b"secret");
     let view = &asked.table.plan.view;
-    let mut replay = Replay::new(&pack.evidence, &rules(), view, &columns, &[asked], report, seed);
+    let mut replay = Replay::new(&pack.evidence, &rules(), view, &columns, (&[asked], &[]), report, seed);
     assert!(rows.iter().all(|row| replay.unit(&batch(row))));
     replay.checks(rows.len() as u64)
 }

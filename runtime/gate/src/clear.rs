@@ -99,7 +99,7 @@ pub fn clear(input: GateInput<'_>) -> Result<(Cleared<Vec<CandidateTable>>, Reco
     let mut held = hold(contract, exact)?.into_iter();
     let (mut tables_c, mut noised) = (tables_c.into_iter(), noise(contract, roster_size, answers)?.into_iter());
     let in_order = contract.tables.iter().map(|table| match table {
-        Table::C(_) | Table::Regression(_) => tables_c.next(),
+        Table::C(_) | Table::Regression(_) | Table::Survival(_) => tables_c.next(),
         Table::D(_) => held.next(),
         Table::A(_) | Table::B(_) | Table::Open(_) => noised.next(),
     });

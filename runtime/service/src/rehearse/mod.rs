@@ -362,7 +362,7 @@ async fn told_of(
     let route = match table {
         Table::A(_) | Table::Open(_) => Route::A,
         Table::B(_) => Route::B,
-        Table::C(_) | Table::Regression(_) => Route::C,
+        Table::C(_) | Table::Regression(_) | Table::Survival(_) => Route::C,
         Table::D(_) => Route::D,
     };
     let columns = match table {
