@@ -1,6 +1,12 @@
 //! Evidence for reviewers of route C: each check finds what a layer lets through when it is
 //! left out (here alone, by publishing every cell), and finds nothing where it stands.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    reason = "tests may fail loudly, over small numbers"
+)]
 
 #[path = "../../runtime/gate/tests/common/mod.rs"]
 mod common;
@@ -13,13 +19,13 @@ use sluice_domain::{
     artefact::Report,
     candidate::{CandidateMeasure, CandidateTable, Cell, CellValue, Reason, Route},
     catalogue::Key,
-    contract::{Aggregate, TableC, Totals},
+    contract::{Aggregate, Dimension, Event, Grid, Levels, Quantile, Rank, Regression, Survival, TableC, Term, Totals},
     evidence::{Check, CheckKind, Grade},
     rulepack::RulePack,
 };
 use sluice_gate::{
-    evidence::{Asked, Replay},
-    route_c::{Rules, Sensitivity, primary},
+    evidence::{Asked, Model, Modelled, Replay},
+    route_c::{Rules, Sensitivity, primary, regression},
 };
 use sluice_rows::{
     RowBatch,
@@ -28,6 +34,7 @@ use sluice_rows::{
         datatypes::{DataType, Field, Schema},
     },
     cells::{Cells, MeasureStats},
+    fit::{Products, Shape},
 };
 
 const COLUMNS: [&str; 4] = ["id", "d0", "d1", "x"];
@@ -118,7 +125,7 @@ fn evidence(asked: Asked<'_>, rows: &[Row], report: &Report) -> Vec<Check> {
     let columns: Vec<String> = COLUMNS.iter().map(|c| (*c).to_owned()).collect();
     let seed = Digest::of(b"secret");
     let view = &asked.table.plan.view;
-    let mut replay = Replay::new(&pack.evidence, &rules(), view, &columns, &[asked], report, seed);
+    let mut replay = Replay::new(&pack.evidence, &rules(), view, &columns, (&[asked], &[]), report, seed);
     assert!(rows.iter().all(|row| replay.unit(&batch(row))));
     replay.checks(rows.len() as u64)
 }
@@ -227,6 +234,177 @@ fn tabulated_again(aggregate: Aggregate) {
     assert!((drawn(0) - deleted).abs() < 1e-7 && deleted > 0.0, "{} {deleted}", drawn(0));
     // The first unit of the order has nobody before it.
     assert!((drawn(1) - replaced).abs() < 1e-7 && replaced > 0.0, "{} {replaced}", drawn(1));
+}
+
+#[test]
+fn a_quantile_is_replayed() {
+    let rows = people(120, 2);
+    let quantile = Quantile { rank: Rank::of(0.25).unwrap(), grid: Grid::try_from(1.0).unwrap() };
+    let table = grid(2, Aggregate::Quantile(quantile));
+    let cells = tabulate(&table, &rows, 2);
+    let of_cell = |i: i64, j: i64| {
+        let inside = rows.iter().filter(|r| r.codes["d0"] == Key::Int(i) && r.codes["d1"] == Key::Int(j));
+        let mut values: Vec<f64> = inside.map(|r| r.values["x"]).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let mut published = published(&table, &cells, Layer::Out);
+    let mut deleted = 0.0f64;
+    for cell in &mut published.cells {
+        let [Some(Key::Int(i)), Some(Key::Int(j))] = cell.key[..] else { panic!("two dimensions") };
+        let values = of_cell(i, j);
+        let was = quantile.of_sorted(&values).unwrap();
+        let CellValue::Published(numbers) = &mut cell.value else { panic!("published") };
+        numbers[1] = Some(was);
+        for at in 0..values.len() {
+            let mut rest = values.clone();
+            rest.remove(at);
+            deleted = deleted.max(((quantile.of_sorted(&rest).unwrap() - was) / was).abs());
+        }
+    }
+    let checks = evidence(Asked { table: &table, cells: &cells, published: &published }, &rows, &Report::None);
+    let check = of(&checks, CheckKind::Influence);
+    assert!(check.finding.en.contains("gives every number"), "{}", check.finding.en);
+    // Of the two measures, the counts or the quantiles: the most moved is drawn first.
+    let counts = (0..2).flat_map(|i| (0..2).map(move |j| (i, j))).map(|(i, j)| 1.0 / of_cell(i, j).len() as f64);
+    let most = counts.fold(deleted, f64::max);
+    assert!(deleted > 0.0 && (plotted(check, 0).into_iter().fold(0.0, f64::max) / 100.0 - most).abs() < 1e-7);
+    if let CellValue::Published(numbers) = &mut published.cells[1].value {
+        numbers[1] = numbers[1].map(|x| x + 1.0);
+    }
+    let checks = evidence(Asked { table: &table, cells: &cells, published: &published }, &rows, &Report::None);
+    assert!(of(&checks, CheckKind::Influence).finding.en.contains("gives 1 other"));
+}
+
+/// The influence on one model of these rows.
+fn of_model(modelled: Modelled<'_>, rows: &[Row]) -> Check {
+    let pack = RulePack::shipped().unwrap();
+    let columns: Vec<String> = COLUMNS.iter().map(|c| (*c).to_owned()).collect();
+    let (seed, report) = (Digest::of(b"secret"), Report::None);
+    let models = [modelled];
+    let mut replay = Replay::new(&pack.evidence, &rules(), modelled.view(), &columns, (&[], &models), &report, seed);
+    assert!(rows.iter().all(|row| replay.unit(&batch(row))));
+    of(&replay.checks(rows.len() as u64), CheckKind::Influence).clone()
+}
+
+fn model(name: &str, dimensions: Vec<Dimension>, measures: &[&str], cells: Vec<Cell>) -> CandidateTable {
+    let heading = |name: &&str| CandidateMeasure { name: (*name).into(), sigma: None, error_95: None, made: None };
+    let measures = measures.iter().map(heading).collect();
+    CandidateTable { name: name.into(), route: Route::C, dimensions, measures, cells }
+}
+
+#[test]
+fn a_regression_is_replayed_and_somebody_who_pulls_it_is_seen() {
+    let plan = Regression {
+        name: "r".into(),
+        view: "v".parse().unwrap(),
+        outcome: "x".into(),
+        terms: vec![Term::Levels(Levels { dimension: dimension("d0", ints(2)), kept: ints(2) })],
+        filter: vec![],
+        derived: [].into(),
+    };
+    let candidate = |rows: &[Row], off: f64| {
+        let each = || {
+            rows.iter().zip(0u64..).map(|(r, unit)| (unit, usize::from(r.codes["d0"] == Key::Int(1)), r.values["x"]))
+        };
+        let mut products = Products::new(Shape::new(0, vec![2]));
+        each().for_each(|(unit, level, x)| products.add(unit, &[], &[level], x));
+        let mut residuals = products.solve();
+        each().for_each(|(unit, level, x)| residuals.add(unit, &[], &[level], x));
+        let numbers: Vec<Vec<Option<f64>>> = regression::published(&residuals.finish()).collect();
+        let cell = |((key, _), mut numbers): (&(Key, String), Vec<Option<f64>>)| {
+            numbers[0] = numbers[0].map(|x| x + off * numbers[1].unwrap());
+            Cell { key: vec![Some(key.clone())], value: CellValue::Published(numbers) }
+        };
+        let dimension = plan.dimension();
+        let cells = dimension.domain.iter().zip(numbers).map(cell).collect();
+        model("r", vec![dimension], &Regression::MEASURES, cells)
+    };
+    let influence = |rows: &[Row], off: f64| {
+        let published = candidate(rows, off);
+        of_model(Modelled { model: Model::Regression(&plan), published: &published }, rows)
+    };
+    let mut rows = people(200, 2);
+    let check = influence(&rows, 0.0);
+    assert_eq!(check.grade, Grade::Clear, "{}", check.finding.en);
+    assert!(check.finding.en.contains("gives every number") && check.cannot.en.contains("2 standard errors"));
+    assert!(influence(&rows, 0.05).finding.en.contains("gives 2 other"), "another's coefficients");
+    rows[9].values.insert("x".to_owned(), 9.0e8);
+    assert_eq!(influence(&rows, 0.0).grade, Grade::Alarm, "one person is the slope");
+}
+
+#[test]
+fn a_curve_is_replayed_exactly() {
+    // Years until an event in d1, by d0; whoever has x above the middle has the event.
+    let plan = Survival {
+        name: "s".into(),
+        view: "v".parse().unwrap(),
+        time: "d1".into(),
+        event: Event::Measure("x".into()),
+        by: vec![dimension("d0", ints(2))],
+        steps: vec![1.0, 2.0, 3.0],
+        grid: vec![1.0, 2.0, 3.0],
+        filter: vec![],
+    };
+    let mut rows = people(300, 4);
+    for row in &mut rows {
+        let (Key::Int(group), x) = (row.codes["d0"].clone(), row.values["x"]) else { panic!("a number") };
+        row.codes.insert("d0".to_owned(), Key::Int(group % 2));
+        row.values.insert("x".to_owned(), f64::from(u8::from(x > 400_000.0)));
+    }
+    // Shown at the second and the third step.
+    let numbers = |rows: &[Row], group: i64| -> Vec<Vec<f64>> {
+        let of = |from: i64, to: i64, event: Option<f64>| {
+            let inside = |row: &&Row| {
+                let Key::Int(time) = row.codes["d1"] else { panic!("a number") };
+                row.codes["d0"] == Key::Int(group)
+                    && (from..=to).contains(&time)
+                    && event.is_none_or(|event| row.values["x"] == event)
+            };
+            rows.iter().filter(inside).count() as f64
+        };
+        let (n1, d1, c1) = (of(0, 9, None), of(0, 2, Some(1.0)), of(0, 2, Some(0.0)));
+        let (n2, d2, c2) = (of(3, 9, None), of(3, 3, Some(1.0)), of(3, 3, Some(0.0)));
+        let (s1, s2) = (1.0 - d1 / n1, (1.0 - d1 / n1) * (1.0 - d2 / n2));
+        let (g1, g2) = (d1 / (n1 * (n1 - d1)), d2 / (n2 * (n2 - d2)));
+        vec![vec![s1, s1 * g1.sqrt(), n1, d1, c1], vec![s2, s2 * (g1 + g2).sqrt(), n2, d2, c2]]
+    };
+    let candidate = |rows: &[Row]| {
+        let shown = |group: i64| {
+            let [second, third] = &numbers(rows, group)[..] else { panic!("two steps") };
+            let out = |numbers: &[f64]| CellValue::Published(numbers.iter().copied().map(Some).collect());
+            [CellValue::Withheld(vec![Reason::Threshold]), out(second), out(third)]
+        };
+        let cells = (0..2).flat_map(|group| {
+            let cell = move |(value, step)| Cell { key: vec![Some(Key::Int(group)), Some(Key::Int(step))], value };
+            shown(group).into_iter().zip(1..).map(cell)
+        });
+        model("s", plan.dimensions(), &Survival::MEASURES, cells.collect())
+    };
+    let mut published = candidate(&rows);
+    let check = of_model(Modelled { model: Model::Survival(&plan), published: &published }, &rows);
+    assert!(check.finding.en.contains("gives every number"), "{}", check.finding.en);
+    let (mut deleted, mut replaced) = (0.0f64, 0.0f64);
+    let whole: Vec<f64> = (0..2).flat_map(|g| numbers(&rows, g)).flatten().collect();
+    let most = |rows: &[Row]| {
+        let now = (0..2).flat_map(|g| numbers(rows, g)).flatten();
+        whole.iter().zip(now).map(|(a, b)| if *a == b { 0.0 } else { ((b - a) / a).abs() }).fold(0.0, f64::max)
+    };
+    let copy = |row: &Row| Row { unit: row.unit.clone(), codes: row.codes.clone(), values: row.values.clone() };
+    for i in 0..rows.len() {
+        let others = || rows.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, row)| copy(row));
+        deleted = deleted.max(most(&others().collect::<Vec<_>>()));
+        let before = i.checked_sub(1).map(|before| copy(&rows[before]));
+        replaced = replaced.max(most(&others().chain(before).collect::<Vec<_>>()));
+    }
+    let drawn = |series| plotted(&check, series).into_iter().fold(0.0, f64::max) / 100.0;
+    assert!(deleted > 0.0 && (drawn(0) - deleted).abs() < 1e-7, "{} {deleted}", drawn(0));
+    assert!(replaced > 0.0 && (drawn(1) - replaced).abs() < 1e-7, "{} {replaced}", drawn(1));
+    if let CellValue::Published(numbers) = &mut published.cells[2].value {
+        numbers[0] = numbers[0].map(|x| x + 0.01);
+    }
+    let check = of_model(Modelled { model: Model::Survival(&plan), published: &published }, &rows);
+    assert!(check.finding.en.contains("gives 1 other"), "{}", check.finding.en);
 }
 
 #[test]

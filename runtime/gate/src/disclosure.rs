@@ -34,8 +34,8 @@ use crate::{
 /// order of [`Contract::tables_c`], `fits` in that of [`Contract::regressions`].
 ///
 /// A regression stays while its own rules hold and every cell that it gives away may be
-/// published beside the others; a survival curve stays up to the step before the first
-/// whose counts may not.
+/// published beside the others; a survival curve does without the steps whose counts may
+/// not.
 ///
 /// # Errors
 /// As [`crate::clear()`].
@@ -431,8 +431,6 @@ fn table_of_curves(followed: &Followed<'_>) -> CandidateTable {
     let (plan, dimensions) = (followed.plan, followed.plan.dimensions());
     let cells = followed.curves.iter().flat_map(|curve| {
         let points: Vec<_> = curve.ends.iter().zip(curve.points()).collect();
-        // Too few left: what every step that is not shown may have against it.
-        let few = || if curve.lost.is_empty() { vec![Reason::Threshold] } else { curve.lost.iter().copied().collect() };
         let positions = |step: usize| curve.group.iter().copied().chain(u32::try_from(step)).map(Some);
         let cells: Vec<Cell> = (0..plan.steps.len())
             .map(|step| {
@@ -440,10 +438,10 @@ fn table_of_curves(followed: &Followed<'_>) -> CandidateTable {
                     let counts = [point.at_risk, point.events, point.censored].map(|n| Some(n as f64));
                     CellValue::Published([Some(point.survival), point.std_error].into_iter().chain(counts).collect())
                 });
-                let later = curve.ends.last().is_none_or(|last| step > *last);
-                let withheld = || CellValue::Withheld(if later { few() } else { vec![Reason::Threshold] });
+                let lost = |reasons: &BTreeSet<Reason>| reasons.iter().copied().collect();
+                let reasons = || curve.lost.get(&step).map_or_else(|| vec![Reason::Threshold], lost);
                 let key = key(&dimensions, &positions(step).collect::<Vec<_>>());
-                Cell { key, value: shown.unwrap_or_else(withheld) }
+                Cell { key, value: shown.unwrap_or_else(|| CellValue::Withheld(reasons())) }
             })
             .collect();
         cells

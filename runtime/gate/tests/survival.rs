@@ -1,6 +1,12 @@
 //! Survival curves through the whole gate: what they say is protected beside the job's
 //! other tables and held against history, so that no smaller count follows.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::cast_precision_loss,
+    reason = "tests may fail loudly, over small numbers"
+)]
 
 mod common;
 

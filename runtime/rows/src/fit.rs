@@ -8,6 +8,8 @@ use std::fmt;
 
 use nalgebra::{DMatrix, DVector};
 
+use crate::refit::Solved;
+
 /// A pivot of the scaled equations below this: one term follows from the others.
 const PIVOT_MIN: f64 = 1e-10;
 
@@ -80,7 +82,7 @@ impl Shape {
     }
 
     /// The row as a vector: `levels` are places in the dimensions' levels.
-    fn vector(&self, numbers: &[f64], levels: &[usize], shift: &[f64]) -> DVector<f64> {
+    pub(crate) fn vector(&self, numbers: &[f64], levels: &[usize], shift: &[f64]) -> DVector<f64> {
         let mut x = vec![1.0];
         x.extend(numbers.iter().zip(shift).map(|(value, shift)| value - shift));
         for (level, of) in levels.iter().zip(&self.levels) {
@@ -146,6 +148,12 @@ impl Products {
 }
 
 impl Residuals {
+    /// The solution, for [`crate::refit`]; none where a term follows from the others.
+    pub(crate) fn solved(self) -> Option<Solved> {
+        let ((inverse, beta), (shift, middle)) = self.solved.zip(self.products.first)?;
+        Some(Solved { inverse, beta, shift, middle })
+    }
+
     /// The row again.
     pub fn add(&mut self, unit: u64, numbers: &[f64], levels: &[usize], outcome: f64) {
         if self.open.as_ref().is_some_and(|(open, ..)| *open != unit) {

@@ -8,6 +8,7 @@
 pub mod cells;
 pub mod fit;
 pub mod follow;
+pub mod refit;
 pub mod sum;
 pub mod synthetic;
 

@@ -18,7 +18,7 @@ use sluice_domain::{
 };
 use sluice_gate::{
     Sensitivity,
-    evidence::{Asked, Replay, asked},
+    evidence::{Asked, Modelled, Replay, asked},
     route_c::Rules,
 };
 use sluice_rows::cells::Cells;
@@ -42,10 +42,14 @@ impl Service {
     /// Makes and seals the evidence of `run`; none without a table of routes C and D.
     pub(crate) async fn evidence(&self, run: &RunId, subject: &Subject<'_>) -> Result<Option<Digest>, Fault> {
         let asked = asked(subject.contract, subject.tabulated, &subject.candidate.tables)?;
+        let models = Modelled::of(subject.contract, &subject.candidate.tables);
+        let reads = |v: &&GrantedView| {
+            asked.iter().any(|a| a.table.plan.view == v.id) || models.iter().any(|m| *m.view() == v.id)
+        };
         let mut checks = Vec::new();
-        for view in subject.views.iter().filter(|v| asked.iter().any(|a| a.table.plan.view == v.id)) {
+        for view in subject.views.iter().filter(reads) {
             let seed = self.vault.commit("canaries", format!("{run} {}", view.id).as_bytes());
-            checks.extend(of_view(subject, &asked, view, seed).await?);
+            checks.extend(of_view(subject, (&asked, &models), view, seed).await?);
         }
         if subject.contract.held().next().is_some() {
             checks.extend(self.held_evidence(run, subject).await?);
@@ -74,7 +78,7 @@ impl Service {
 /// The checks over the rows of one view.
 async fn of_view(
     subject: &Subject<'_>,
-    asked: &[Asked<'_>],
+    asked: (&[Asked<'_>], &[Modelled<'_>]),
     view: &GrantedView,
     seed: Digest,
 ) -> Result<Vec<Check>, Fault> {

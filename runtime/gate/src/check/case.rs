@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sluice_domain::{Kind, Refusal, text};
 
+use super::models::{RegressionFile, SurvivalFile};
 use crate::route_c::{Rules, Switch};
 
 /// A case as written. What the checker does not need (title, expectations) is passed over.
@@ -74,7 +75,12 @@ pub(super) struct JobFile {
     pub(super) name: Option<String>,
     #[serde(default)]
     pub(super) dimensions: Vec<String>,
+    #[serde(default)]
     pub(super) measures: Vec<MeasureFile>,
+    #[serde(default)]
+    pub(super) survival: Option<SurvivalFile>,
+    #[serde(default)]
+    pub(super) regression: Option<RegressionFile>,
     #[serde(default)]
     pub(super) filter: Option<BTreeMap<String, Value>>,
     #[serde(default)]
@@ -151,8 +157,10 @@ impl CaseFile {
             if !names.insert(job.name(i)) {
                 return Err(bad(&format!("/jobs/{i}/name"), "two jobs have the same name"));
             }
-            if job.measures.is_empty() {
-                return Err(bad(&format!("/jobs/{i}/measures"), "a job has at least one measure"));
+            let kinds = [!job.measures.is_empty(), job.survival.is_some(), job.regression.is_some()];
+            if kinds.iter().filter(|is| **is).count() != 1 {
+                let one = "a job has at least one measure, or a `survival`, or a `regression`";
+                return Err(bad(&format!("/jobs/{i}/measures"), one));
             }
         }
         Ok(case)
@@ -188,6 +196,26 @@ impl CaseFile {
 }
 
 impl JobFile {
+    /// The columns of a model, each with its place: those that are looked at row by row.
+    pub(super) fn of_model(&self) -> Vec<(&String, String)> {
+        let survival = self.survival.iter().flat_map(|s| {
+            let columns =
+                [(&s.time, "time"), (&s.event, "event")].into_iter().chain(s.by.iter().map(|name| (name, "by")));
+            columns.map(|(name, field)| (name, format!("survival/{field}")))
+        });
+        let regression = self.regression.iter().flat_map(|r| {
+            let columns = [(&r.outcome, "outcome")].into_iter().chain(r.numbers.iter().map(|name| (name, "numbers")));
+            let columns = columns.chain(r.levels.iter().map(|name| (name, "levels")));
+            columns.map(|(name, field)| (name, format!("regression/{field}")))
+        });
+        survival.chain(regression).collect()
+    }
+
+    /// The columns that a regression adds up.
+    pub(super) fn of_regression(&self) -> impl Iterator<Item = &String> {
+        self.regression.iter().flat_map(|r| std::iter::once(&r.outcome).chain(&r.numbers))
+    }
+
     /// Its name, or its place in the list.
     pub(super) fn name(&self, place: usize) -> String {
         self.name.clone().unwrap_or_else(|| format!("job{}", place + 1))

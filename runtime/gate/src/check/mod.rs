@@ -9,6 +9,7 @@
 //! *review* here instead of being withheld.
 
 mod case;
+mod models;
 mod source;
 mod table;
 
@@ -19,6 +20,7 @@ use sluice_domain::{Refusal, candidate::Reason};
 
 use self::{
     case::{CaseFile, CaseRules},
+    models::Against,
     source::Source,
     table::{JobRefused, JobTable, for_a_person},
 };
@@ -100,8 +102,17 @@ pub fn check_case(json: &str, read: impl FnOnce(&str) -> Result<Vec<u8>, Refusal
     let mut history = History::default();
     let mut jobs = Vec::new();
     for (i, job) in case.jobs.iter().enumerate() {
-        let name = job.name(i);
-        jobs.push(match JobTable::of(job, &format!("/jobs/{i}"), &source, &rules)? {
+        let (name, place) = (job.name(i), format!("/jobs/{i}"));
+        let mut against = Against { source: &source, rules: &rules, history: &mut history };
+        if let Some(file) = &job.survival {
+            jobs.push(against.survival(name, job, file, &place)?);
+            continue;
+        }
+        if let Some(file) = &job.regression {
+            jobs.push(against.regression(name, job, file, &place)?);
+            continue;
+        }
+        jobs.push(match JobTable::of(job, &place, &source, &rules)? {
             Err(JobRefused(reason)) => {
                 JobReport { name, status: Status::Fail, cells: Vec::new(), refused: Some(reason) }
             }

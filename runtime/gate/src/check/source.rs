@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use sha2::{Digest, Sha256};
 use sluice_domain::{Kind, Refusal, text};
 
-use super::case::{CaseFile, bad};
+use super::case::{CaseFile, JobFile, bad};
 use crate::lineage::Microdata;
 
 /// Most fields that a case's microdata may have.
@@ -48,6 +48,12 @@ impl Source {
             }
             for name in job.filter.iter().flatten().map(|(name, _)| name) {
                 code_columns.insert(name.clone(), find(name, &format!("/jobs/{i}/filter/{name}"))?);
+            }
+            for (name, field) in job.of_model() {
+                code_columns.insert(name.clone(), find(name, &format!("/jobs/{i}/{field}"))?);
+            }
+            for name in job.of_regression() {
+                measure_columns.insert(name.clone(), find(name, &format!("/jobs/{i}/regression"))?);
             }
             for (j, measure) in job.measures.iter().enumerate() {
                 if let Some(name) = &measure.column {
@@ -110,11 +116,12 @@ impl Source {
 fn numeric(case: &CaseFile) -> Vec<&str> {
     let measures = case.jobs.iter().flat_map(|job| &job.measures);
     let added = measures.filter(|m| ["sum", "mean", "quantile"].contains(&m.agg.as_str()));
-    added.filter_map(|m| m.column.as_deref()).collect()
+    let fitted = case.jobs.iter().flat_map(JobFile::of_regression).map(String::as_str);
+    added.filter_map(|m| m.column.as_deref()).chain(fitted).collect()
 }
 
 /// A blank is missing, and so is what is not finite.
-fn number(field: &str) -> Result<Option<f64>, ()> {
+pub(super) fn number(field: &str) -> Result<Option<f64>, ()> {
     let field = field.trim();
     if field.is_empty() {
         return Ok(None);

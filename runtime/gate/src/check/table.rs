@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Most cells of one job, margins included.
-const CELLS_MAX: usize = 20_000;
+pub(super) const CELLS_MAX: usize = 20_000;
 const DIMENSIONS_MAX: usize = 12;
 
 /// A job that is not computed at all: it fails, and this is why.
@@ -327,7 +327,7 @@ fn declared<'a>(job: &'a JobFile, place: &str) -> Result<BTreeMap<&'a str, Vec<S
     Ok(declared)
 }
 
-fn filtered(job: &JobFile, place: &str, source: &Source) -> Result<RoaringBitmap, Refusal> {
+pub(super) fn filtered(job: &JobFile, place: &str, source: &Source) -> Result<RoaringBitmap, Refusal> {
     let mut rows: RoaringBitmap = (0u32..).take(source.data.rows()).collect();
     for (name, value) in job.filter.iter().flatten() {
         let place = format!("{place}/filter/{name}");

@@ -17,12 +17,13 @@ use sluice_rows::cells::{Cells, MeasureStats};
 
 use super::{
     Asked,
+    ranks::Ranks,
     values::{Rows, Scalar},
 };
 
 /// How far a recount may be off for rounding alone; a variance from sums of squares loses
 /// more digits.
-const RECOUNT_ROUNDING: f64 = 1e-9;
+pub(crate) const RECOUNT_ROUNDING: f64 = 1e-9;
 const RECOUNT_ROUNDING_SPREAD: f64 = 1e-6;
 
 /// How far one unit moves one published number.
@@ -47,7 +48,7 @@ pub struct Influence {
     pub moved: Vec<Moved>,
     /// Published numbers that a recount from the rows does not give.
     pub differ: usize,
-    /// Published numbers that no sums give, so that they were not replayed: quantiles.
+    /// Published numbers that were not replayed: the standard errors of a regression.
     pub left_out: usize,
 }
 
@@ -113,6 +114,7 @@ pub(crate) struct Tabulated<'a> {
     /// True statistics of the published cells.
     truth: HashMap<usize, Part>,
     recount: Parts,
+    ranks: Ranks,
     last: Parts,
     /// Largest changes of (cell, measure) by deletion and by replacement.
     most: BTreeMap<(usize, usize), (f64, f64)>,
@@ -136,6 +138,7 @@ impl<'a> Tabulated<'a> {
             places,
             truth,
             recount: Parts::new(),
+            ranks: Ranks::default(),
             last: Parts::new(),
             most: BTreeMap::new(),
         }
@@ -147,6 +150,7 @@ impl<'a> Tabulated<'a> {
         let parts = self.parts(rows);
         for (cell, part) in &parts {
             self.recount.entry(*cell).or_default().add(part, 1.0);
+            self.rank(*cell, part);
         }
         let touched: Vec<usize> = parts.keys().chain(self.last.keys()).copied().collect();
         for cell in touched {
@@ -166,6 +170,17 @@ impl<'a> Tabulated<'a> {
             }
         }
         self.last = parts;
+    }
+
+    /// Notes what a unit comes to, for the quantiles of a cell.
+    fn rank(&mut self, cell: usize, part: &Part) {
+        for (m, (measure, _)) in self.measures.iter().enumerate() {
+            let Some(Sums { count, sum, .. }) = part.measures.get(m).copied() else { continue };
+            let derived = measure.column.as_ref().is_some_and(|name| self.plan.derived.contains_key(name));
+            if matches!(measure.aggregate, Aggregate::Quantile(_)) && count > 0.5 && !(derived && sum == 0.0) {
+                self.ranks.take((cell, m), sum);
+            }
+        }
     }
 
     /// What `rows`, of one unit, add to each published cell.
@@ -205,18 +220,21 @@ impl<'a> Tabulated<'a> {
         numbers
     }
 
-    pub(crate) fn finish(self) -> Influence {
+    pub(crate) fn finish(mut self) -> Influence {
         let nothing = Part::default();
-        let (mut moved, mut differ, mut left_out) = (Vec::new(), 0, 0);
+        let (mut moved, mut differ) = (Vec::new(), 0);
         for (place, cell) in self.published.cells.iter().enumerate() {
             let CellValue::Published(values) = &cell.value else { continue };
             for (m, (measure, _)) in self.measures.iter().enumerate() {
-                if matches!(measure.aggregate, Aggregate::Quantile(_)) {
-                    left_out += 1;
+                let out = values.get(m).copied().flatten();
+                if let Aggregate::Quantile(quantile) = measure.aggregate {
+                    let (again, deleted, replaced) = self.ranks.replay((place, m), quantile);
+                    differ += usize::from(change(out, again) > RECOUNT_ROUNDING);
+                    let cell = crate::findings::key_text(cell);
+                    moved.push(Moved { cell, measure: measure.name.clone(), deleted, replaced });
                     continue;
                 }
                 let again = self.recount.get(&place).unwrap_or(&nothing).number(m, measure.aggregate);
-                let out = values.get(m).copied().flatten();
                 let spread = measure.aggregate.is_spread();
                 let rounding = if spread { RECOUNT_ROUNDING_SPREAD } else { RECOUNT_ROUNDING };
                 differ += usize::from(change(out, again) > rounding);
@@ -227,7 +245,7 @@ impl<'a> Tabulated<'a> {
         }
         let most = |m: &Moved| m.deleted.max(m.replaced);
         moved.sort_by(|a, b| most(b).total_cmp(&most(a)));
-        Influence { table: self.published.name.clone(), moved, differ, left_out }
+        Influence { table: self.published.name.clone(), moved, differ, left_out: 0 }
     }
 
     /// Every published cell.
@@ -263,7 +281,7 @@ fn truth(plan: &Tabulation, cells: &Cells, places: &HashMap<Vec<Option<Key>>, us
     empty.chain(of).collect()
 }
 
-fn key(value: &Scalar) -> Option<Key> {
+pub(crate) fn key(value: &Scalar) -> Option<Key> {
     match value {
         Scalar::Int(n) => Some(Key::Int(*n)),
         Scalar::Text(text) => Some(Key::Text(text.clone())),
@@ -272,7 +290,7 @@ fn key(value: &Scalar) -> Option<Key> {
 }
 
 /// How far a number changes, as a share of what it was; wholly when it appears or goes.
-fn change(from: Option<f64>, to: Option<f64>) -> f64 {
+pub(crate) fn change(from: Option<f64>, to: Option<f64>) -> f64 {
     match (from, to) {
         (None, None) => 0.0,
         (Some(from), Some(to)) if (from - to).abs() <= f64::EPSILON * from.abs().max(to.abs()) => 0.0,

@@ -8,8 +8,10 @@
 
 mod canaries;
 mod capacity;
+mod curves;
 pub mod held;
 mod influence;
+mod ranks;
 mod report;
 mod scan;
 mod values;
@@ -25,11 +27,12 @@ use sluice_domain::{
 use sluice_rows::{RowBatch, cells::Cells};
 
 pub use canaries::Exposure;
+pub use curves::{Model, Modelled};
 pub use influence::{Influence, Moved};
 pub use scan::{Found, Hit};
 pub(crate) use values::scalar;
 
-use self::{influence::Tabulated, scan::Scan, values::Rows};
+use self::{curves::Curve, influence::Tabulated, scan::Scan, values::Rows};
 use crate::route_c::Rules;
 
 /// One table of route C of the run: what was asked, what is true, what would be published.
@@ -55,7 +58,7 @@ pub fn asked<'a>(
     let of_c = contract.tables.iter().zip(tables);
     let of_c = of_c.filter_map(|(t, published)| if let Table::C(c) = t { Some((c, published)) } else { None });
     let (of_c, published): (Vec<&TableC>, Vec<&CandidateTable>) = of_c.unzip();
-    // What a regression gives away is tabulated too; a regression itself is not replayed.
+    // What a regression or a survival curve gives away is tabulated too.
     let tables_c = contract.tables_c();
     let fits = tables_c.len() == tabulated.len() && contract.tables.len() == tables.len();
     let tabulated =
@@ -78,6 +81,7 @@ pub struct Replay<'a> {
     seed: Digest,
     scan: Scan<'a>,
     tables: Vec<Tabulated<'a>>,
+    curves: Vec<Curve<'a>>,
     sample: values::Sample,
     units: u64,
     rows: u64,
@@ -85,7 +89,7 @@ pub struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// The checks of the tables of `asked` that read `view`, whose rows have `columns`. The
+    /// The checks of the tables and models asked for that read `view`, whose rows have `columns`. The
     /// texts of `report` are looked through as well. Fewer than k units make a value rare.
     /// `seed` is secret: it draws the people who do not exist.
     pub fn new(
@@ -93,10 +97,11 @@ impl<'a> Replay<'a> {
         disclosure: &Rules,
         view: &ViewId,
         columns: &'a [String],
-        asked: &[Asked<'a>],
+        (asked, models): (&[Asked<'a>], &[Modelled<'a>]),
         report: &'a Report,
         seed: Digest,
     ) -> Self {
+        let models: Vec<Modelled<'a>> = models.iter().copied().filter(|m| m.view() == view).collect();
         let asked: Vec<Asked<'a>> = asked.iter().copied().filter(|a| a.table.plan.view == *view).collect();
         let texts = report.artefacts().iter().map(|artefact| match &artefact.content {
             Content::Text(text) => (artefact.name.as_str(), vec![text.as_str()]),
@@ -106,10 +111,11 @@ impl<'a> Replay<'a> {
                 (artefact.name.as_str(), words.collect())
             }
         });
-        let published = asked.iter().map(|a| a.published).collect();
+        let published = asked.iter().map(|a| a.published).chain(models.iter().map(|m| m.published)).collect();
         let scan = Scan::new(rules, disclosure.threshold.unwrap_or(1), columns, published, texts.collect());
         let tables = asked.into_iter().map(|a| Tabulated::new(a, columns)).collect();
-        Self { rules, seed, scan, tables, sample: values::Sample::default(), units: 0, rows: 0, whole: true }
+        let curves = models.into_iter().map(|m| Curve::new(m, columns)).collect();
+        Self { rules, seed, scan, tables, curves, sample: values::Sample::default(), units: 0, rows: 0, whole: true }
     }
 
     /// Takes the rows of the next unit. Says whether more are wanted.
@@ -121,6 +127,7 @@ impl<'a> Replay<'a> {
         let rows = Rows::of(rows);
         self.scan.unit(self.units, &rows);
         self.tables.iter_mut().for_each(|table| table.unit(&rows));
+        self.curves.iter_mut().for_each(|curve| curve.unit(self.units, &rows));
         self.sample.take(&rows);
         self.units += 1;
         self.rows += rows.len() as u64;
@@ -129,15 +136,17 @@ impl<'a> Replay<'a> {
 
     /// What was found. `roster` is the published number of units.
     pub fn checks(self, roster: u64) -> Vec<Check> {
-        let Self { rules, seed, scan, tables, sample, units, rows, whole } = self;
+        let Self { rules, seed, scan, tables, curves, sample, units, rows, whole } = self;
         let of = if whole { units } else { roster };
         let found = scan.finish();
         let mut checks = vec![report::value_scan(&found, (units, of), rules)];
         let exposure = canaries::expose(&tables, &sample, &seed, rules);
-        let bits = capacity::bits(&tables, roster, rows);
+        let mut bits = capacity::bits(&tables, roster, rows);
+        bits.extend(curves.iter().map(Curve::bits));
         for table in tables {
             checks.push(report::influence(&table.finish(), (units, of)));
         }
+        checks.extend(curves.into_iter().map(|curve| report::influence(&curve.finish(), (units, of))));
         checks.push(report::canaries(&exposure));
         checks.push(report::capacity(&bits, report::Most::Alert(rules.capacity_bits_alert)));
         checks

@@ -163,18 +163,18 @@ pub(crate) fn influence(found: &Influence, units: (u64, u64)) -> Check {
             again.en
         ),
     );
-    let quantiles = match found.left_out {
+    let errors = match found.left_out {
         0 => text("", ""),
-        n => text(format!("、{n} 个分位数（未重放）"), format!(", {n} quantiles (not replayed)")),
+        n => text(format!("、{n} 个标准误（未重放）"), format!(", {n} standard errors (not replayed)")),
     };
     let cannot = text(
         format!(
             "被针对的某个人在重放之列的机会为 {met}/{of}（{share}）；看不出：几个人合起来的影响、隐去位置本身随人而变{}",
-            quantiles.zh
+            errors.zh
         ),
         format!(
             "a targeted person is among those replayed with a chance of {met}/{of} ({share}); cannot show: what several people move together, that the withheld places themselves depend on somebody{}",
-            quantiles.en
+            errors.en
         ),
     );
     let top: Vec<&super::Moved> = found.moved.iter().take(SHOWN).collect();

@@ -58,6 +58,11 @@ impl Microdata {
         part(a, b) || part(b, a) || (self.parts.contains_key(&a) && self.parts.contains_key(&b))
     }
 
+    /// The number of a row's unit.
+    pub(crate) fn unit_of(&self, row: u32) -> Option<u32> {
+        self.units.get(row as usize).copied()
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
         self.units.len()

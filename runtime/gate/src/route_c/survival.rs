@@ -12,7 +12,7 @@
 //! what is left of the declared counts is treated as any unsafe cell of a table: it must
 //! not follow from anything. That nobody left without the event is said where it is so.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sluice_domain::{
     candidate::Reason,
@@ -28,8 +28,8 @@ pub(crate) struct Curve {
     pub(crate) group: Vec<u32>,
     /// The places of the steps that are shown.
     pub(crate) ends: Vec<usize>,
-    /// Why no later step is, besides too few who left.
-    pub(crate) lost: BTreeSet<Reason>,
+    /// Why a step is not that enough left at.
+    pub(crate) lost: BTreeMap<usize, BTreeSet<Reason>>,
     /// The counts between them, and what they are of.
     pub(crate) table: TableC,
     pub(crate) cells: Cells,
@@ -98,18 +98,28 @@ impl Curve {
             let key = |fate| group.iter().copied().chain([fate]).map(Some).collect::<Vec<_>>();
             let fates = (0u32..).take(2 * plan.steps.len() + 1);
             let counts: Vec<u64> = fates.map(|f| units.get(key(f).as_slice()).copied().unwrap_or(0)).collect();
-            Self::at(plan, counted, group, shown(&counts, k), BTreeSet::new())
+            Self::at(plan, counted, group, shown(&counts, k), BTreeMap::new())
         };
         groups.into_iter().map(curve).collect()
     }
 
-    /// The curve without the steps from the `interval`th on, which these reasons forbid.
+    /// The curve without the `interval`th of its steps, which these reasons forbid: whoever
+    /// left until then counts at the next.
     pub(crate) fn cut(&mut self, plan: &Survival, counted: &Cells, interval: usize, reasons: BTreeSet<Reason>) {
-        let ends = self.ends.iter().copied().take(interval).collect();
-        *self = Self::at(plan, counted, self.group.clone(), ends, &self.lost | &reasons);
+        let (mut ends, mut lost) = (self.ends.clone(), self.lost.clone());
+        if interval < ends.len() {
+            lost.insert(ends.remove(interval), reasons);
+        }
+        *self = Self::at(plan, counted, self.group.clone(), ends, lost);
     }
 
-    fn at(plan: &Survival, counted: &Cells, group: Vec<u32>, ends: Vec<usize>, lost: BTreeSet<Reason>) -> Self {
+    fn at(
+        plan: &Survival,
+        counted: &Cells,
+        group: Vec<u32>,
+        ends: Vec<usize>,
+        lost: BTreeMap<usize, BTreeSet<Reason>>,
+    ) -> Self {
         let mut merged: HashMap<u32, (u64, roaring::RoaringBitmap)> = HashMap::new();
         for (key, stats) in counted.iter() {
             let Some((Some(fate), of)) = key.split_last() else { continue };
