@@ -14,6 +14,9 @@ use crate::fit::{Products, Shape};
 /// Most rows of one unit that are replayed: a block of so many is solved for each.
 const ROWS_MAX: usize = 256;
 
+/// A pivot below this is rounding: without the rows a term is no longer determined.
+const PIVOT_MIN: f64 = 1e-9;
+
 /// The rows of a regression, unit by unit.
 pub struct Refit {
     shape: Shape,
@@ -103,7 +106,9 @@ impl Solved {
         for (i, (weight, _)) in rows.iter().enumerate() {
             *inner.get_mut((i, i))? += weight;
         }
-        let solved = inner.lu().solve(&left)?;
+        let factors = inner.lu();
+        let determined = factors.u().diagonal().iter().all(|pivot| pivot.abs() > PIVOT_MIN);
+        let solved = factors.solve(&left).filter(|_| determined)?;
         let change = pulled * solved;
         change.iter().all(|x| x.is_finite()).then_some(change)
     }

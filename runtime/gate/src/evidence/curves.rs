@@ -169,7 +169,7 @@ fn refitted(published: &CandidateTable, refit: Refit) -> (Vec<Moved>, usize, usi
         let again = found.coefficients.get(i).map_or(f64::INFINITY, |again| (again - coefficient).abs() / error);
         #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
         let all = found.units as f64;
-        differ += usize::from(!(again <= COEFFICIENT_ROUNDING)) + usize::from(all != *units);
+        differ += usize::from(again.is_nan() || again > COEFFICIENT_ROUNDING) + usize::from(all != *units);
         let cell = crate::findings::key_text(cell);
         let measure = "coefficient ÷ std_error".to_owned();
         moved.push(Moved { cell: cell.clone(), measure, deleted: of(&found.deleted), replaced: of(&found.replaced) });

@@ -245,7 +245,7 @@ mod tests {
     fn a_step_waits_for_k_of_every_kind() {
         assert_eq!(shown(&[10, 0, 12, 10, 40], 10), [0, 1]);
         assert_eq!(shown(&[9, 30, 1, 0, 40], 10), [1], "nine with the event wait for the tenth");
-        assert_eq!(shown(&[10, 9, 0, 1, 40], 10), Vec::<usize>::new(), "nobody left with the event since");
+        assert_eq!(shown(&[10, 9, 0, 1, 40], 10), [1], "what was not shown is still counted");
         assert_eq!(shown(&[10, 9, 10, 1, 40], 10), [1], "nine without it wait too");
         assert_eq!(shown(&[10, 0, 10, 0, 9], 10), [0], "nine who stay keep the last step in");
         assert_eq!(shown(&[10, 0, 10, 0, 0], 10), [0, 1]);
