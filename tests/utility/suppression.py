@@ -15,9 +15,9 @@ def main():
     sets = json.loads(pathlib.Path(sys.argv[1]).read_text())
     fates = [json.loads(line) for line in pathlib.Path(sys.argv[2]).read_text().splitlines()]
     fates = {fate["name"]: fate for fate in fates}
-    print("| tables | cells | primary | GaussSuppression | ours: elimination alone | with unions and lone contributors | all, audited | ratio |")
-    print("|---|---|---|---|---|---|---|---|")
-    totals = [0] * 6
+    print("| tables | cells | primary | GaussSuppression | ours: elimination alone | with unions and lone contributors | all, audited | ratio | seconds, all three depths |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    totals, seconds = [0] * 6, 0.0
     for one in sets:
         fate = fates.get(one["name"])
         if fate is None:
@@ -38,8 +38,10 @@ def main():
         ours = [sum(map(len, fate["secondary"][depth])) for depth in ("elimination", "unions", "audited")]
         row = [at, len(primary), theirs, *ours]
         totals = [a + b for a, b in zip(totals, row)]
-        print(f"| {one['name']} |", " | ".join(map(str, row)), f"| {ours[-1] / theirs:.2f} |" if theirs else "| – |")
-    print("| **all** |", " | ".join(map(str, totals)), f"| **{totals[-1] / totals[2]:.2f}** |")
+        seconds += fate["seconds"]
+        ratio = f"{ours[-1] / theirs:.2f}" if theirs else "–"
+        print(f"| {one['name']} |", " | ".join(map(str, row)), f"| {ratio} | {fate['seconds']:.1f} |")
+    print("| **all** |", " | ".join(map(str, totals)), f"| **{totals[-1] / totals[2]:.2f}** | {seconds:.1f} |")
 
 
 if __name__ == "__main__":

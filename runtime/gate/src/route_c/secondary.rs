@@ -2,10 +2,10 @@
 //!
 //! Per view, all tables are laid over common atoms (`frame`). Elimination decides which
 //! cells may be published without giving a secret away (`span`), in the best of five
-//! orders. Then, until nothing changes: the interval audit looks for withheld cells
-//! that can be bounded too closely (`audit`); where it finds one, one more cell goes.
-//! At the end cells that turn out to be needless are given back, as long as
-//! elimination and audit still hold. No withheld cell, primary or not, follows from
+//! orders. Linear programmes choose what else is withheld so that no withheld cell can be
+//! bounded too closely (`room`), and what turns out needless is given back; this is tried
+//! from four starts. The interval audit (`audit`) judges what is left: where it still
+//! finds a cell too narrow, one more goes. No withheld cell, primary or not, follows from
 //! what is published.
 //!
 //! Secrets besides the unsafe cells themselves: unions of them along a line, plane or
