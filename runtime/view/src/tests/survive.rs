@@ -56,7 +56,7 @@ async fn each_unit_is_counted_once_at_its_first_event_or_its_longest_time() {
     // Unit u has a row at each time 1 … 4; with the event at u mod 6, if that is a time.
     let of = |unit: u64, time: i64| {
         let spend = Some(f64::from(u8::from(i64::try_from(unit % 6).unwrap() == time)));
-        let sex = if unit % 2 == 0 { "m" } else { "f" };
+        let sex = if unit.is_multiple_of(2) { "m" } else { "f" };
         Row { visits: time, spend, ..row(unit, time, "c", 1, sex, 0.0) }
     };
     let mut rows: Vec<Row> = (0..60u64).flat_map(|unit| (1..=4).map(move |time| of(unit, time))).collect();
