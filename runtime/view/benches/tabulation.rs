@@ -7,6 +7,7 @@
 //! processor time, the least of several rounds taken in turn.
 #![allow(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     clippy::print_stdout,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
