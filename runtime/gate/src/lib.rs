@@ -10,8 +10,7 @@
 //! functions. Nothing here is `Serialize` but what is told of synthetic answers ([`losses`]), no error or `Debug` carries a value.
 //!
 //! [`check`] runs the same rules, suppression and [`lineage`] on a microdata file, for
-//! anybody; [`evidence`] is what reviewers of route C are shown beside it. What this version
-//! does not do: interval bounds across jobs.
+//! anybody; [`evidence`] is what reviewers of routes C and D are shown beside it.
 #![forbid(unsafe_code)]
 
 mod answer;
