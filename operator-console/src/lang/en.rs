@@ -66,6 +66,7 @@ pub(super) static TEXTS: Texts = Texts {
         machine: "Machine",
         human: "People",
         machine_clear: "rules passed",
+        machine_held: "no guarantee",
         machine_withheld: |n| format!("{n} withheld"),
         human_open: "open",
         human_approved: "approved",

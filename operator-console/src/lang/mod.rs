@@ -89,6 +89,7 @@ pub(crate) struct BenchTexts {
     pub(crate) machine: &'static str,
     pub(crate) human: &'static str,
     pub(crate) machine_clear: &'static str,
+    pub(crate) machine_held: &'static str,
     pub(crate) machine_withheld: fn(usize) -> String,
     pub(crate) human_open: &'static str,
     pub(crate) human_approved: &'static str,

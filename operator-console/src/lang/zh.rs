@@ -66,6 +66,7 @@ pub(super) static TEXTS: Texts = Texts {
         machine: "机审",
         human: "人审",
         machine_clear: "规则已过",
+        machine_held: "没有保证",
         machine_withheld: |n| format!("隐去 {n} 格"),
         human_open: "待定",
         human_approved: "已通过",

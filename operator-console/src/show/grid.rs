@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use sluice_domain::{
-    candidate::{CandidateTable, Cell, CellValue, Reason},
+    candidate::{CandidateTable, Cell, CellValue, Reason, Route},
     catalogue::Key,
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct Grid {
     pub(crate) tally: String,
     /// How many are withheld, in words; nothing when none is.
     pub(crate) withheld_words: Option<String>,
+    /// Made straight from rows: no rule makes a promise about it.
+    pub(crate) held: bool,
     pub(crate) summary: Vec<Summary>,
     pub(crate) chart: Chart,
 }
@@ -163,6 +165,7 @@ fn grids(
                 said: said.columns.iter().map(|c| (c.name.clone(), sentence(c.text.of(t.lang), t.lang))).collect(),
                 rows: rows(table, t, &chips),
                 tally: (t.grid.cells)(table.cells.len() - withheld, withheld),
+                held: table.route == Route::D,
                 withheld_words: (withheld > 0).then(|| (t.bench.machine_withheld)(withheld)),
                 summary: summary(table, t),
                 chart,
