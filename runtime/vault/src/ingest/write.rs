@@ -14,13 +14,14 @@ use std::{fs::OpenOptions, ops::Range, os::unix::fs::OpenOptionsExt as _, path::
 
 use parquet::{
     arrow::{ArrowWriter, arrow_writer::ArrowWriterOptions},
-    basic::{Compression, ZstdLevel},
+    basic::{Compression, Encoding, ZstdLevel},
     encryption::encrypt::FileEncryptionProperties,
     errors::ParquetError,
     file::{
         metadata::SortingColumn,
         properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder},
     },
+    schema::types::ColumnPath,
 };
 use sluice_domain::{Digest, catalogue::CatalogueEntry, id::SnapshotId};
 use sluice_rows::{
@@ -100,7 +101,13 @@ pub(crate) fn stored_schema(entry: &CatalogueEntry) -> SchemaRef {
 /// Everything but the encryption.
 pub(crate) fn properties(schema: &Schema) -> WriterPropertiesBuilder {
     let unit = i32::try_from(schema.fields().len().saturating_sub(1)).unwrap_or(0);
+    let row = ColumnPath::from(ROW_COLUMN);
     WriterProperties::builder()
+        // Every tabulation reads the hidden columns: rows count upwards, units are hashes.
+        .set_column_dictionary_enabled(row.clone(), false)
+        .set_column_encoding(row.clone(), Encoding::DELTA_BINARY_PACKED)
+        .set_column_compression(row, Compression::UNCOMPRESSED)
+        .set_column_compression(ColumnPath::from(UNIT_COLUMN), Compression::UNCOMPRESSED)
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
