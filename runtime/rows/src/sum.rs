@@ -18,6 +18,12 @@ impl Sum {
         self.sum = next;
     }
 
+    /// Adds what another sum has added.
+    pub fn merge(&mut self, other: Self) {
+        self.add(other.sum);
+        self.lost += other.lost;
+    }
+
     /// The sum so far.
     pub fn value(self) -> f64 {
         self.sum + self.lost

@@ -55,7 +55,7 @@ use sluice_view::{ViewReader, plan_table};
 
 const AGES: u64 = 19;
 const PLANS: [&str; 7] = ["fee", "shared", "half", "mixed", "limited", "family", "centre"];
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 10;
 /// Rows of one person.
 const EACH: u64 = 10;
 

@@ -38,19 +38,17 @@ impl CellFold {
         Self { rows: 0, units: 0, open: None, measures }
     }
 
-    /// Takes one row of `unit`: its value in each measure column, if it has one.
-    pub(crate) fn row(&mut self, unit: u64, values: impl Iterator<Item = Option<f64>>) {
+    /// Takes so many rows of `unit`: of each measure column their values, where a number
+    /// that is not finite stands for none.
+    #[inline]
+    pub(crate) fn rows<'a>(&mut self, unit: u64, rows: usize, values: impl Iterator<Item = &'a [f64]>) {
         if self.open != Some(unit) {
             self.measures.iter_mut().for_each(MeasureFold::close);
             self.open = Some(unit);
             self.units += 1;
         }
-        self.rows += 1;
-        for (measure, value) in self.measures.iter_mut().zip(values) {
-            if let Some(value) = value {
-                measure.add(value);
-            }
-        }
+        self.rows += rows as u64;
+        self.measures.iter_mut().zip(values).for_each(|(measure, values)| measure.add(values));
     }
 
     /// The finished cell, with one entry per measure `asked` for; counts of rows and
@@ -68,17 +66,18 @@ impl CellFold {
 }
 
 struct MeasureFold {
-    zeros: Zeros,
+    /// The open unit's contribution so far, and how many values it has.
+    open: Sum,
+    open_count: u64,
     count: u64,
     units: u64,
     sum: Sum,
     abs_sum: Sum,
     largest: Largest,
-    any_negative: bool,
     same: Same,
-    /// The open unit's contribution so far, if it has a value.
-    open: Option<Sum>,
-    squares: Option<SquaresFold>,
+    any_negative: bool,
+    zeros: Zeros,
+    squares: Option<Box<SquaresFold>>,
     /// Every unit's contribution, for quantiles.
     contributions: Option<Vec<f64>>,
 }
@@ -87,36 +86,47 @@ impl MeasureFold {
     fn new(wanted: &Wanted, n: usize) -> Self {
         let any = |of: fn(&Aggregate) -> bool| wanted.aggregates.iter().any(of);
         Self {
-            zeros: wanted.zeros,
+            open: Sum::default(),
+            open_count: 0,
             count: 0,
             units: 0,
             sum: Sum::default(),
             abs_sum: Sum::default(),
             largest: Largest::new(n),
-            any_negative: false,
             same: Same::default(),
-            open: None,
-            squares: any(|a| a.is_spread()).then(|| SquaresFold::new(n)),
+            any_negative: false,
+            zeros: wanted.zeros,
+            squares: any(|a| a.is_spread()).then(|| Box::new(SquaresFold::new(n))),
             contributions: any(|a| matches!(a, Aggregate::Quantile(_))).then(Vec::new),
         }
     }
 
-    fn add(&mut self, value: f64) {
-        self.count += 1;
-        self.sum.add(value);
-        self.any_negative |= value < 0.0;
-        self.open.get_or_insert_default().add(value);
-        if let Some(squares) = &mut self.squares {
-            squares.add(value, self.count);
+    fn add(&mut self, values: &[f64]) {
+        // In locals, because the loop is most of a tabulation.
+        let (mut open, mut count, mut negative) = (self.open, self.open_count, self.any_negative);
+        for value in values.iter().filter(|v| v.is_finite()) {
+            open.add(*value);
+            count += 1;
+            negative |= *value < 0.0;
+            if let Some(squares) = &mut self.squares {
+                squares.add(*value, self.count + count);
+            }
         }
+        (self.open, self.open_count, self.any_negative) = (open, count, negative);
     }
 
     /// Folds the open unit's contribution in.
     fn close(&mut self) {
+        if self.open_count == 0 {
+            return;
+        }
+        self.count += std::mem::take(&mut self.open_count);
+        let open = std::mem::take(&mut self.open);
+        self.sum.merge(open);
         if let Some(squares) = &mut self.squares {
             squares.close();
         }
-        let Some(contribution) = self.open.take().map(Sum::value) else { return };
+        let contribution = open.value();
         if self.zeros == Zeros::Skip && contribution == 0.0 {
             return;
         }
@@ -142,7 +152,7 @@ impl MeasureFold {
             top_n_sum: self.largest.sum(),
             any_negative: self.any_negative,
             all_same: self.same.holds(),
-            squares: self.squares.as_ref().map(SquaresFold::finish),
+            squares: self.squares.as_deref().map(SquaresFold::finish),
             quantile: None,
         }
     }
@@ -202,21 +212,29 @@ impl SquaresFold {
 /// The largest contributions, descending; at least two places.
 struct Largest {
     places: Vec<f64>,
+    /// The last of them: what is no larger does not enter.
+    least: f64,
     /// How many of them the rule's dominance looks at.
     n: usize,
 }
 
 impl Largest {
     fn new(n: usize) -> Self {
-        Self { places: vec![0.0; n.max(2)], n }
+        Self { places: vec![0.0; n.max(2)], least: 0.0, n }
     }
 
     fn add(&mut self, size: f64) {
-        let place = self.places.partition_point(|x| *x >= size);
-        if place < self.places.len() {
-            self.places.insert(place, size);
-            self.places.pop();
+        if size > self.least {
+            self.enter(size);
         }
+    }
+
+    #[cold]
+    fn enter(&mut self, size: f64) {
+        let place = self.places.partition_point(|x| *x >= size);
+        self.places.insert(place, size);
+        self.places.pop();
+        self.least = self.places.last().copied().unwrap_or_default();
     }
 
     fn two(&self) -> [f64; 2] {

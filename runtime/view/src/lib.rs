@@ -30,6 +30,7 @@ mod mask;
 mod measure;
 mod names;
 mod nearest;
+mod noted;
 mod parse;
 mod provider;
 mod reader;

@@ -3,6 +3,8 @@
 //! Rows without one of the values are left out of both. What the fit may say is the
 //! gate's to decide.
 
+use std::borrow::Cow;
+
 use datafusion::{arrow::array::RecordBatch, logical_expr::ident, logical_expr::utils::conjunction};
 use futures::StreamExt;
 use sluice_domain::{
@@ -165,9 +167,11 @@ impl ViewReader {
             let places = places.collect::<Result<Vec<_>, _>>()?;
             for (unit, from, len) in runs {
                 for row in from..from + len {
-                    let found = values.iter().map(|v| v.get(row).copied().flatten()).collect::<Option<Vec<f64>>>();
+                    let value = |v: &Cow<'_, [f64]>| v.get(row).copied().filter(|v| v.is_finite());
+                    let found = values.iter().map(value).collect::<Option<Vec<f64>>>();
                     let Some(Some((outcome, x))) = found.as_deref().map(<[f64]>::split_first) else { continue };
-                    let level = |(places, kept): (&Vec<usize>, &Vec<Option<usize>>)| *kept.get(*places.get(row)?)?;
+                    let level =
+                        |(places, kept): (&Vec<u32>, &Vec<Option<usize>>)| *kept.get(*places.get(row)? as usize)?;
                     let levels = places.iter().zip(&kept).map(level).collect::<Option<Vec<usize>>>();
                     see(unit, x, &levels.ok_or(ViewError::Domain)?, *outcome);
                 }

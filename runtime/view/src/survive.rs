@@ -150,10 +150,14 @@ impl ViewReader {
             let row = row.as_primitive_opt::<UInt32Type>().ok_or(ViewError::Read)?.values();
             for (unit, from, len) in runs {
                 for at in from..from + len {
-                    let found = times.get(at).copied().flatten().zip(events.get(at).copied().flatten());
+                    let time = times.get(at).copied().filter(|t| t.is_finite());
+                    let found = time.zip(events.get(at).copied().flatten());
                     let (Some((time, event)), Some(row)) = (found, row.get(at)) else { continue };
-                    let place = |places: &Vec<usize>| u32::try_from(*places.get(at)?).ok();
-                    let group = groups.iter().map(place).collect::<Option<Vec<u32>>>().ok_or(ViewError::Domain)?;
+                    let group = groups
+                        .iter()
+                        .map(|places| places.get(at).copied())
+                        .collect::<Option<Vec<u32>>>()
+                        .ok_or(ViewError::Domain)?;
                     followed.add(unit, Observation { row: *row, group, time, event });
                 }
             }
@@ -167,13 +171,13 @@ fn ended(event: &Event, column: &ArrayRef) -> Result<Vec<Option<Ended>>, ViewErr
     let of = |is: bool| if is { Ended::WithEvent } else { Ended::Otherwise };
     match event {
         Event::Measure(_) => {
-            let said = |value: Option<f64>| value.filter(|v| *v >= 0.0).map(|v| of(v > 0.0));
-            Ok(numbers(column)?.into_iter().map(said).collect())
+            let said = |value: &f64| (value.is_finite() && *value >= 0.0).then_some(of(*value > 0.0));
+            Ok(numbers(column)?.iter().map(said).collect())
         }
         Event::Codes(dimension, codes) => {
             let is: Vec<bool> = dimension.domain.iter().map(|(key, _)| codes.contains(key)).collect();
             let places = Axis::new(dimension).places(column)?;
-            Ok(places.into_iter().map(|place| is.get(place).map(|is| of(*is))).collect())
+            Ok(places.into_iter().map(|place| is.get(place as usize).map(|is| of(*is))).collect())
         }
     }
 }

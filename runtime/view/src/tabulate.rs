@@ -5,7 +5,7 @@
 //! wanted, to every margin it belongs to; each of these folds units by itself, so a
 //! person with rows in several inner cells counts once in their margin.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use datafusion::{
     arrow::{
@@ -26,6 +26,7 @@ use sluice_rows::cells::{CellKey, Cells, SnapshotRows, Zeros};
 use crate::{
     ViewError,
     fold::{Asked, CellFold, Wanted},
+    noted::Noted,
     units::runs,
 };
 
@@ -84,7 +85,7 @@ pub(crate) async fn tabulate(
         last = runs.last().map(|(unit, ..)| *unit).or(last);
         grid.batch(&batch, &runs)?;
     }
-    Ok(grid.finish())
+    grid.finish()
 }
 
 /// Gathers the rows of [`crate::provider::AuthorisedView::whole`].
@@ -109,7 +110,7 @@ pub(crate) async fn snapshot_rows(
             all.units.extend(std::iter::repeat_n(*of, *len));
         }
         for (held, column) in all.columns.iter_mut().zip(batch.columns()) {
-            held.extend(numbers(column)?);
+            held.extend(numbers(column)?.iter().map(|v| Some(*v).filter(|v| v.is_finite())));
         }
         let mut contents = vec![0; batch.num_rows()];
         let stored = batch.columns().iter().take(hidden).skip(columns);
@@ -140,7 +141,7 @@ struct Grid {
     margins: Vec<Margin>,
     cells: Vec<Option<Box<CellFold>>>,
     /// The rows of every inner cell, by its place.
-    rows: Vec<RoaringBitmap>,
+    rows: Vec<Noted>,
     columns: Vec<Wanted>,
     asked: Vec<Asked>,
     dominance_n: usize,
@@ -151,14 +152,14 @@ struct Grid {
 /// Where a row goes: the places of its keys, each times its stride, from `base` on. An
 /// axis that is summed over has a stride of nothing here and its last place in `base`.
 struct Margin {
-    base: usize,
-    strides: Vec<usize>,
+    base: u32,
+    strides: Vec<u32>,
 }
 
 /// One dimension's places: its keys in declared order, then the margin.
 pub(crate) struct Axis {
     keys: Places,
-    len: usize,
+    len: u32,
 }
 
 /// From a code to its place.
@@ -166,14 +167,17 @@ enum Places {
     /// Whole numbers close to each other: a table that starts at `from`.
     Near {
         from: i64,
-        places: Vec<Option<usize>>,
+        places: Vec<u32>,
     },
-    Ints(HashMap<i64, usize>),
-    Texts(HashMap<String, usize, QualityRandomState>),
+    Ints(HashMap<i64, u32>),
+    Texts(HashMap<String, u32, QualityRandomState>),
 }
 
 /// Widest range of codes that a table of their places is kept for.
 const NEAR_MAX: u64 = 1 << 16;
+
+/// No code's place.
+const NOWHERE: u32 = u32::MAX;
 
 impl Grid {
     fn new(plan: &Tabulation, totals: Totals, dominance_n: u32) -> Result<Self, ViewError> {
@@ -188,7 +192,7 @@ impl Grid {
             margins: (0..sets).map(|set| Margin::over(&axes, set)).collect(),
             axes,
             cells: std::iter::repeat_with(|| None).take(places).collect(),
-            rows: vec![RoaringBitmap::new(); places],
+            rows: std::iter::repeat_with(Noted::default).take(places).collect(),
             columns,
             asked,
             dominance_n: usize::try_from(dominance_n).unwrap_or(usize::MAX).min(1024),
@@ -205,19 +209,25 @@ impl Grid {
         }
         let mut columns = rows.columns().iter();
         let keys = self.axes.iter().zip(columns.by_ref()).map(|(axis, column)| axis.places(column));
-        let keys: Vec<Vec<usize>> = keys.collect::<Result<_, _>>()?;
+        let keys: Vec<Vec<u32>> = keys.collect::<Result<_, _>>()?;
         let values = columns.take(self.columns.len()).map(numbers).collect::<Result<Vec<_>, _>>()?;
         let numbers = numbered(rows, self.axes.len() + self.columns.len())?;
         let new_cell = || Box::new(CellFold::new(&self.columns, self.dominance_n));
         for (at, margin) in self.margins.iter().enumerate() {
             let places = margin.places(&keys, rows.num_rows());
-            if at == 0 {
-                note(&mut self.rows, &places, numbers)?;
-            }
             for (unit, from, len) in runs {
-                for (row, place) in (*from..).zip(places.get(*from..from + len).unwrap_or_default()) {
-                    let cell = self.cells.get_mut(*place).ok_or(ViewError::Read)?.get_or_insert_with(new_cell);
-                    cell.row(*unit, values.iter().map(|v| v.get(row).copied().flatten()));
+                let mut from = *from;
+                let of_unit = places.get(from..from + len).unwrap_or_default();
+                for together in of_unit.chunk_by(|a, b| a == b) {
+                    let place = together.first().map_or(0, |place| *place as usize);
+                    let cell = self.cells.get_mut(place).ok_or(ViewError::Read)?.get_or_insert_with(new_cell);
+                    let here = from..from + together.len();
+                    cell.rows(*unit, together.len(), values.iter().map(|v| v.get(here.clone()).unwrap_or_default()));
+                    if at == 0 {
+                        let noted = self.rows.get_mut(place).ok_or(ViewError::Read)?;
+                        noted.add(numbers.get(here.clone()).unwrap_or_default());
+                    }
+                    from = here.end;
                 }
             }
         }
@@ -225,21 +235,15 @@ impl Grid {
     }
 
     /// The occupied cells in declared order, a margin after the keys it sums over.
-    fn finish(self) -> Cells {
+    fn finish(self) -> Result<Cells, ViewError> {
         let Self { axes, cells, rows, asked, .. } = self;
-        let rows = rows.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
-        let rows = rows.map(|(place, rows)| (key_of(&axes, place), rows)).collect();
-        let occupied = cells.into_iter().enumerate().filter_map(|(place, cell)| Some((place, cell?)));
-        Cells::new(occupied.map(|(place, cell)| (key_of(&axes, place), cell.finish(&asked))).collect(), rows)
+        let rows = (0..).zip(rows).filter(|(_, rows)| !rows.is_empty());
+        let rows = rows.map(|(place, rows)| Ok((key_of(&axes, place), rows.finish()?)));
+        let rows = rows.collect::<Result<_, ViewError>>()?;
+        let occupied = (0..).zip(cells).filter_map(|(place, cell)| Some((place, cell?)));
+        let cells = occupied.map(|(place, cell)| (key_of(&axes, place), cell.finish(&asked)));
+        Ok(Cells::new(cells.collect(), rows))
     }
-}
-
-/// Notes which rows are in which inner cell. They come in ascending order.
-fn note(cells: &mut [RoaringBitmap], places: &[usize], rows: &[u32]) -> Result<(), ViewError> {
-    for (place, row) in places.iter().zip(rows) {
-        cells.get_mut(*place).ok_or(ViewError::Read)?.try_push(*row).map_err(|_| ViewError::Order)?;
-    }
-    Ok(())
 }
 
 impl Margin {
@@ -259,7 +263,7 @@ impl Margin {
     }
 
     /// The cells of so many rows.
-    fn places(&self, keys: &[Vec<usize>], rows: usize) -> Vec<usize> {
+    fn places(&self, keys: &[Vec<u32>], rows: usize) -> Vec<u32> {
         let mut places = vec![self.base; rows];
         for (keys, stride) in keys.iter().zip(&self.strides).filter(|(_, stride)| **stride > 0) {
             places.iter_mut().zip(keys).for_each(|(place, key)| *place += key * stride);
@@ -269,12 +273,12 @@ impl Margin {
 }
 
 /// Inverse of the grid's numbering.
-fn key_of(axes: &[Axis], mut place: usize) -> CellKey {
+fn key_of(axes: &[Axis], mut place: u32) -> CellKey {
     let mut key: CellKey = Vec::with_capacity(axes.len());
     for axis in axes.iter().rev() {
         let at = place % (axis.len + 1);
         place /= axis.len + 1;
-        key.push(u32::try_from(at).ok().filter(|_| at < axis.len));
+        key.push((at < axis.len).then_some(at));
     }
     key.reverse();
     key
@@ -283,25 +287,30 @@ fn key_of(axes: &[Axis], mut place: usize) -> CellKey {
 impl Axis {
     pub(crate) fn new(dimension: &Dimension) -> Self {
         let (mut ints, mut texts) = (HashMap::new(), HashMap::with_hasher(QualityRandomState::default()));
-        for (place, (key, _)) in dimension.domain.iter().enumerate() {
+        let mut len = 0;
+        for (place, (key, _)) in (0..).zip(&dimension.domain) {
+            len = place + 1;
             match key {
                 Key::Int(n) => ints.insert(*n, place),
                 Key::Text(s) => texts.insert(s.clone(), place),
             };
         }
         let keys = if texts.is_empty() { Places::of(ints) } else { Places::Texts(texts) };
-        Self { keys, len: dimension.domain.len() }
+        Self { keys, len }
     }
 
     /// The place of each row's value.
-    pub(crate) fn places(&self, column: &ArrayRef) -> Result<Vec<usize>, ViewError> {
-        let ints = column.as_primitive_opt::<Int64Type>();
-        let places: Option<Vec<usize>> = match (&self.keys, ints, column.as_string_opt::<i32>()) {
+    pub(crate) fn places(&self, column: &ArrayRef) -> Result<Vec<u32>, ViewError> {
+        let ints = column.as_primitive_opt::<Int64Type>().filter(|c| c.null_count() == 0).map(|c| c.values().iter());
+        let texts = column.as_string_opt::<i32>();
+        let places: Option<Vec<u32>> = match (&self.keys, ints, texts) {
             (Places::Near { from, places }, Some(column), _) => {
-                let place = |n: i64| *places.get(usize::try_from(n.checked_sub(*from)?).ok()?)?;
-                column.iter().map(|n| place(n?)).collect()
+                // What is below wraps around to far above. Looked at once, after the loop.
+                let at = |n: &i64| usize::try_from(n.wrapping_sub(*from).cast_unsigned()).unwrap_or(usize::MAX);
+                let found: Vec<u32> = column.map(|n| places.get(at(n)).copied().unwrap_or(NOWHERE)).collect();
+                (!found.contains(&NOWHERE)).then_some(found)
             }
-            (Places::Ints(places), Some(column), _) => column.iter().map(|n| places.get(&n?).copied()).collect(),
+            (Places::Ints(places), Some(column), _) => column.map(|n| places.get(n).copied()).collect(),
             (Places::Texts(places), _, Some(column)) => column.iter().map(|s| places.get(s?).copied()).collect(),
             _ => None,
         };
@@ -310,14 +319,14 @@ impl Axis {
 }
 
 impl Places {
-    fn of(ints: HashMap<i64, usize>) -> Self {
+    fn of(ints: HashMap<i64, u32>) -> Self {
         let (from, to) = (ints.keys().min().copied().unwrap_or(0), ints.keys().max().copied().unwrap_or(0));
         match usize::try_from(to.abs_diff(from)) {
             Ok(width) if to.abs_diff(from) < NEAR_MAX => {
-                let mut places = vec![None; width + 1];
+                let mut places = vec![NOWHERE; width + 1];
                 for (n, place) in ints {
                     let at = usize::try_from(n.abs_diff(from)).ok().and_then(|at| places.get_mut(at));
-                    at.into_iter().for_each(|at| *at = Some(place));
+                    at.into_iter().for_each(|at| *at = place);
                 }
                 Self::Near { from, places }
             }
@@ -327,12 +336,15 @@ impl Places {
 }
 
 /// The values of a measure column. What is not a finite number is no value.
-pub(crate) fn numbers(column: &ArrayRef) -> Result<Vec<Option<f64>>, ViewError> {
+pub(crate) fn numbers(column: &ArrayRef) -> Result<Cow<'_, [f64]>, ViewError> {
     match column.data_type() {
+        DataType::Float64 if column.null_count() == 0 => {
+            Ok(Cow::Borrowed(column.as_primitive::<Float64Type>().values()))
+        }
+        DataType::Float64 => Ok(column.as_primitive::<Float64Type>().iter().map(|v| v.unwrap_or(f64::NAN)).collect()),
         #[expect(clippy::cast_precision_loss, reason = "sums are of f64; beyond 2^53 the last digits are not kept")]
-        DataType::Int64 => Ok(column.as_primitive::<Int64Type>().iter().map(|v| v.map(|v| v as f64)).collect()),
-        DataType::Float64 => {
-            Ok(column.as_primitive::<Float64Type>().iter().map(|v| v.filter(|v| v.is_finite())).collect())
+        DataType::Int64 => {
+            Ok(column.as_primitive::<Int64Type>().iter().map(|v| v.map_or(f64::NAN, |v| v as f64)).collect())
         }
         _ => Err(ViewError::Read),
     }
