@@ -15,6 +15,7 @@
 //! ([`ViewError`]).
 #![forbid(unsafe_code)]
 
+mod axis;
 mod barrier;
 mod calls;
 mod clauses;

@@ -17,11 +17,12 @@ use sluice_rows::fit::{Fit, Products, Shape};
 
 use crate::{
     ViewError, ViewReader,
+    axis::Axis,
     measure::listed,
     reader::literal,
     refuse::refuse,
     schema::{ViewColumn, ViewRole, view_schema},
-    tabulate::{Axis, numbers},
+    tabulate::numbers,
     units::runs,
 };
 

@@ -23,11 +23,12 @@ use sluice_rows::{
 
 use crate::{
     ViewError, ViewReader,
+    axis::Axis,
     measure::listed,
     reader::literal,
     refuse::refuse,
     schema::{ViewColumn, ViewRole, view_schema},
-    tabulate::{Axis, numbers, slots},
+    tabulate::{numbers, slots},
     units::runs,
 };
 

@@ -5,7 +5,7 @@
 //! wanted, to every margin it belongs to; each of these folds units by itself, so a
 //! person with rows in several inner cells counts once in their margin.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::borrow::Cow;
 
 use datafusion::{
     arrow::{
@@ -17,14 +17,12 @@ use datafusion::{
 };
 use futures::StreamExt;
 use roaring::RoaringBitmap;
-use sluice_domain::{
-    catalogue::Key,
-    contract::{Aggregate, Dimension, Tabulation, Totals},
-};
+use sluice_domain::contract::{Aggregate, Dimension, Tabulation, Totals};
 use sluice_rows::cells::{CellKey, Cells, SnapshotRows, Zeros};
 
 use crate::{
     ViewError,
+    axis::Axis,
     fold::{Asked, CellFold, Wanted},
     noted::Noted,
     units::runs,
@@ -156,29 +154,6 @@ struct Margin {
     strides: Vec<u32>,
 }
 
-/// One dimension's places: its keys in declared order, then the margin.
-pub(crate) struct Axis {
-    keys: Places,
-    len: u32,
-}
-
-/// From a code to its place.
-enum Places {
-    /// Whole numbers close to each other: a table that starts at `from`.
-    Near {
-        from: i64,
-        places: Vec<u32>,
-    },
-    Ints(HashMap<i64, u32>),
-    Texts(HashMap<String, u32, QualityRandomState>),
-}
-
-/// Widest range of codes that a table of their places is kept for.
-const NEAR_MAX: u64 = 1 << 16;
-
-/// No code's place.
-const NOWHERE: u32 = u32::MAX;
-
 impl Grid {
     fn new(plan: &Tabulation, totals: Totals, dominance_n: u32) -> Result<Self, ViewError> {
         let places = slots(&plan.dimensions).ok_or(ViewError::Domain)?;
@@ -282,57 +257,6 @@ fn key_of(axes: &[Axis], mut place: u32) -> CellKey {
     }
     key.reverse();
     key
-}
-
-impl Axis {
-    pub(crate) fn new(dimension: &Dimension) -> Self {
-        let (mut ints, mut texts) = (HashMap::new(), HashMap::with_hasher(QualityRandomState::default()));
-        let mut len = 0;
-        for (place, (key, _)) in (0..).zip(&dimension.domain) {
-            len = place + 1;
-            match key {
-                Key::Int(n) => ints.insert(*n, place),
-                Key::Text(s) => texts.insert(s.clone(), place),
-            };
-        }
-        let keys = if texts.is_empty() { Places::of(ints) } else { Places::Texts(texts) };
-        Self { keys, len }
-    }
-
-    /// The place of each row's value.
-    pub(crate) fn places(&self, column: &ArrayRef) -> Result<Vec<u32>, ViewError> {
-        let ints = column.as_primitive_opt::<Int64Type>().filter(|c| c.null_count() == 0).map(|c| c.values().iter());
-        let texts = column.as_string_opt::<i32>();
-        let places: Option<Vec<u32>> = match (&self.keys, ints, texts) {
-            (Places::Near { from, places }, Some(column), _) => {
-                // What is below wraps around to far above. Looked at once, after the loop.
-                let at = |n: &i64| usize::try_from(n.wrapping_sub(*from).cast_unsigned()).unwrap_or(usize::MAX);
-                let found: Vec<u32> = column.map(|n| places.get(at(n)).copied().unwrap_or(NOWHERE)).collect();
-                (!found.contains(&NOWHERE)).then_some(found)
-            }
-            (Places::Ints(places), Some(column), _) => column.map(|n| places.get(n).copied()).collect(),
-            (Places::Texts(places), _, Some(column)) => column.iter().map(|s| places.get(s?).copied()).collect(),
-            _ => None,
-        };
-        places.ok_or(ViewError::Domain)
-    }
-}
-
-impl Places {
-    fn of(ints: HashMap<i64, u32>) -> Self {
-        let (from, to) = (ints.keys().min().copied().unwrap_or(0), ints.keys().max().copied().unwrap_or(0));
-        match usize::try_from(to.abs_diff(from)) {
-            Ok(width) if to.abs_diff(from) < NEAR_MAX => {
-                let mut places = vec![NOWHERE; width + 1];
-                for (n, place) in ints {
-                    let at = usize::try_from(n.abs_diff(from)).ok().and_then(|at| places.get_mut(at));
-                    at.into_iter().for_each(|at| *at = place);
-                }
-                Self::Near { from, places }
-            }
-            _ => Self::Ints(ints),
-        }
-    }
 }
 
 /// The values of a measure column. What is not a finite number is no value.
