@@ -376,3 +376,35 @@ fn nothing_about_few_follows_from_what_is_shown() {
     judged.unwrap();
     assert!(told.get() > 0, "the test attacks nothing");
 }
+
+/// Curves that do without steps for each other's sake, or for an earlier job's, are shown
+/// alike when they are asked for again.
+#[test]
+fn asked_again_the_same_answer() {
+    let config = ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() };
+    let cut = std::cell::Cell::new(0);
+    let jobs = || {
+        [
+            vec![curve("a", &["d0"], &[1.0, 2.0, 3.0], &[]), curve("b", &[], &[1.0, 2.0, 3.0], &[])],
+            vec![curve("c", &[], &[1.0, 2.0, 3.0], &[0]), curve("d", &["kept"], &[1.0, 2.0, 3.0], &[])],
+        ]
+    };
+    let judged = TestRunner::new(config).run(&people(), |people| {
+        let mut left = Vec::new();
+        for job in jobs() {
+            let ask = |past: &[Number]| run(job.iter().cloned().map(Table::Survival).collect(), &people, past);
+            let Ok((first, then)) = ask(&left) else { continue };
+            let again = ask(&then).map(|(tables, _)| tables.iter().map(shown).collect::<Vec<_>>());
+            prop_assert_eq!(
+                format!("{:?}", again.ok()),
+                format!("{:?}", Some(first.iter().map(shown).collect::<Vec<_>>()))
+            );
+            let others = |t: &CandidateTable| reasons(t).iter().any(|r| *r != Reason::Threshold);
+            cut.set(cut.get() + usize::from(first.iter().any(others)));
+            left = then;
+        }
+        Ok(())
+    });
+    judged.unwrap();
+    assert!(cut.get() > 20, "curves do without steps for others' sake: {}", cut.get());
+}

@@ -134,6 +134,16 @@ pub(super) struct CaseRules {
     pub(super) rules: Rules,
     pub(super) dominance_n: usize,
     pub(super) missing: Missing,
+    /// Whether it may follow of a combination that nobody asked for that it is empty.
+    pub(super) across: Switch,
+}
+
+impl CaseRules {
+    /// The rules for what follows, beside what each cell says by itself.
+    pub(super) fn against(&self) -> Rules {
+        let zeros = if self.across == Switch::On { self.rules.zeros } else { Switch::Off };
+        Rules { zeros, ..self.rules.clone() }
+    }
 }
 
 impl CaseFile {
@@ -166,6 +176,19 @@ impl CaseFile {
         Ok(case)
     }
 
+    /// Whether empty combinations that nobody asked for are a secret: only where every
+    /// column has a declared domain, for observed keys say where nobody is.
+    fn across(&self) -> Switch {
+        let declared: BTreeSet<&String> =
+            self.jobs.iter().flat_map(|job| job.domain.iter().flatten()).map(|(dimension, _)| dimension).collect();
+        let declares = |job: &JobFile| {
+            let own = |d: &String| job.domain.as_ref().is_some_and(|domain| domain.contains_key(d));
+            let filtered = job.filter.iter().flatten().all(|(column, _)| declared.contains(column));
+            job.dimensions.iter().all(own) && filtered && !job.measures.is_empty()
+        };
+        if self.jobs.iter().all(declares) { Switch::On } else { Switch::Off }
+    }
+
     /// The rules that are on.
     ///
     /// # Errors
@@ -191,7 +214,8 @@ impl CaseFile {
             class: None,
         };
         let dominance_n = file.dominance.as_ref().map_or(2, |d| d.n);
-        Ok(CaseRules { rules, dominance_n, missing: file.missing.unwrap_or(Missing::Ignore) })
+        let missing = file.missing.unwrap_or(Missing::Ignore);
+        Ok(CaseRules { rules, dominance_n, missing, across: self.across() })
     }
 }
 

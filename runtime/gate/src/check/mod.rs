@@ -1,12 +1,10 @@
 //! The checker that others can use: a case file and its microdata in, the gate's
 //! verdict on every cell out (`sluice gate check`). No domain, no keys, no values.
 //!
-//! The jobs of a case run in order against one fresh release ledger: primary rules,
-//! secondary suppression, then differencing against everything cleared before. A
-//! cell that goes for differencing sends the table through suppression again. The
-//! verdicts are computed by the same rules, suppression and lineage as in a domain;
-//! only class disclosure is off, and what the rules send to a person is marked
-//! *review* here instead of being withheld.
+//! The jobs of a case run in order against one fresh release ledger, each through what
+//! the tables of a run go through: primary rules, then suppression and history in turns.
+//! Only class disclosure is off, what the rules send to a person is marked *review* here
+//! instead of being withheld, and counts are of rows alone.
 
 mod case;
 mod models;
@@ -16,17 +14,17 @@ mod table;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use sluice_domain::{Refusal, candidate::Reason};
+use sluice_domain::{Refusal, candidate::Reason, contract::Dimension};
 
 use self::{
     case::{CaseFile, CaseRules},
-    models::Against,
+    models::model,
     source::Source,
     table::{JobRefused, JobTable, for_a_person},
 };
 use crate::{
-    lineage::{Examined, History, People, Standing, Work, examine},
-    route_c::{Depth, frame::Frame, primary::JudgedCell, secondary::suppress},
+    disclosure::together::{Against, Keys, Member, Protected, Role, Together},
+    lineage::{History, Ledger, Record},
 };
 
 /// The verdict on a case.
@@ -98,42 +96,30 @@ pub enum CellStatus {
 pub fn check_case(json: &str, read: impl FnOnce(&str) -> Result<Vec<u8>, Refusal>) -> Result<CaseReport, Refusal> {
     let case = CaseFile::parse(json)?;
     let rules = case.rules()?;
-    let source = Source::read(&read(&case.data.file)?, &case)?;
-    let mut history = History::default();
+    let mut source = Source::read(&read(&case.data.file)?, &case)?;
     let mut jobs = Vec::new();
     for (i, job) in case.jobs.iter().enumerate() {
         let (name, place) = (job.name(i), format!("/jobs/{i}"));
-        let mut against = Against { source: &source, rules: &rules, history: &mut history };
-        if let Some(file) = &job.survival {
-            jobs.push(against.survival(name, job, file, &place)?);
-            continue;
-        }
-        if let Some(file) = &job.regression {
-            jobs.push(against.regression(name, job, file, &place)?);
-            continue;
-        }
-        jobs.push(match JobTable::of(job, &place, &source, &rules)? {
-            Err(JobRefused(reason)) => {
-                JobReport { name, status: Status::Fail, cells: Vec::new(), refused: Some(reason) }
+        let (report, entered) = if job.measures.is_empty() {
+            model(name, job, &place, &source, &rules)?
+        } else {
+            match JobTable::of(job, &place, &source, &rules)? {
+                Err(JobRefused(reason)) => {
+                    let refused = Some(reason);
+                    (JobReport { name, status: Status::Fail, cells: Vec::new(), refused }, Record::default())
+                }
+                Ok(table) => clear(name, table, &source, &rules)?,
             }
-            Ok(table) => clear(name, &job.dimensions, table, &source, &rules, &mut history)?,
-        });
+        };
+        source.ledger.enter(entered.roots.into_iter().flat_map(|root| root.numbers));
+        jobs.push(report);
     }
     let status = jobs.iter().map(|job| job.status).max().unwrap_or(Status::Pass);
     Ok(CaseReport { status, jobs })
 }
 
-/// Suppression and history over one job, and its entries in the ledger.
-fn clear(
-    name: String,
-    dimensions: &[String],
-    mut table: JobTable,
-    source: &Source,
-    case: &CaseRules,
-    history: &mut History,
-) -> Result<JobReport, Refusal> {
-    // Without history nothing is a difference: what goes then protects its own table.
-    let taken = if history.is_empty() { CellStatus::Secondary } else { CellStatus::Differencing };
+/// Suppression and history over one job, and what it enters in the ledger.
+fn clear(name: String, mut table: JobTable, source: &Source, case: &CaseRules) -> Result<(JobReport, Record), Refusal> {
     // What a person may let out counts as published in everything else.
     let mut for_person = BTreeSet::new();
     for (i, cell) in table.judged.cells.iter_mut().enumerate() {
@@ -143,82 +129,71 @@ fn clear(
             for_person.insert(i);
         }
     }
-    // The same question has the same answer, for the same reason; what is out stays out.
-    let all = table.entries(&BTreeMap::new(), source, case.rules.threshold);
-    let (known, mut differencing) = (history.known(&all), BTreeSet::new());
-    for (i, entry) in &all {
-        let Some(cell) = table.judged.cells.get_mut(*i) else { continue };
-        cell.known = known.contains(i);
-        match history.unpublished(entry) {
-            Some(Standing::Differencing) if differencing.insert(*i) => cell.reasons.insert(Reason::Differencing),
-            Some(Standing::Complement) => cell.reasons.insert(Reason::AsBefore),
-            _ => continue,
-        };
-    }
-    let frame = Frame::of_one(&table.judged);
-    let people = People { data: &source.data, rules: &case.rules, dominance_n: case.dominance_n };
-    let (secondary, examined, entries) = loop {
-        let secondary = suppress(Depth::Audited, &frame, &[(&table.plan, &table.judged)], &case.rules);
-        let cells = table.judged.cells.iter().enumerate();
-        let standing = |(i, cell): (usize, &JudgedCell)| {
-            let differs = cell.reasons.contains(&Reason::Differencing);
-            let standing = if differs { Standing::Differencing } else { Standing::Complement };
-            (!cell.reasons.is_empty() || secondary.contains(&i)).then_some((i, standing))
-        };
-        let entries = table.entries(&cells.filter_map(standing).collect(), source, case.rules.threshold);
-        let examined: Examined = examine(history, &entries, &people, &Work::default())?;
-        let found: Vec<usize> = examined.withhold.difference(&differencing).copied().collect();
-        if found.is_empty() {
-            break (secondary, examined, entries);
-        }
-        for i in found {
-            differencing.insert(i);
-            if let Some(cell) = table.judged.cells.get_mut(i) {
-                cell.reasons.insert(Reason::Differencing);
-            }
-        }
-    };
-    history.enter(entries.into_iter().map(|(_, entry)| entry));
-    let cells: Vec<CellReport> = table
-        .judged
-        .cells
+    let rules = case.against();
+    let histories = [(&source.ledger, source.ledger.history(&rules))];
+    let against = Against { rules: &rules, dominance_n: case.dominance_n, keys: Keys::Observed, histories: &histories };
+    let members = vec![Member { table: &table.plan, cells: &table.rows, role: Role::Own(0) }];
+    let Protected { judged, added, record } = Together { members, against: &against }.protect(vec![table.judged])?;
+    for_person.extend(record.review.iter().filter_map(|(_, cell)| usize::try_from(*cell).ok()));
+    let taken = taken(&histories);
+    let cells = judged
         .iter()
-        .enumerate()
-        .map(|(i, cell)| {
-            let own = cell.reasons.iter().filter(|r| !matches!(r, Reason::Differencing | Reason::AsBefore));
-            let reasons: Vec<Reason> = own.copied().collect();
-            let status = if !reasons.is_empty() {
-                CellStatus::Primary
-            } else if differencing.contains(&i) {
-                taken
-            } else if secondary.contains(&i) || cell.reasons.contains(&Reason::AsBefore) {
-                CellStatus::Secondary
-            } else if for_person.contains(&i) || examined.review.contains(&i) {
-                CellStatus::Review
-            } else {
-                CellStatus::Safe
-            };
-            CellReport { key: names(dimensions, &table.domains, &cell.key), status, reasons }
-        })
-        .collect();
-    let any = |wanted: &dyn Fn(CellStatus) -> bool| cells.iter().any(|c| wanted(c.status));
-    let withheld = |s| matches!(s, CellStatus::Primary | CellStatus::Secondary | CellStatus::Differencing);
-    let status = if any(&withheld) {
-        Status::Fail
-    } else if any(&|s| s == CellStatus::Review) {
-        Status::Review
+        .zip(&added)
+        .flat_map(|(judged, added)| judged.cells.iter().enumerate().map(move |of| (of, added)));
+    let cells = cells.map(|((i, cell), added)| {
+        let (mut status, reasons) = fate(cell.reasons.iter().copied(), taken);
+        if status == CellStatus::Safe && added.contains(&i) {
+            status = CellStatus::Secondary;
+        } else if status == CellStatus::Safe && for_person.contains(&i) {
+            status = CellStatus::Review;
+        }
+        CellReport { key: names(&table.plan.plan.dimensions, &cell.key), status, reasons }
+    });
+    Ok((report(name, cells.collect()), record))
+}
+
+/// Without history nothing is a difference: what goes then protects its own table.
+fn taken(histories: &[(&Ledger, History)]) -> CellStatus {
+    let fresh = histories.iter().all(|(_, history)| history.is_empty());
+    if fresh { CellStatus::Secondary } else { CellStatus::Differencing }
+}
+
+/// What became of a cell by these reasons, and those of them that are its own; `taken`
+/// if history took it.
+fn fate(all: impl Iterator<Item = Reason>, taken: CellStatus) -> (CellStatus, Vec<Reason>) {
+    let all: BTreeSet<Reason> = all.collect();
+    let others = [Reason::Differencing, Reason::AsBefore, Reason::Secondary];
+    let own: Vec<Reason> = all.iter().copied().filter(|r| !others.contains(r)).collect();
+    let status = if !own.is_empty() {
+        CellStatus::Primary
+    } else if all.contains(&Reason::Differencing) {
+        taken
+    } else if all.is_empty() {
+        CellStatus::Safe
     } else {
-        Status::Pass
+        CellStatus::Secondary
+    };
+    (status, own)
+}
+
+/// The verdict on a job by those on its cells.
+fn report(name: String, cells: Vec<CellReport>) -> JobReport {
+    let any = |wanted: &dyn Fn(CellStatus) -> bool| cells.iter().any(|c| wanted(c.status));
+    let withheld = |s| !matches!(s, CellStatus::Safe | CellStatus::Review);
+    let status = match (any(&withheld), any(&|s| s == CellStatus::Review)) {
+        (true, _) => Status::Fail,
+        (false, true) => Status::Review,
+        (false, false) => Status::Pass,
     };
     let nothing_left = any(&|s| s == CellStatus::Differencing) && !any(&|s| !withheld(s));
     let refused = nothing_left.then(|| "differencing leaves nothing of it".to_owned());
-    Ok(JobReport { name, status, cells, refused })
+    JobReport { name, status, cells, refused }
 }
 
-fn names(dimensions: &[String], domains: &[Vec<String>], key: &[Option<u32>]) -> BTreeMap<String, String> {
-    let part = |((name, domain), part): ((&String, &Vec<String>), &Option<u32>)| {
-        let code = domain.get((*part)? as usize)?;
-        Some((name.clone(), code.clone()))
+fn names(dimensions: &[Dimension], key: &[Option<u32>]) -> BTreeMap<String, String> {
+    let part = |(dimension, part): (&Dimension, &Option<u32>)| {
+        let (_, code) = dimension.domain.get(usize::try_from((*part)?).ok()?)?;
+        Some((dimension.name.clone(), code.clone()))
     };
-    dimensions.iter().zip(domains).zip(key).filter_map(part).collect()
+    dimensions.iter().zip(key).filter_map(part).collect()
 }

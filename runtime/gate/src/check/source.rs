@@ -1,22 +1,33 @@
 //! The microdata of a case: CSV in, rows ordered by unit out. Keys compare as the
 //! strings of the file; a blank is missing.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sha2::{Digest, Sha256};
-use sluice_domain::{Kind, Refusal, text};
+use sluice_domain::{
+    Kind, Refusal,
+    catalogue::Key,
+    contract::{Base, Dimension},
+    id::ViewId,
+    text,
+};
 
-use super::case::{CaseFile, JobFile, bad};
-use crate::lineage::Microdata;
+use super::case::{CaseFile, JobFile, bad, word};
+use crate::{
+    lineage::{Ledger, Microdata, ledger::Case},
+    refusals,
+};
 
 /// Most fields that a case's microdata may have.
 const FIELDS_MAX: usize = 20_000_000;
 
 /// Rows of a case, a unit's rows adjacent.
 pub(super) struct Source {
-    /// For lineage and judging; measure columns by the numbers of `measures`.
-    pub(super) data: Microdata,
+    /// The rows, and what the jobs so far entered.
+    pub(super) ledger: Ledger,
     codes: BTreeMap<String, Vec<String>>,
+    /// Of each column of codes, all that the file or a job's domain has, in order.
+    known: BTreeMap<String, Vec<String>>,
     measures: BTreeMap<String, usize>,
 }
 
@@ -95,10 +106,45 @@ impl Source {
         let codes = code_columns.keys().enumerate().map(|(c, name)| {
             (name.clone(), records.iter().map(|(_, codes, _)| codes.get(c).cloned().unwrap_or_default()).collect())
         });
-        let codes = codes.collect();
+        let codes: BTreeMap<String, Vec<String>> = codes.collect();
         let data = Microdata::new(records.iter().map(|(unit, ..)| *unit).collect(), columns, row_hash);
+        let root = "case".parse().ok().zip("snap-000001".parse().ok());
+        let (Some(root), Some(view)) = (root, view()) else {
+            return Err(refusals::host_fault("case", "内部名称有误", "a name is wrong"));
+        };
+        let ledger = Ledger::of_case(root, view, Case { columns: measure_columns.keys().cloned().collect(), data });
         let measures = measure_columns.into_keys().enumerate().map(|(i, name)| (name, i)).collect();
-        Ok(Self { data, codes, measures })
+        let known = known(&codes, case)?;
+        Ok(Self { ledger, codes, known, measures })
+    }
+
+    /// The rows.
+    pub(super) fn data(&self) -> &Microdata {
+        self.ledger.data()
+    }
+
+    /// The codes `domain` of `column` as a dimension; the parts are all codes that are
+    /// known of it, so that jobs with different domains of one column speak of the same.
+    pub(super) fn dimension(&self, column: &str, domain: &[String]) -> Dimension {
+        let known = self.known.get(column).map_or(&[][..], Vec::as_slice);
+        let place = |code: &String| domain.iter().position(|of| of == code);
+        let place = |code| place(code).and_then(|at| u32::try_from(at).ok()).unwrap_or(u32::MAX);
+        Dimension {
+            name: column.to_owned(),
+            title: column.to_owned(),
+            domain: domain.iter().map(|code| (Key::Text(code.clone()), code.clone())).collect(),
+            base: Some(Base { name: column.to_owned(), of_part: known.iter().map(place).collect() }),
+        }
+    }
+
+    /// A job's filter as a contract has it.
+    pub(super) fn filter(&self, job: &JobFile) -> Vec<(Dimension, Vec<Key>)> {
+        let filters = job.filter.iter().flatten().map(|(name, value)| {
+            let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+            let keys = values.iter().filter_map(|v| word(v, name).ok()).map(Key::Text).collect();
+            (self.dimension(name, self.known.get(name).map_or(&[][..], Vec::as_slice)), keys)
+        });
+        filters.collect()
     }
 
     /// The code of `column` in every row.
@@ -110,6 +156,23 @@ impl Source {
     pub(super) fn column(&self, name: &str) -> Option<usize> {
         self.measures.get(name).copied()
     }
+}
+
+/// The view that stands for the case's rows.
+pub(super) fn view() -> Option<ViewId> {
+    "case".parse().ok()
+}
+
+/// All codes of each column: those of the file, and those that a job declares.
+fn known(codes: &BTreeMap<String, Vec<String>>, case: &CaseFile) -> Result<BTreeMap<String, Vec<String>>, Refusal> {
+    let mut known: BTreeMap<&String, BTreeSet<String>> =
+        codes.iter().map(|(name, codes)| (name, codes.iter().cloned().collect())).collect();
+    for (name, values) in case.jobs.iter().flat_map(|job| job.domain.iter().flatten()) {
+        for value in values {
+            known.entry(name).or_default().insert(word(value, name)?);
+        }
+    }
+    Ok(known.into_iter().map(|(name, codes)| (name.clone(), codes.into_iter().collect())).collect())
 }
 
 /// Columns whose values are added up: elsewhere (a count of values) any text is a value.

@@ -7,17 +7,15 @@ use roaring::RoaringBitmap;
 use sluice_domain::{
     Refusal,
     candidate::Reason,
-    contract::{Aggregate, Grid, MeasureC, Part, Quantile, Rank, TableC, Tabulation, Totals},
-    id::ViewId,
+    contract::{Aggregate, Grid, MeasureC, Quantile, Rank, TableC, Tabulation, Totals},
 };
-use sluice_rows::cells::{CellKey, CellStats, MeasureStats};
+use sluice_rows::cells::{CellKey, CellStats, Cells, MeasureStats};
 
 use super::{
     case::{CaseRules, JobFile, MeasureFile, Missing, TotalsFile, bad, word},
-    source::Source,
+    source::{Source, view},
 };
 use crate::{
-    lineage::{Entry, Quantity, Standing},
     refusals,
     route_c::{
         JudgedTable,
@@ -36,12 +34,8 @@ pub(super) struct JobRefused(pub(super) String);
 pub(super) struct JobTable {
     pub(super) plan: TableC,
     pub(super) judged: JudgedTable,
-    /// Of every dimension, its codes in order.
-    pub(super) domains: Vec<Vec<String>>,
-    rows: Vec<RoaringBitmap>,
-    measures: Vec<Measure>,
-    /// Per cell and measure: whether that measure's own rules withhold it.
-    unsafe_by: Vec<Vec<bool>>,
+    /// The rows of each cell; what they come to is in `judged`.
+    pub(super) rows: Cells,
 }
 
 /// A measure with its column's number.
@@ -68,67 +62,21 @@ impl JobTable {
         let Some(groups) = groups(job, place, source)? else {
             return Ok(Err(JobRefused("outside the declared domain".to_owned())));
         };
-        let plan = plan(job, &measures)?;
-        let mut table = Self {
-            plan,
-            judged: JudgedTable { cells: Vec::new(), disjoint: false },
-            domains: groups.domains,
-            rows: Vec::new(),
-            measures,
-            unsafe_by: Vec::new(),
-        };
-        for (key, rows) in groups.cells {
-            let (cell, unsafe_by) = table.judge(key, &rows, source, case);
-            table.judged.cells.push(cell);
-            table.rows.push(rows);
-            table.unsafe_by.push(unsafe_by);
-        }
-        Ok(Ok(table))
+        let plan = plan(job, &measures, &groups.domains, source)?;
+        let judge = |(key, rows): &(CellKey, RoaringBitmap)| judge(key.clone(), rows, &measures, source, case);
+        let judged = JudgedTable { cells: groups.cells.iter().map(judge).collect(), disjoint: false };
+        Ok(Ok(Self { plan, judged, rows: Cells::new(Vec::new(), groups.cells.into_iter().collect()) }))
     }
+}
 
-    fn judge(&self, key: CellKey, rows: &RoaringBitmap, source: &Source, case: &CaseRules) -> (JudgedCell, Vec<bool>) {
-        let mut reasons = BTreeSet::new();
-        let (mut numbers, mut unsafe_by) = (Vec::new(), Vec::new());
-        for measure in &self.measures {
-            let (cell, stats) = source.data.stats_for(measure.aggregate, rows, measure.column, case.dominance_n);
-            let own = if rows.is_empty() { case.rules.judge_empty() } else { measure.judge(&cell, &stats, case) };
-            unsafe_by.push(own.iter().any(|r| !for_a_person(*r)));
-            reasons.extend(own);
-            numbers.push(number(measure.aggregate, &cell, &stats));
-        }
-        (JudgedCell { key, units: source.data.units(rows), reasons, numbers, known: false }, unsafe_by)
+fn judge(key: CellKey, rows: &RoaringBitmap, measures: &[Measure], source: &Source, case: &CaseRules) -> JudgedCell {
+    let (mut reasons, mut numbers) = (BTreeSet::new(), Vec::new());
+    for measure in measures {
+        let (cell, stats) = source.data().stats_for(measure.aggregate, rows, measure.column, case.dominance_n);
+        reasons.extend(if rows.is_empty() { case.rules.judge_empty() } else { measure.judge(&cell, &stats, case) });
+        numbers.push(number(measure.aggregate, &cell, &stats));
     }
-
-    /// What enters the release ledger when `withheld` cells are not published, for these
-    /// reasons unless they have their own, each with the number of its cell.
-    pub(super) fn entries(
-        &self,
-        withheld: &BTreeMap<usize, Standing>,
-        source: &Source,
-        threshold: Option<u64>,
-    ) -> Vec<(usize, Entry)> {
-        let mut entries = Vec::new();
-        for (i, rows) in self.rows.iter().enumerate().filter(|(_, rows)| !rows.is_empty()) {
-            let mut seen = BTreeSet::new();
-            let unsafe_by = self.unsafe_by.get(i).map_or(&[][..], Vec::as_slice);
-            for (measure, own) in self.measures.iter().zip(unsafe_by) {
-                let standing = match withheld.get(&i) {
-                    None => Standing::Published,
-                    Some(_) if *own => Standing::Withheld,
-                    Some(standing) => *standing,
-                };
-                let (cell, stats) = source.data.stats_for(measure.aggregate, rows, measure.column, 2);
-                let amounts = number(measure.aggregate, &cell, &stats).amounts;
-                let sums = amounts.iter().filter_map(|a| Some((measure.quantity(a.part)?, a.value)));
-                for (quantity, value) in sums.chain(measure.curve().map(|quantity| (quantity, 0.0))) {
-                    if seen.insert(quantity.clone()) {
-                        entries.push((i, Entry::new(quantity, rows.clone(), value, standing, &source.data, threshold)));
-                    }
-                }
-            }
-        }
-        entries
-    }
+    JudgedCell { key, units: source.data().units(rows), reasons, numbers, known: false }
 }
 
 /// Whether a reason only asks for a person.
@@ -144,21 +92,6 @@ impl Measure {
             reasons.insert(Reason::Missing);
         }
         reasons
-    }
-
-    /// One of its sums, for the release ledger. Rows stand for units here.
-    fn quantity(&self, part: Part) -> Option<Quantity> {
-        Some(match part {
-            Part::Rows | Part::Units => Quantity::Count,
-            Part::Values => Quantity::Values(self.column?),
-            Part::Total => Quantity::Total(self.column?),
-            Part::Squares => Quantity::Squares(self.column?),
-        })
-    }
-
-    /// What does not add up.
-    fn curve(&self) -> Option<Quantity> {
-        self.column.filter(|_| self.aggregate.is_curved()).map(Quantity::Quantile)
     }
 }
 
@@ -203,8 +136,8 @@ fn quantile(q: Option<f64>, grid: Option<f64>, place: &str) -> Result<Result<Agg
     Ok(Ok(Aggregate::Quantile(Quantile { rank, grid })))
 }
 
-fn plan(job: &JobFile, measures: &[Measure]) -> Result<TableC, Refusal> {
-    let view: ViewId = "case".parse().map_err(|_| refusals::host_fault("case", "内部名称有误", "a name is wrong"))?;
+fn plan(job: &JobFile, measures: &[Measure], domains: &[Vec<String>], source: &Source) -> Result<TableC, Refusal> {
+    let view = view().ok_or_else(|| refusals::host_fault("case", "内部名称有误", "a name is wrong"))?;
     let measures = measures.iter().zip(&job.measures).map(|(measure, file)| MeasureC {
         name: file.agg.clone(),
         aggregate: measure.aggregate,
@@ -212,9 +145,9 @@ fn plan(job: &JobFile, measures: &[Measure]) -> Result<TableC, Refusal> {
     });
     let plan = Tabulation {
         view,
-        dimensions: Vec::new(),
+        dimensions: job.dimensions.iter().zip(domains).map(|(name, codes)| source.dimension(name, codes)).collect(),
         measures: measures.collect(),
-        filter: Vec::new(),
+        filter: source.filter(job),
         derived: std::collections::BTreeMap::new(),
     };
     let totals = match job.totals {
@@ -328,7 +261,7 @@ fn declared<'a>(job: &'a JobFile, place: &str) -> Result<BTreeMap<&'a str, Vec<S
 }
 
 pub(super) fn filtered(job: &JobFile, place: &str, source: &Source) -> Result<RoaringBitmap, Refusal> {
-    let mut rows: RoaringBitmap = (0u32..).take(source.data.rows()).collect();
+    let mut rows: RoaringBitmap = (0u32..).take(source.data().rows()).collect();
     for (name, value) in job.filter.iter().flatten() {
         let place = format!("{place}/filter/{name}");
         let wanted = match value {

@@ -101,11 +101,9 @@ impl<'a> Sets<'a> {
         if rows.iter().map(|set| set.len()).sum::<u64>() > work.rows_max {
             return Err(Unaudited);
         }
-        // A sum that can be negative is bounded by nothing.
-        let total = if let Quantity::Total(column) = quantity { Some(*column) } else { None };
-        if total.is_some_and(|c| rows.iter().any(|set| people.data.any_negative(set, c))) {
-            return Ok(BTreeSet::new());
-        }
+        // A sum that can be negative is bounded by nothing, but it may still follow.
+        let negative = rows.iter().any(|set| people.any_negative(quantity, set));
+        let free = vec![negative; 2 * work.bounds_max];
         let Refinement { atoms, of_set } = Refinement::of(&rows);
         if atoms.len() > work.bounds_max {
             return Err(Unaudited);
@@ -119,10 +117,10 @@ impl<'a> Sets<'a> {
             .filter(|(entry, _)| !entry.rows.is_empty())
             .map(|(entry, unknowns)| Target { unknowns: unknowns.clone(), need: people.need(quantity, entry) })
             .collect();
-        self.narrow(atoms.len(), shown, &full, &mut found)?;
+        self.narrow((atoms.len(), &free), shown, &full, &mut found)?;
 
         let (unknowns, shown, empty) = self.with_empty(atoms.len(), shown, quantity, people, work)?;
-        self.narrow(unknowns, &shown, &empty, &mut found)?;
+        self.narrow((unknowns, &free), &shown, &empty, &mut found)?;
         Ok(found)
     }
 
@@ -181,10 +179,11 @@ impl<'a> Sets<'a> {
         Ok((unknowns, shown, targets))
     }
 
-    /// Adds, for each target that is bounded too closely, the new cell to withhold.
+    /// Adds, for each target that is bounded too closely, the new cell to withhold; `free`
+    /// tells which unknowns may be below zero.
     fn narrow(
         &self,
-        unknowns: usize,
+        (unknowns, free): (usize, &[bool]),
         shown: &[Vec<u32>],
         targets: &[Target],
         found: &mut BTreeSet<usize>,
@@ -195,7 +194,7 @@ impl<'a> Sets<'a> {
         let system = |holds: &dyn Fn(usize) -> bool| {
             let equations = shown.iter().zip(&self.published).enumerate().filter(|(i, _)| holds(*i));
             let equations = equations.map(|(_, (set, e))| (set.as_slice(), e.value));
-            System::of(unknowns, &equations.collect::<Vec<_>>(), &[])
+            System::of(unknowns, &equations.collect::<Vec<_>>(), free)
         };
         let mut now = system(&|_| true)?;
         now.scout(&targets.iter().map(|t| t.unknowns.as_slice()).collect::<Vec<_>>())?;
@@ -267,9 +266,17 @@ impl People<'_> {
         let own = !self.rules.judge_part(part, &cell, &measure).is_empty();
         let largest = amount(part, &cell, &measure).largest;
         match self.rules.p_percent {
-            Some(p) if own && largest > 0.0 => Need::reach(entry.value, p * largest, 0.0),
+            Some(p) if own && largest > 0.0 => {
+                let least = if self.any_negative(quantity, &entry.rows) { f64::NEG_INFINITY } else { 0.0 };
+                Need::reach(entry.value, p * largest, least)
+            }
             _ => Need::Width,
         }
+    }
+
+    /// Whether what `rows` come to may be less than what a part of them does.
+    fn any_negative(&self, quantity: &Quantity, rows: &RoaringBitmap) -> bool {
+        matches!(quantity, Quantity::Total(column) if self.data.any_negative(rows, *column))
     }
 
     fn need_of_empty(&self, quantity: &Quantity) -> Need {

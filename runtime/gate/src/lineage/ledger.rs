@@ -47,6 +47,16 @@ pub struct Ledger {
     replaced: HashMap<u32, u32>,
     past: Vec<(Number, Origin)>,
     known: Known,
+    counting: Counting,
+}
+
+/// What a count says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counting {
+    /// How many rows there are, and how many people.
+    People,
+    /// How many rows: a case file has no count of units beside one of rows.
+    Rows,
 }
 
 /// A table of the job with what is known of it.
@@ -57,6 +67,12 @@ pub(crate) struct Member<'a> {
     pub(crate) judged: &'a JudgedTable,
     /// Withheld for other cells' sake.
     pub(crate) added: &'a BTreeSet<usize>,
+}
+
+/// The rows of a case file, and the names of their measure columns.
+pub(crate) struct Case {
+    pub(crate) columns: Vec<String>,
+    pub(crate) data: Microdata,
 }
 
 /// Of which rows the total and of which the mean of a column is published.
@@ -108,10 +124,37 @@ impl Ledger {
         let derived = columns.iter().enumerate().filter(|(_, name)| name.starts_with('='));
         let derived = derived.map(|(i, formula)| (i, parts(formula))).collect();
         let data = Microdata::new(joined.units, joined.columns, key).with_zeros(zeros).deriving(derived);
-        let mut ledger =
-            Self { dataset, snapshot, views, columns, data, now, replaced, past: all, known: Known::default() };
+        let (past, known, counting) = (all, Known::default(), Counting::People);
+        let mut ledger = Self { dataset, snapshot, views, columns, data, now, replaced, past, known, counting };
         ledger.known = ledger.knowing(ledger.past.iter().map(|(number, _)| (number, &number.rows)));
         ledger
+    }
+
+    /// An empty ledger of the rows of a case file, read through `view` alone.
+    pub(crate) fn of_case((dataset, snapshot): (DatasetId, SnapshotId), view: ViewId, case: Case) -> Self {
+        let Case { columns, data } = case;
+        Self {
+            dataset,
+            snapshot,
+            views: BTreeMap::from([(view, None)]),
+            columns,
+            data,
+            now: Renumbered::Same,
+            replaced: HashMap::new(),
+            past: Vec::new(),
+            known: Known::default(),
+            counting: Counting::Rows,
+        }
+    }
+
+    /// Takes up what a job of a case file entered.
+    pub(crate) fn enter(&mut self, numbers: impl IntoIterator<Item = Number>) {
+        self.past.extend(numbers.into_iter().map(|number| (number, Origin::Current)));
+    }
+
+    /// Its rows.
+    pub(crate) fn data(&self) -> &Microdata {
+        &self.data
     }
 
     /// Whether the root is read through `view`.
@@ -248,7 +291,9 @@ impl Ledger {
         let column = self.column(number.quantity.column()).unwrap_or(usize::MAX);
         let counted = |mut sets: Vec<(Quantity, RoaringBitmap)>, rows: &RoaringBitmap| {
             let rows: RoaringBitmap = rows.iter().map(|row| self.replaced.get(&row).copied().unwrap_or(row)).collect();
-            sets.push((Quantity::Units, self.data.stairs(&rows)));
+            if self.counting == Counting::People {
+                sets.push((Quantity::Units, self.data.stairs(&rows)));
+            }
             sets.push((Quantity::Count, rows));
             sets
         };
@@ -259,6 +304,7 @@ impl Ledger {
         };
         let told = other.is_some_and(|known| known.contains(&(column, self.data.sketch(rows, 0).0)));
         let sets = match &number.quantity {
+            Named::Values(_) if self.counting == Counting::Rows => vec![(Quantity::Values(column), rows.clone())],
             Named::Rows | Named::Values(_) => counted(Vec::new(), rows),
             Named::Units if rows.len() == self.data.units(rows) => counted(Vec::new(), rows),
             Named::Units => vec![(Quantity::Units, self.data.first_rows(rows))],

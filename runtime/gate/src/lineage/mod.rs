@@ -162,7 +162,6 @@ const BLOCKS_MAX: usize = 64;
 pub struct History {
     entries: Vec<Arc<Entry>>,
     seen: HashSet<(Quantity, SetHash, Standing, Option<Arc<Place>>)>,
-    published: HashSet<(Quantity, SetHash)>,
 }
 
 impl History {
@@ -170,19 +169,17 @@ impl History {
     pub fn enter(&mut self, entries: impl IntoIterator<Item = Entry>) {
         for entry in entries {
             if self.seen.insert((entry.quantity.clone(), entry.hash, entry.standing, entry.place.clone())) {
-                if entry.is_published() {
-                    self.published.insert((entry.quantity.clone(), entry.hash));
-                }
                 self.entries.push(Arc::new(entry));
             }
         }
     }
 
-    /// The cells of which every number was published before, of these rows: to publish
-    /// them again adds nothing, and to withhold them protects nothing.
+    /// The cells of which every number was published before, as the same cell of these
+    /// rows: to publish them again adds nothing, and to withhold them protects nothing. Of
+    /// another cell the same number would say that nobody is between the two.
     pub(crate) fn known(&self, new: &[(usize, Entry)]) -> BTreeSet<usize> {
         let cells: BTreeSet<usize> = new.iter().map(|(cell, _)| *cell).collect();
-        let fresh = new.iter().filter(|(_, e)| !self.published.contains(&(e.quantity.clone(), e.hash)));
+        let fresh = new.iter().filter(|(_, e)| !self.was(e, Standing::Published));
         let fresh: BTreeSet<usize> = fresh.map(|(cell, _)| *cell).collect();
         &cells - &fresh
     }
@@ -190,11 +187,14 @@ impl History {
     /// What became of the cell at `place` that sums these rows, if it was asked for and
     /// never published.
     pub(crate) fn unpublished(&self, entry: &Entry) -> Option<Standing> {
-        let was = |standing| self.seen.contains(&(entry.quantity.clone(), entry.hash, standing, entry.place.clone()));
-        if was(Standing::Published) {
+        if self.was(entry, Standing::Published) {
             return None;
         }
-        [Standing::Complement, Standing::Differencing].into_iter().find(|standing| was(*standing))
+        [Standing::Complement, Standing::Differencing].into_iter().find(|standing| self.was(entry, *standing))
+    }
+
+    fn was(&self, entry: &Entry, standing: Standing) -> bool {
+        self.seen.contains(&(entry.quantity.clone(), entry.hash, standing, entry.place.clone()))
     }
 
     /// How many numbers it holds.

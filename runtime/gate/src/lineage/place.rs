@@ -34,7 +34,12 @@ impl Place {
         for (dimension, keys) in &table.plan.filter {
             place.narrow(dimension, |of| dimension.domain.get(of).is_some_and(|(code, _)| keys.contains(code)));
         }
-        place.axes.values().all(|(_, inside)| !inside.is_empty()).then_some(place)
+        if place.axes.values().any(|(_, inside)| inside.is_empty()) {
+            return None;
+        }
+        // A column that is whole is free.
+        place.axes.retain(|_, (parts, inside)| u32::try_from(inside.len()) != Ok(*parts));
+        Some(place)
     }
 
     fn narrow(&mut self, dimension: &Dimension, keeps: impl Fn(usize) -> bool) {

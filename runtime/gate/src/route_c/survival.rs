@@ -136,6 +136,22 @@ impl Curve {
         Self { group, ends, lost, table, cells: Cells::new(cells, rows) }
     }
 
+    /// How many left with the event until a step that is not shown, whatever is shown
+    /// before it, as the one cell of a table, withheld for `reason`.
+    pub(crate) fn until(
+        &self,
+        plan: &Survival,
+        counted: &Cells,
+        step: usize,
+        reason: Reason,
+    ) -> (TableC, Cells, JudgedTable) {
+        let Self { table, cells, .. } = Self::at(plan, counted, self.group.clone(), vec![step], BTreeMap::new());
+        let key = vec![Some(0)];
+        let units = cells.rows(&key).len();
+        let cell = JudgedCell { key, units, reasons: BTreeSet::from([reason]), numbers: Vec::new(), known: false };
+        (table, cells, JudgedTable { cells: vec![cell], disjoint: true })
+    }
+
     /// What it says at its shown steps.
     pub(crate) fn points(&self) -> Vec<Point> {
         let mut counts = vec![0; 2 * self.ends.len() + 1];
