@@ -11,6 +11,8 @@ use crate::{config::ConsoleConfig, problem::Problem};
 /// How many passwords are checked at once. Each check is slow and memory-hungry
 /// on purpose (argon2), so a flood of guesses queues here instead of filling memory.
 const PASSWORD_CHECKS: usize = 2;
+/// How many verdicts on synthetic people are made at once: each is a small domain.
+const REHEARSALS: usize = 1;
 
 /// What every handler may use.
 #[derive(Clone)]
@@ -18,16 +20,23 @@ pub(crate) struct App {
     pub(crate) service: Arc<Service>,
     pub(crate) config: Arc<ConsoleConfig>,
     doors: Arc<Semaphore>,
+    stage: Arc<Semaphore>,
 }
 
 impl App {
     pub(crate) fn new(service: Arc<Service>, config: ConsoleConfig) -> Self {
-        Self { service, config: Arc::new(config), doors: Arc::new(Semaphore::new(PASSWORD_CHECKS)) }
+        let places = |count| Arc::new(Semaphore::new(count));
+        Self { service, config: Arc::new(config), doors: places(PASSWORD_CHECKS), stage: places(REHEARSALS) }
     }
 
     /// Waits for a turn to have a password checked.
     pub(crate) async fn turn(&self) -> Result<SemaphorePermit<'_>, Problem> {
         self.doors.acquire().await.map_err(|_| Problem::broken())
+    }
+
+    /// Waits for a turn to have a contract tried on synthetic people.
+    pub(crate) async fn rehearsal(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        self.stage.acquire().await.map_err(|_| Problem::broken())
     }
 }
 

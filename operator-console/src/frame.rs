@@ -24,6 +24,7 @@ pub(crate) struct Shown;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Section {
     Inbox,
+    Quote,
     Products,
     Accounts,
     Ledger,
@@ -110,6 +111,7 @@ fn links(role: Role, section: Section, t: &'static Texts) -> Vec<Link> {
     let reads_products = role != Role::Provider;
     [
         (true, Section::Inbox, "/", t.frame.inbox),
+        (role == Role::Operator, Section::Quote, "/quote", t.frame.quote),
         (reads_products, Section::Products, "/products", t.frame.products),
         (reads_accounts, Section::Accounts, "/accounts", t.frame.accounts),
         (reads_ledger, Section::Ledger, "/ledger", t.frame.ledger),

@@ -17,7 +17,8 @@ use crate::{
     config::ConsoleConfig,
     guard,
     pages::{
-        accounts, assets, download, inbox, language, ledger, product, products, sign_in, sign_out, vote, workbench,
+        accounts, assets, download, inbox, language, ledger, product, products, quote, sign_in, sign_out, vote,
+        workbench,
     },
     problem::Problem,
 };
@@ -43,6 +44,8 @@ fn table() -> Vec<Route> {
         send("/sign-in", sign_in::enter),
         send("/sign-out", sign_out::leave),
         read("/lang/{lang}", language::choose),
+        read("/quote", quote::ask),
+        send("/quote", quote::show),
         read("/review/{run}", workbench::show),
         send("/review/{run}/vote", vote::cast),
         read("/products", products::list),

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use sluice_domain::{
-    Digest,
+    Digest, Refusal,
     catalogue::Key,
     contract::{Dimension, MeasureA},
     evidence::{Check, CheckKind, EvidenceRules, Grade},
@@ -16,6 +16,7 @@ use sluice_domain::{
 use sluice_gate::{
     Sensitivity,
     evidence::held::{Call, Gathering, People, Replays, judge, of_product},
+    held::{Judge, Judged},
     intake::{RawBatch, RawColumn},
     route_c::{Rules, regression::RegressionRules},
     route_d::{Exact, Reducer},
@@ -107,15 +108,22 @@ fn read(held: &Held, raw: &RawBatch) -> Exact {
     reducer.finish().unwrap()
 }
 
+/// The verdict on a model, by everybody.
+fn judged(held: &Held, product: &Exact, people: &People, rules: RegressionRules) -> Result<Vec<Judged>, Refusal> {
+    let judges = held.model.iter().map(|m| Judge::new(held, m, product.numbers(), &people.names(0), rules.clone()));
+    judge(people, judges.collect::<Result<_, _>>()?)
+}
+
 /// The evidence on what `guest` makes of these people.
 fn evidence(held: &Held, world: &[Vec<Row>], guest: Guest<'_>, rules: &EvidenceRules) -> Vec<Check> {
     let people = people(world);
-    let product = read(held, &guest(&world.concat())).table();
-    let judged = judge(held, &product, &people, RegressionRules::none()).unwrap();
+    let product = read(held, &guest(&world.concat()));
+    let judged = judged(held, &product, &people, RegressionRules::none()).unwrap();
+    let product = product.table();
     let replays = Replays::new(held, &people, rules, Digest::of(b"secret"));
     let answers: Vec<Option<Exact>> =
         (0..replays.count()).map(|at| Some(read(held, &guest(&rows(&replays.call(at).unwrap()))))).collect();
-    let mut checks = replays.checks(&product, &answers, judged.as_ref()).unwrap();
+    let mut checks = replays.checks(&product, &answers, &judged).unwrap();
     let pack = RulePack::shipped().unwrap();
     checks.extend(of_product(&[(held, &product)], &people, rules, &Rules::of(&pack.disclosure, Sensitivity::Ordinary)));
     checks
@@ -179,9 +187,9 @@ fn a_tree_with_a_leaf_per_person_is_told_and_a_line_is_not() {
     assert!(of(&explained, CheckKind::Model).finding.en.starts_with("the model has 2 parameters on 600 units"));
     // And the rules for models refuse such a tree before anybody looks at evidence.
     let pack = RulePack::shipped().unwrap().disclosure;
-    let product = read(&tree, &remembers(1201)(&world.concat())).table();
+    let product = read(&tree, &remembers(1201)(&world.concat()));
     let on = RegressionRules::of(&pack, &Rules::of(&pack, Sensitivity::Ordinary));
-    assert_eq!(judge(&tree, &product, &people(&world), on).unwrap_err().code, "gate.model-leaf");
+    assert_eq!(judged(&tree, &product, &people(&world), on).unwrap_err().code, "gate.model-leaf");
 }
 
 #[test]
@@ -211,7 +219,7 @@ fn an_influence_is_what_leaving_each_person_out_gives() {
     let without = |out: usize| average(&[&all[..out], &all[out + 1..]].concat());
     let most = (0..all.len()).map(|out| (without(out) - average(&all)).abs()).fold(0.0, f64::max);
     assert!((drawn - 100.0 * most / 1_000_000.0).abs() < 1e-9 && most > 0.0, "{drawn} {most}");
-    assert!(check.cannot.en.contains("80/80 (100.0%)"), "{}", check.cannot.en);
+    assert!(check.cannot.en.contains("80/80 (100%)"), "{}", check.cannot.en);
     // A table has no loss: the page says that nobody was planted to be ranked.
     assert!(of(&checks, CheckKind::Canaries).finding.en.contains("does not apply"));
 }
@@ -275,7 +283,7 @@ fn a_replay_without_an_answer_is_an_alarm() {
     let mut answers: Vec<Option<Exact>> =
         (0..replays.count()).map(|at| Some(read(&table, &mean(&rows(&replays.call(at).unwrap()))))).collect();
     let grade =
-        |answers: &[Option<Exact>]| of(&replays.checks(&product, answers, None).unwrap(), CheckKind::Influence).grade;
+        |answers: &[Option<Exact>]| of(&replays.checks(&product, answers, &[]).unwrap(), CheckKind::Influence).grade;
     assert_eq!(grade(&answers), Grade::Clear);
     answers[3] = None;
     assert_eq!(grade(&answers), Grade::Alarm);

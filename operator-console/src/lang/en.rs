@@ -4,7 +4,7 @@ use sluice_domain::Lang;
 
 use super::{
     AccountsTexts, BenchTexts, EvidenceTexts, FrameTexts, GridTexts, InboxTexts, LedgerTexts, ProblemTexts,
-    ProductTexts, SignInTexts, Texts, VoteTexts,
+    ProductTexts, QuoteTexts, SignInTexts, Texts, VoteTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -17,6 +17,7 @@ pub(super) static TEXTS: Texts = Texts {
         skip: "Skip to content",
         navigation: "Navigation",
         inbox: "Inbox",
+        quote: "Quote",
         products: "Products",
         accounts: "Privacy accounts",
         ledger: "Ledger",
@@ -59,6 +60,29 @@ pub(super) static TEXTS: Texts = Texts {
         tick: "Release tick",
         comments: "Reviewers' comments",
         see_product: "Open the product",
+    },
+    quote: QuoteTexts {
+        title: "Quote and verdict",
+        lead: "Before you submit: what the job costs and what to expect of it. No real row is read, and nothing is charged.",
+        job: "Job file (TOML)",
+        job_hint: "Components need not be uploaded: the cost depends on the contract alone. To submit: sluice job submit job.toml",
+        ask: "Quote",
+        place: "Place",
+        cost: "Cost",
+        once: "charged once, when it runs",
+        passes: |n| format!("each noised table is computed {n} times"),
+        left: "Left this year",
+        tick: "Release tick",
+        seconds: |tick, wall| format!("{tick} s after acceptance, {wall} s at most"),
+        expected: "To be expected, on synthetic data",
+        table: "Table",
+        route: "Route",
+        cells: "Cells",
+        withheld: "Withheld",
+        verdict: "Verdict",
+        needed: |n| format!("{n} units in a cell at least"),
+        suggestions: "How less would be withheld",
+        suggestions_lead: "From the contract, the catalogue and the published roster alone.",
     },
     bench: BenchTexts {
         title: "Review workbench",

@@ -17,6 +17,7 @@ pub(crate) struct Texts {
     pub(crate) frame: FrameTexts,
     pub(crate) sign_in: SignInTexts,
     pub(crate) inbox: InboxTexts,
+    pub(crate) quote: QuoteTexts,
     pub(crate) bench: BenchTexts,
     pub(crate) vote: VoteTexts,
     pub(crate) grid: GridTexts,
@@ -34,6 +35,7 @@ pub(crate) struct FrameTexts {
     pub(crate) skip: &'static str,
     pub(crate) navigation: &'static str,
     pub(crate) inbox: &'static str,
+    pub(crate) quote: &'static str,
     pub(crate) products: &'static str,
     pub(crate) accounts: &'static str,
     pub(crate) ledger: &'static str,
@@ -80,6 +82,31 @@ pub(crate) struct InboxTexts {
     pub(crate) tick: &'static str,
     pub(crate) comments: &'static str,
     pub(crate) see_product: &'static str,
+}
+
+/// What a job would cost and may expect.
+pub(crate) struct QuoteTexts {
+    pub(crate) title: &'static str,
+    pub(crate) lead: &'static str,
+    pub(crate) job: &'static str,
+    pub(crate) job_hint: &'static str,
+    pub(crate) ask: &'static str,
+    pub(crate) place: &'static str,
+    pub(crate) cost: &'static str,
+    pub(crate) once: &'static str,
+    pub(crate) passes: fn(u32) -> String,
+    pub(crate) left: &'static str,
+    pub(crate) tick: &'static str,
+    pub(crate) seconds: fn(u32, u32) -> String,
+    pub(crate) expected: &'static str,
+    pub(crate) table: &'static str,
+    pub(crate) route: &'static str,
+    pub(crate) cells: &'static str,
+    pub(crate) withheld: &'static str,
+    pub(crate) verdict: &'static str,
+    pub(crate) needed: fn(u64) -> String,
+    pub(crate) suggestions: &'static str,
+    pub(crate) suggestions_lead: &'static str,
 }
 
 /// The review workbench.

@@ -4,7 +4,7 @@ use sluice_domain::Lang;
 
 use super::{
     AccountsTexts, BenchTexts, EvidenceTexts, FrameTexts, GridTexts, InboxTexts, LedgerTexts, ProblemTexts,
-    ProductTexts, SignInTexts, Texts, VoteTexts,
+    ProductTexts, QuoteTexts, SignInTexts, Texts, VoteTexts,
 };
 
 pub(super) static TEXTS: Texts = Texts {
@@ -17,6 +17,7 @@ pub(super) static TEXTS: Texts = Texts {
         skip: "跳到正文",
         navigation: "导航",
         inbox: "收件箱",
+        quote: "预审",
         products: "产品",
         accounts: "隐私账",
         ledger: "审计日志",
@@ -59,6 +60,29 @@ pub(super) static TEXTS: Texts = Texts {
         tick: "约定出域时刻",
         comments: "审核意见",
         see_product: "查看产品",
+    },
+    quote: QuoteTexts {
+        title: "报价与预审",
+        lead: "提交之前：这份作业花多少、会得到什么。不读任何真实的行，也不记账。",
+        job: "作业文件（TOML）",
+        job_hint: "客体组件不必上传：费用只取决于合约。正式提交用命令行：sluice job submit job.toml",
+        ask: "预审",
+        place: "位置",
+        cost: "费用",
+        once: "提交运行后记一次",
+        passes: |n| format!("每张加噪表计算 {n} 次"),
+        left: "本年还可用",
+        tick: "出域时刻",
+        seconds: |tick, wall| format!("受理后 {tick} 秒，上限 {wall} 秒"),
+        expected: "合成数据上的预期",
+        table: "表",
+        route: "路线",
+        cells: "格",
+        withheld: "隐去",
+        verdict: "预期",
+        needed: |n| format!("每格至少 {n} 个单位"),
+        suggestions: "如何少隐去",
+        suggestions_lead: "只由合约、目录与公布的名册推算。",
     },
     bench: BenchTexts {
         title: "审核工作台",

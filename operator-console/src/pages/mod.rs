@@ -10,6 +10,7 @@ pub(crate) mod ledger;
 pub(crate) mod problem;
 pub(crate) mod product;
 pub(crate) mod products;
+pub(crate) mod quote;
 pub(crate) mod sign_in;
 pub(crate) mod sign_out;
 pub(crate) mod vote;

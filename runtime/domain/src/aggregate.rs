@@ -138,6 +138,13 @@ impl Rank {
         let after = u128::from(units) * (whole - q) / whole;
         (u64::try_from(before).unwrap_or(u64::MAX), u64::try_from(after).unwrap_or(u64::MAX))
     }
+
+    /// Fewest values of which at least `k` lie to either side ([`Self::sides`]).
+    pub fn units_needed(self, k: u64) -> u64 {
+        let (whole, q) = (u128::from(Self::WHOLE), u128::from(self.0));
+        let needed = (u128::from(k) * whole).div_ceil(q.min(whole - q));
+        u64::try_from(needed).unwrap_or(u64::MAX)
+    }
 }
 
 impl Grid {
@@ -217,5 +224,17 @@ mod tests {
         }
         assert_eq!(Rank::of(0.1).unwrap().sides(100), (10, 90));
         assert_eq!(Rank::HALF.sides(19), (9, 9));
+    }
+
+    #[test]
+    fn one_unit_less_than_needed_is_too_few() {
+        assert_eq!(Rank::HALF.units_needed(10), 20);
+        assert_eq!(Rank::of(0.05).unwrap().units_needed(10), 200);
+        for q in [0.0001, 0.05, 0.25, 0.3333, 0.5, 0.9, 0.9999] {
+            let rank = Rank::of(q).unwrap();
+            let enough = |units: u64| (|(before, after): (u64, u64)| before.min(after) >= 10)(rank.sides(units));
+            let needed = rank.units_needed(10);
+            assert!(enough(needed) && !enough(needed - 1), "{q}");
+        }
     }
 }

@@ -535,6 +535,17 @@ impl Table {
     }
 }
 
+impl TableC {
+    /// Units that a cell needs for a threshold of `k`: as many to either side of a quantile.
+    pub fn units_needed(&self, k: u64) -> u64 {
+        let needed = |m: &MeasureC| match m.aggregate {
+            Aggregate::Quantile(quantile) => quantile.rank.units_needed(k),
+            _ => k,
+        };
+        self.plan.measures.iter().map(needed).fold(k, u64::max)
+    }
+}
+
 impl OpenTable {
     /// The column that is always there: how many units share the key.
     pub const UNITS: &'static str = "units";

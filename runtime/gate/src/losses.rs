@@ -4,7 +4,7 @@
 //! rows. [`losses`] takes the same steps and tells. It takes [`Synthetic`] answers only:
 //! one over a snapshot is of another type. It decides nothing, and nothing is built on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use serde::Serialize;
 use sluice_domain::{
@@ -17,6 +17,7 @@ use sluice_rows::synthetic::Synthetic;
 use crate::{
     intake::{OutputSchema, RawBatch, RawColumn, decode, texts, to_grid, words},
     route_a::open::presentable,
+    route_d,
 };
 
 /// A value is on the grid when it is no further from it than this, in grid units.
@@ -53,6 +54,27 @@ pub enum Loss {
         /// Measure.
         measure: String,
     },
+    /// A key of a held table with more than one row.
+    KeyTwice {
+        /// `dimension = value`.
+        key: String,
+    },
+    /// A key that a model does not answer.
+    KeyLeftOut {
+        /// The first such.
+        key: String,
+    },
+}
+
+/// How a table takes what a guest writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Routes A and B: sums per key.
+    Summed,
+    /// Route D: each key once, and a number may be missing.
+    Held,
+    /// Route D, a model: each key once, all of them, with every number.
+    Model,
 }
 
 /// What does not count of a call's `answer` to `table`, each once, in order. `rows_max`
@@ -63,12 +85,15 @@ pub fn losses(table: &Table, rows_max: u32, answer: &Synthetic<RawBatch>) -> Vec
 
 fn of_raw(table: &Table, rows_max: u32, raw: &RawBatch) -> Vec<Loss> {
     let told = match table {
-        Table::A(a) => declared(a, &a.measures, raw, rows_max),
+        Table::A(a) => declared(a, &a.measures, raw, rows_max, Form::Summed),
         // Every key may be answered by a block, and the clamps are those before the shift.
-        Table::B(b) => b.as_sums().and_then(|sums| declared(&sums, &b.measures, raw, rows_max)),
+        Table::B(b) => b.as_sums().and_then(|sums| declared(&sums, &b.measures, raw, rows_max, Form::Summed)),
         Table::Open(open) => undeclared(open, raw, rows_max),
         // Any of it, but for rounding, voids a held run.
-        Table::D(held) => declared(&as_sums(held), &held.measures, raw, rows_max),
+        Table::D(held) => {
+            let form = if held.model.is_some() { Form::Model } else { Form::Held };
+            declared(&as_sums(held), &held.measures, raw, rows_max, form)
+        }
         _ => Some(Vec::new()),
     };
     let mut told = told.unwrap_or_else(|| vec![Loss::Unreadable]);
@@ -94,7 +119,7 @@ fn as_sums(held: &Held) -> TableA {
 /// Where a row counts, with its key in words; or why it does not.
 type Placed<K> = Result<(K, String), Loss>;
 
-fn declared(table: &TableA, measures: &[MeasureA], raw: &RawBatch, rows_max: u32) -> Option<Vec<Loss>> {
+fn declared(table: &TableA, measures: &[MeasureA], raw: &RawBatch, rows_max: u32, form: Form) -> Option<Vec<Loss>> {
     let decoded = decode(raw, &OutputSchema::of(table, rows_max).ok()?)?;
     let (columns, values) = raw.columns.split_at_checked(table.dimensions.len())?;
     let keys = table.dimensions.iter().zip(columns).map(|(d, column)| keys(d, column, decoded.cells.len()));
@@ -108,7 +133,16 @@ fn declared(table: &TableA, measures: &[MeasureA], raw: &RawBatch, rows_max: u32
             None => Err(Loss::UndeclaredKey { key: named.filter(foreign).map(said).collect::<Vec<_>>().join(", ") }),
         }
     });
-    counted(placed.collect(), values, measures, table.keys_per_unit)
+    let mut told = counted(placed.collect(), values, measures, table.keys_per_unit, form)?;
+    if form == Form::Model {
+        let answered: BTreeSet<usize> = decoded.cells.iter().flatten().copied().collect();
+        let mut keys = route_d::keys(&table.dimensions).into_iter().enumerate();
+        told.extend(keys.find(|(cell, _)| !answered.contains(cell)).map(|(_, key)| {
+            let named = table.dimensions.iter().zip(key.into_iter().flatten());
+            Loss::KeyLeftOut { key: named.map(|(d, key)| format!("{} = {key}", d.name)).collect::<Vec<_>>().join(", ") }
+        }));
+    }
+    Some(told)
 }
 
 fn undeclared(table: &OpenTable, raw: &RawBatch, rows_max: u32) -> Option<Vec<Loss>> {
@@ -125,7 +159,7 @@ fn undeclared(table: &OpenTable, raw: &RawBatch, rows_max: u32) -> Option<Vec<Lo
             _ => Ok((key, said)),
         }
     });
-    counted(placed.collect(), values, &table.measures, table.keys_per_unit)
+    counted(placed.collect(), values, &table.measures, table.keys_per_unit, Form::Summed)
 }
 
 /// The reducer's steps: to the grid, sums per key, the first keys, clamps.
@@ -134,6 +168,7 @@ fn counted<K: Ord>(
     columns: &[RawColumn],
     measures: &[MeasureA],
     keys_per_unit: u32,
+    form: Form,
 ) -> Option<Vec<Loss>> {
     let rows = placed.len();
     let columns = columns.iter().map(|column| Some(words(column, rows)?.collect::<Vec<_>>()));
@@ -147,9 +182,19 @@ fn counted<K: Ord>(
                 continue;
             }
         };
-        let (_, sums) = sums.entry(key).or_insert_with(|| (said, vec![0i128; measures.len()]));
+        let sums = match sums.entry(key) {
+            Entry::Occupied(_) if form != Form::Summed => {
+                told.push(Loss::KeyTwice { key: said });
+                continue;
+            }
+            entry => &mut entry.or_insert_with(|| (said, vec![0i128; measures.len()])).1,
+        };
         for ((sum, column), m) in sums.iter_mut().zip(&columns).zip(measures) {
-            let value = column.get(row).copied().flatten().map_or(f64::NAN, f64::from_le_bytes);
+            let word = column.get(row).copied().flatten();
+            if word.is_none() && form == Form::Held {
+                continue;
+            }
+            let value = word.map_or(f64::NAN, f64::from_le_bytes);
             match to_grid(value, m.grid) {
                 None => told.push(Loss::NotANumber { measure: m.name.clone() }),
                 Some(units) => {
@@ -190,6 +235,8 @@ fn strings(column: &RawColumn, rows: usize) -> Option<Vec<Key>> {
 
 #[cfg(test)]
 mod tests {
+    use sluice_domain::held::{Model, ModelKind};
+
     use super::*;
     use crate::fixtures::{self, float_column, text_column};
 
@@ -219,6 +266,29 @@ mod tests {
         );
         let many = fixtures::output(&[(2, &[1.0, 1.0]), (0, &[1.0, 1.0]), (1, &[1.0, 1.0])]);
         assert_eq!(of(&table, many), [Loss::KeyBeyond { key: "k = 2".into() }]);
+    }
+
+    #[test]
+    fn a_held_table_takes_a_missing_number_and_no_key_twice() {
+        let a = fixtures::table(3, &[(0, 10, 1)], 1, 0.0);
+        let plain = Held { name: a.name, dimensions: a.dimensions, measures: a.measures, model: None };
+        let model = Model { kind: ModelKind::Linear, features: vec![], outcome: "y".into() };
+        let model = Table::D(Held { model: Some(model), ..plain.clone() });
+        let plain = Table::D(plain);
+        let missing = || RawBatch {
+            rows: 2,
+            columns: vec![
+                fixtures::int_column(&[0, 1]),
+                RawColumn { nulls: 1, validity: Some(vec![0b10]), ..float_column(&[9e9, 1.0]) },
+            ],
+        };
+        assert_eq!(of(&plain, missing()), []);
+        let (lost, out) = (|key: &str| Loss::KeyLeftOut { key: key.into() }, Loss::NotANumber { measure: "m0".into() });
+        assert_eq!(of(&model, missing()), [out, lost("k = 2")]);
+        let twice = || fixtures::output(&[(0, &[1.0]), (2, &[10.0]), (2, &[10.0])]);
+        let told = Loss::KeyTwice { key: "k = 2".into() };
+        assert_eq!(of(&plain, twice()), [told.clone()], "its numbers are not added up");
+        assert_eq!(of(&model, twice()), [told, lost("k = 1")]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use sluice_domain::{
 
 use crate::{
     answer::Answer,
-    held::Judge,
+    held::{Judge, Judged},
     intake::{OutputSchema, RawBatch, decode},
     lineage::{Ledger, Record, Work, examine},
     refusals,
@@ -76,8 +76,8 @@ impl Reducer {
 pub struct Behind {
     /// The rows of every input, by their hidden numbers, with the view they came through.
     pub inputs: Vec<(ViewId, RoaringBitmap)>,
-    /// The judges of its models, who have seen every unit.
-    pub judges: Vec<Judge>,
+    /// The verdicts on its models, in contract order, by judges who have seen every unit.
+    pub judged: Vec<Judged>,
 }
 
 /// A judge for each model among the answers, in contract order; each has yet to see the
@@ -111,12 +111,12 @@ pub(crate) fn hold(
     ledgers: &[Ledger],
 ) -> Result<(Vec<CandidateTable>, Record), Refusal> {
     let misfit = || refusals::misfit(&contract.name);
-    let Behind { inputs, judges } = behind;
-    let models = contract.held().filter(|held| held.model.is_some()).count();
+    let Behind { inputs, judged } = behind;
+    let models = contract.held().filter(|held| held.model.is_some()).map(|held| &held.name);
     if contract.held().count() != contract.tables.len() || answers.len() != contract.tables.len() {
         return Err(misfit());
     }
-    if judges.len() != models || inputs.len() != contract.inputs.len() {
+    if !models.eq(judged.iter().map(|judged| &judged.table)) || inputs.len() != contract.inputs.len() {
         return Err(misfit());
     }
     let taken = |(held, answer): (&Held, Answer)| match answer {
@@ -124,9 +124,6 @@ pub(crate) fn hold(
         _ => Err(misfit()),
     };
     let tables = contract.held().zip(answers).map(taken).collect::<Result<Vec<_>, Refusal>>()?;
-    for judge in judges {
-        judge.finish()?;
-    }
     against_history(contract, &inputs, rules, dominance_n, ledgers).map(|record| (tables, record))
 }
 

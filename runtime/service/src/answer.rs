@@ -17,7 +17,7 @@ use sluice_gate::{Answer, Cleared, intake, route_a, route_a::open, route_b, rout
 use sluice_rows::{cells::Cells, fit::Fit};
 use sluice_vault::{BlockKey, ObjectKind};
 use sluice_view::{Blocks, Call, InputPlan, ViewError, ViewReader};
-use sluice_worker::{CacheKey, Compiled, Interface, Invocation, RoomLimits, Rooms, UnitOutcome, WorkerError};
+use sluice_worker::{CacheKey, Compiled, Interface, Invocation, RoomLimits, Rooms, UnitOutcome};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
@@ -40,8 +40,6 @@ pub(crate) struct Answered {
     pub(crate) commitment: Option<Digest>,
     /// The state that the last round began with.
     pub(crate) state: Vec<u8>,
-    /// Units on the published rosters.
-    pub(crate) roster_size: u64,
 }
 
 /// What every pass of a run needs.
@@ -52,7 +50,8 @@ pub(crate) struct Work<'a> {
     pub(crate) limits: RoomLimits,
     blocks: BlockKey,
     blocks_bytes: usize,
-    roster_size: u64,
+    /// Units on the published rosters.
+    pub(crate) roster_size: u64,
 }
 
 impl Service {
@@ -90,31 +89,28 @@ impl Service {
     /// made of a round's answers, and the outer room makes the next state of that.
     pub(crate) async fn passes(
         &self,
-        contract: &Contract,
-        views: &[GrantedView],
-        reader: &ViewReader,
+        work: &Work<'_>,
         rules: &RulePack,
         mut clear: impl FnMut(u32, Vec<Answer>) -> Result<Cleared<Vec<CandidateTable>>, Fault>,
     ) -> Result<Answered, Fault> {
+        let contract = work.contract;
         let Some(guest) = contract.guest else {
-            let roster_size = roster_size(views, &contract.inputs);
-            return Ok(Answered { answers: Vec::new(), commitment: None, state: Vec::new(), roster_size });
+            return Ok(Answered { answers: Vec::new(), commitment: None, state: Vec::new() });
         };
-        let work = self.work(contract, views, reader, rules)?;
         let compiled = Arc::new(self.compile(guest, Interface::Inner, &work.limits, rules).await?);
         let (mut state, mut committed) = (Vec::new(), Vec::new());
         let last = contract.passes().saturating_sub(1);
         for round in 0..=last {
             let mut answers = Vec::new();
             for table in contract.tables.iter().filter(|t| t.is_answered()) {
-                answers.push(self.pass(&work, &compiled, table, round, &state).await?);
+                answers.push(self.pass(work, &compiled, (table, round), &state).await?);
             }
             for answer in &answers {
                 committed.extend(answer.commitment(&|bytes| self.commit_pre_noise(bytes)).to_string().into_bytes());
             }
             if round == last {
                 let commitment = Some(self.commit_pre_noise(&committed));
-                return Ok(Answered { answers, commitment, state, roster_size: work.roster_size });
+                return Ok(Answered { answers, commitment, state });
             }
             let cleared = clear(round, answers)?;
             state = self.update(contract, rules, round, state, &cleared).await?;
@@ -148,25 +144,45 @@ impl Service {
         &self,
         work: &Work<'_>,
         compiled: &Arc<Compiled>,
-        table: &Table,
-        round: u32,
+        (table, round): (&Table, u32),
         state: &[u8],
     ) -> Result<Answer, Fault> {
         let contract = work.contract;
-        let (sender, mut calls) = mpsc::channel(CALLS_IN_FLIGHT);
         let rooms = if matches!(table, Table::D(_)) { 1 } else { contract.limits.instances };
         let reducers = (0..rooms)
             .map(|_| Reducer::new(table, work.roster_size, contract.limits.rows_max))
             .collect::<Result<Vec<_>, _>>()?;
-        let (programs, compiled, limits) = (self.programs.clone(), Arc::clone(compiled), work.limits);
-        let (params, state) = (params(contract, table, round), state.to_vec());
-        let reducing = tokio::task::spawn_blocking(move || {
-            let calls = std::iter::from_fn(|| calls.blocking_recv().map(Invocation::new));
-            reduce_in_rooms(reducers, calls, |count| Rooms::open(&programs, &compiled, &limits, &params, &state, count))
-        });
+        let (sender, calls) = mpsc::channel(CALLS_IN_FLIGHT);
+        let reducing = self.in_rooms(work, compiled, (table, round, state), calls, reducers, Reducer::take);
         feed(work, table, sender).await?;
-        let whole = reducing.await.map_err(|e| Fault::host("room.thread", &e))??;
-        whole.finish().map_err(Fault::from)
+        let mut parts = reducing.whole().await?.into_iter();
+        let first = parts.next().ok_or(Fault::Host("room.none"))?;
+        parts.try_fold(first, Reducer::merge)?.finish().map_err(Fault::from)
+    }
+
+    /// Deals the calls for one table in one round to as many rooms as there are `sinks`, one
+    /// each, as they get free; `take` gives a sink what came of which call. It goes on
+    /// beside whoever sends the calls.
+    pub(crate) fn in_rooms<T: Send + 'static>(
+        &self,
+        work: &Work<'_>,
+        compiled: &Arc<Compiled>,
+        (table, round, state): (&Table, u32, &[u8]),
+        mut calls: mpsc::Receiver<Call>,
+        mut sinks: Vec<T>,
+        take: fn(&mut T, u64, UnitOutcome),
+    ) -> InRooms<T> {
+        let (programs, compiled, limits) = (self.programs.clone(), Arc::clone(compiled), work.limits);
+        let (params, state) = (params(work.contract, table, round), state.to_vec());
+        InRooms(tokio::task::spawn_blocking(move || {
+            let count = NonZeroUsize::new(sinks.len()).ok_or(Fault::Host("room.none"))?;
+            let rooms = Rooms::open(&programs, &compiled, &limits, &params, &state, count);
+            let mut rooms = rooms.map_err(|e| Fault::host("room.open", &e))?;
+            let calls = std::iter::from_fn(|| calls.blocking_recv().map(Invocation::new));
+            let each = sinks.iter_mut().map(|sink| move |number, outcome| take(sink, number, outcome));
+            rooms.map_numbered(calls, each).map_err(|e| Fault::host("room.map", &e))?;
+            Ok(sinks)
+        }))
     }
 
     /// Compiled code of a sealed guest, from the cache where it is there.
@@ -234,6 +250,16 @@ pub(crate) async fn feed(work: &Work<'_>, table: &Table, calls: mpsc::Sender<Cal
     Ok(())
 }
 
+/// Rooms at work, and what their sinks will have got.
+pub(crate) struct InRooms<T>(tokio::task::JoinHandle<Result<Vec<T>, Fault>>);
+
+impl<T> InRooms<T> {
+    /// The sinks, once no call is left and nobody sends another.
+    pub(crate) async fn whole(self) -> Result<Vec<T>, Fault> {
+        self.0.await.map_err(|e| Fault::host("room.thread", &e))?
+    }
+}
+
 /// The reduction of each route.
 enum Reducer {
     A(route_a::Reducer),
@@ -253,7 +279,10 @@ impl Reducer {
         }
     }
 
-    fn add(&mut self, output: Option<&intake::RawBatch>) {
+    /// What came of a call. Sums are whole numbers: it does not matter which.
+    fn take(&mut self, _: u64, outcome: UnitOutcome) {
+        let output = answer_of(outcome);
+        let output = output.as_ref();
         match self {
             Self::A(a) => a.add(output),
             Self::B(b) => b.add(output),
@@ -281,24 +310,9 @@ impl Reducer {
     }
 }
 
-/// Deals the calls to as many rooms as there are reducers, one each, and merges them.
-fn reduce_in_rooms(
-    mut reducers: Vec<Reducer>,
-    calls: impl Iterator<Item = Invocation> + Send,
-    open: impl FnOnce(NonZeroUsize) -> Result<Rooms, WorkerError>,
-) -> Result<Reducer, Fault> {
-    let count = NonZeroUsize::new(reducers.len()).ok_or(Fault::Host("room.none"))?;
-    let mut rooms = open(count).map_err(|e| Fault::host("room.open", &e))?;
-    let sinks = reducers.iter_mut().map(|reducer| {
-        |outcome| match outcome {
-            UnitOutcome::Output(batch) => reducer.add(Some(&into_gate(batch))),
-            UnitOutcome::Failed => reducer.add(None),
-        }
-    });
-    rooms.map_all(calls, sinks).map_err(|e| Fault::host("room.map", &e))?;
-    let mut parts = reducers.into_iter();
-    let first = parts.next().ok_or(Fault::Host("room.none"))?;
-    parts.try_fold(first, Reducer::merge)
+/// What the gate reads of an outcome; none of a call that failed.
+pub(crate) fn answer_of(outcome: UnitOutcome) -> Option<intake::RawBatch> {
+    if let UnitOutcome::Output(batch) = outcome { Some(into_gate(batch)) } else { None }
 }
 
 /// The gate does not know the worker; the same bytes under the gate's name.

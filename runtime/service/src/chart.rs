@@ -10,6 +10,7 @@ use std::fmt::Write;
 use sluice_domain::{
     artefact::{Chart, ChartKind},
     candidate::{CandidateTable, Cell, CellValue},
+    contract::{Contract, Table},
 };
 
 use crate::product::label;
@@ -23,8 +24,21 @@ const INK: &str = "#1f2933";
 const BAR: &str = "#3b6fb6";
 const FAINT: &str = "#d9dee5";
 
+/// The charts of a candidate's tables, by name. A model has none: bars of its parameters
+/// say nothing of what it predicts.
+pub(crate) fn of_tables(tables: &[CandidateTable], contract: &Contract) -> Vec<(String, String)> {
+    let both = tables.iter().zip(&contract.tables);
+    both.filter_map(|(table, declared)| Some((table.name.clone(), of_table(table, declared)?))).collect()
+}
+
+/// The chart of one table; none of a model.
+pub(crate) fn of_table(table: &CandidateTable, declared: &Table) -> Option<String> {
+    let is_model = matches!(declared, Table::D(held) if held.model.is_some());
+    (!is_model).then(|| draw(table))
+}
+
 /// Draws `table` as one SVG with a panel per measure (three at most).
-pub fn draw(table: &CandidateTable) -> String {
+fn draw(table: &CandidateTable) -> String {
     let inner: Vec<&Cell> = table.cells.iter().filter(|c| c.key.iter().all(Option::is_some)).collect();
     let panel_height = if table.dimensions.len() >= 2 { grid_height(table) } else { bars_height(inner.len()) };
     let measures: Vec<usize> = shown(table).take(PANELS_MAX).collect();

@@ -23,9 +23,15 @@ use sluice_gate::{
 };
 use sluice_rows::cells::Cells;
 use sluice_vault::ObjectKind;
-use sluice_view::{ViewReader, plan_input, view_schema};
+use sluice_view::{plan_input, view_schema};
 
-use crate::{Service, record::vault_fault, run::Fault, run::host_fault};
+use crate::{
+    Service,
+    again::Standing,
+    answer::Work,
+    record::vault_fault,
+    run::{Fault, host_fault},
+};
 
 /// A run's candidate with everything that the checks look at.
 pub(crate) struct Subject<'a> {
@@ -33,14 +39,20 @@ pub(crate) struct Subject<'a> {
     pub(crate) rules: &'a RulePack,
     pub(crate) views: &'a [GrantedView],
     pub(crate) sensitivity: Sensitivity,
-    pub(crate) reader: &'a ViewReader,
+    pub(crate) work: &'a Work<'a>,
     pub(crate) tabulated: &'a [Cells],
     pub(crate) candidate: &'a Candidate,
 }
 
 impl Service {
-    /// Makes and seals the evidence of `run`; none without a table of routes C and D.
-    pub(crate) async fn evidence(&self, run: &RunId, subject: &Subject<'_>) -> Result<Option<Digest>, Fault> {
+    /// Makes and seals the evidence of `run`; none without a table of routes C and D. Of a
+    /// held product it rests on who is behind it.
+    pub(crate) async fn evidence(
+        &self,
+        run: &RunId,
+        subject: &Subject<'_>,
+        held: Option<Standing<'_>>,
+    ) -> Result<Option<Digest>, Fault> {
         let asked = asked(subject.contract, subject.tabulated, &subject.candidate.tables)?;
         let models = Modelled::of(subject.contract, &subject.candidate.tables);
         let reads = |v: &&GrantedView| {
@@ -51,8 +63,8 @@ impl Service {
             let seed = self.vault.commit("canaries", format!("{run} {}", view.id).as_bytes());
             checks.extend(of_view(subject, (&asked, &models), view, seed).await?);
         }
-        if subject.contract.held().next().is_some() {
-            checks.extend(self.held_evidence(run, subject).await?);
+        if let Some(standing) = held {
+            checks.extend(self.held_evidence(run, subject, standing).await?);
         }
         if checks.is_empty() {
             return Ok(None);
@@ -89,7 +101,7 @@ async fn of_view(
     let disclosure = Rules::of(&rules.disclosure, subject.sensitivity);
     let mut replay = Replay::new(&rules.evidence, &disclosure, &view.id, &columns, asked, &candidate.report, seed);
     // A unit with more rows than any input may have comes cut: its table's recount says so.
-    let mut units = Box::pin(subject.reader.units(&plan, rules.limits.input_rows_max));
+    let mut units = Box::pin(subject.work.reader.units(&plan, rules.limits.input_rows_max));
     while let Some(rows) = units.next().await {
         let rows = rows.map_err(|e| Fault::host("view.evidence", &e))?;
         if !replay.unit(&rows) {

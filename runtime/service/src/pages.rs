@@ -115,7 +115,7 @@ pub struct Workbench {
     pub raw: String,
     /// Keyed commitment to those bytes; a vote is bound to it.
     pub commitment: Digest,
-    /// One chart per table: (table name, SVG drawn by the host).
+    /// The charts of its tables, none of models: (table name, SVG drawn by the host).
     pub charts: Vec<(String, String)>,
     /// What an outer room composed, drawn by the host.
     pub artefacts: Vec<Shown>,
@@ -375,7 +375,7 @@ pub struct ProductPage {
     pub tables: Vec<CandidateTable>,
     /// What the numbers are, per table.
     pub said: Vec<Said>,
-    /// One chart per table: (table name, SVG).
+    /// The charts of its tables, none of models: (table name, SVG).
     pub charts: Vec<(String, String)>,
     /// What an outer room composed, drawn by the host.
     pub artefacts: Vec<Shown>,

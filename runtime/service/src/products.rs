@@ -16,7 +16,8 @@ use crate::{
     pages::{ProductFile, ProductLine, ProductPage, Shown},
     product::made,
     record::io_fault,
-    suggest::{self, Suggestion},
+    run::threshold,
+    suggest::{self, Allowed, Suggestion},
 };
 
 impl Service {
@@ -55,7 +56,7 @@ impl Service {
         });
         Ok(ProductPage {
             line: product_line(&state, product).ok_or_else(crate::run::host_fault)?,
-            charts: tables.iter().map(|t| (t.name.clone(), chart::draw(t))).collect(),
+            charts: chart::of_tables(&tables, &job.contract),
             artefacts: candidate.for_review().report.artefacts().iter().map(Shown::of).collect(),
             files: files.collect::<Result<_, _>>()?,
             said: made::all_said(&tables, &job.contract),
@@ -112,8 +113,9 @@ impl Service {
     fn next_steps(&self, state: &State, product: &ProductState, job: &JobState, seen: &[CandidateTable]) -> Vec<Text> {
         let granted = state.run(&product.run).map(|run| state.authorise_run(run));
         let Some(Ok(granted)) = granted else { return Vec::new() };
-        let rho = state.rulepack().budget.rho_per_product;
-        let found = suggest::suggestions(&job.contract, granted.get(), Some(seen), rho);
+        let allowed =
+            Allowed { rho: state.rulepack().budget.rho_per_product, k: threshold(state.rulepack(), granted.get()) };
+        let found = suggest::suggestions(&job.contract, granted.get(), Some(seen), allowed);
         found.iter().map(Suggestion::sentence).collect()
     }
 }

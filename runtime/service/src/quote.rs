@@ -14,7 +14,8 @@ use sluice_gate::noise::{Mechanism, medians::Medians, open::OpenMechanism};
 use crate::{
     Service, SignedIn,
     account::epsilon,
-    suggest::{self, Suggestion},
+    run::threshold,
+    suggest::{self, Allowed, Suggestion},
 };
 
 /// What a contract costs and what its tables will be like.
@@ -67,6 +68,9 @@ pub struct TableQuote {
     pub tau: Option<i64>,
     /// For route D, which has no guarantee: bits that the table can hold.
     pub capacity_bits: Option<f64>,
+    /// For tabulations of route C: a cell with fewer units is withheld. k, or what a
+    /// quantile takes.
+    pub units_needed: Option<u64>,
 }
 
 impl Service {
@@ -84,6 +88,7 @@ impl Service {
         let roots: Vec<_> = roots.into_iter().map(|root| (root.clone(), left(&root))).collect();
         let agreement_left = (terms.rho_per_year - state.spent_under(&contract.agreement, year)).max(0.0);
         let allowed = roots.iter().map(|(_, left)| *left).fold(agreement_left.min(budget.rho_per_product), f64::min);
+        let k = threshold(state.rulepack(), granted.get());
         Ok(Quote {
             contract: contract.digest(),
             rho: contract.rho,
@@ -95,13 +100,14 @@ impl Service {
             wall_seconds: contract.limits.wall_seconds,
             agreement_left,
             roots,
-            tables: contract.tables.iter().map(table).collect::<Result<_, _>>()?,
-            suggestions: suggest::suggestions(contract, granted.get(), None, allowed),
+            tables: contract.tables.iter().map(|t| table_quote(t, k)).collect::<Result<_, _>>()?,
+            suggestions: suggest::suggestions(contract, granted.get(), None, Allowed { rho: allowed, k }),
         })
     }
 }
 
-fn table(table: &Table) -> Result<TableQuote, Refusal> {
+/// What `table` will be like, where a published number takes `k` units.
+pub(crate) fn table_quote(table: &Table, k: u64) -> Result<TableQuote, Refusal> {
     let mut quote = TableQuote {
         name: table.name().to_owned(),
         made_by: crate::product::made::made_by(table),
@@ -112,6 +118,7 @@ fn table(table: &Table) -> Result<TableQuote, Refusal> {
         rank_errors_95: Vec::new(),
         tau: None,
         capacity_bits: None,
+        units_needed: None,
     };
     match table {
         Table::A(a) => {
@@ -136,6 +143,7 @@ fn table(table: &Table) -> Result<TableQuote, Refusal> {
         Table::C(c) => {
             let margin = usize::from(c.totals != sluice_domain::contract::Totals::None);
             quote.cells = Some(c.plan.dimensions.iter().map(|d| d.domain.len() + margin).product());
+            quote.units_needed = Some(c.units_needed(k));
         }
     }
     Ok(quote)

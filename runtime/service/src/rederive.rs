@@ -11,13 +11,14 @@ use sluice_domain::{
     Refusal,
     approval::Approval,
     candidate::{CandidateTable, Route},
+    contract::Contract,
     decide,
     event::Event,
     id::RunId,
     person::Role,
-    state::{JobState, RunState, State},
+    state::{Authorised, GrantedView, JobState, RunState, State},
 };
-use sluice_gate::{Answer, GateInput};
+use sluice_gate::{Answer, Cleared, GateInput, lineage::Record};
 use sluice_ledger::Checkpoint;
 
 use crate::{
@@ -126,14 +127,29 @@ impl Service {
     /// Whether the gate says of the run's tables of route C, now, what it said then.
     async fn verdict_holds(&self, run: &RunState, job: &JobState) -> Result<bool, Fault> {
         let then = self.before_the_end_of(&run.id).await?;
-        let mut contract = job.contract.clone();
+        let (cleared, entered) = self.verdict(&job.contract, &then.authorise_run(run)?, &then).await?;
+        let entered = entered.to_bytes().map(|bytes| self.vault.commit("lineage", &bytes));
+        let candidate = self.candidate(&self.snapshot().await?, &run.id)?;
+        let of_c = candidate.for_review().tables.iter().filter(|t| t.route == Route::C);
+        let again: &Vec<CandidateTable> = cleared.get();
+        Ok(entered == run.lineage && of_c.eq(again))
+    }
+
+    /// What the gate says of the tables of route C among those of `contract`, against what
+    /// was released by `then`. Nothing is cleared by it for anybody.
+    pub(crate) async fn verdict(
+        &self,
+        contract: &Contract,
+        granted: &Authorised<Vec<GrantedView>>,
+        then: &State,
+    ) -> Result<(Cleared<Vec<CandidateTable>>, Record), Fault> {
+        let mut contract = contract.clone();
         contract.tables.retain(|t| !t.is_answered());
-        let granted = then.authorise_run(run)?;
-        let reader = self.reader(&granted)?;
+        let reader = self.reader(granted)?;
         let rules = then.rulepack();
         let (tabulated, fits) = self.tabulate(&contract, &reader, rules).await?;
-        let (ledgers, _) = self.ledgers(&contract, &granted, &reader, Some(&then)).await?;
-        let (cleared, entered) = sluice_gate::clear(GateInput {
+        let (ledgers, _) = self.ledgers(&contract, granted, &reader, Some(then)).await?;
+        let input = GateInput {
             contract: &contract,
             rulepack: rules,
             roster_size: roster_size(granted.get(), &contract.inputs),
@@ -143,12 +159,8 @@ impl Service {
             sensitivity: sensitivity(granted.get()),
             ledgers: &ledgers,
             behind: sluice_gate::Behind::default(),
-        })?;
-        let entered = entered.to_bytes().map(|bytes| self.vault.commit("lineage", &bytes));
-        let candidate = self.candidate(&self.snapshot().await?, &run.id)?;
-        let of_c = candidate.for_review().tables.iter().filter(|t| t.route == Route::C);
-        let again: &Vec<CandidateTable> = cleared.get();
-        Ok(entered == run.lineage && of_c.eq(again))
+        };
+        Ok(sluice_gate::clear(input)?)
     }
 
     /// What the ledger meant just before `run` ended: what its tables were compared with.

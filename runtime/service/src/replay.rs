@@ -60,12 +60,9 @@ impl Service {
             let reader = self.reader(&granted)?;
             // What the gate cleared in each round is taken as it was sealed: no noise.
             let cleared = |round, _| self.sealed_round(record, round);
-            self.passes(contract, granted.get(), &reader, rules, cleared).await
+            self.passes(&self.work(contract, granted.get(), &reader, rules)?, rules, cleared).await
         };
-        let answered = answered.await.map_err(|fault| match fault {
-            Fault::Refused(refusal) => refusal,
-            Fault::Host(_) => crate::run::host_fault(),
-        })?;
+        let answered = answered.await.map_err(Fault::told)?;
         let same = answered.commitment == Some(recorded);
         Ok((if same { Replayed::Same } else { Replayed::Different }, answered.answers))
     }

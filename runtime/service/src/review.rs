@@ -184,7 +184,7 @@ fn workbench(
         job: job.id.clone(),
         raw: String::from_utf8(candidate.canonical_bytes()).unwrap_or_default(),
         commitment: record.candidate.ok_or_else(gone)?,
-        charts: candidate.tables.iter().map(|t| (t.name.clone(), chart::draw(t))).collect(),
+        charts: chart::of_tables(&candidate.tables, &job.contract),
         artefacts: candidate.report.artefacts().iter().map(Shown::of).collect(),
         said: made::all_said(&candidate.tables, &job.contract),
         findings: findings(candidate, job, state, history)?,

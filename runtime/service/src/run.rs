@@ -16,7 +16,7 @@ use sluice_domain::{
     state::{Authorised, GrantedView, JobState, RunState, Stage, State},
     text,
 };
-use sluice_gate::{Cleared, GateInput, Quarantined, Sensitivity};
+use sluice_gate::{Cleared, GateInput, Quarantined, Sensitivity, route_c::Rules};
 use sluice_vault::ObjectKind;
 
 use crate::{
@@ -25,7 +25,6 @@ use crate::{
     evidence::Subject,
     held,
     record::{Decided, SYSTEM, vault_fault},
-    submit::roster_size,
 };
 
 /// How a run ended, for the bureau.
@@ -51,6 +50,14 @@ impl Fault {
     pub(crate) fn host(code: &'static str, cause: &dyn std::fmt::Display) -> Self {
         tracing::error!(code, %cause, "the host failed at {code}");
         Self::Host(code)
+    }
+
+    /// As those are told of it who may know: a refusal as it is, of the host nothing.
+    pub(crate) fn told(self) -> Refusal {
+        match self {
+            Self::Refused(refusal) => refusal,
+            Self::Host(_) => host_fault(),
+        }
     }
 
     fn code(&self) -> &str {
@@ -166,17 +173,18 @@ impl Service {
     ) -> Result<(Event, Option<File>), Fault> {
         let reader = self.reader(granted)?;
         let (tabulated, fits) = self.tabulate(contract, &reader, rules).await?;
-        let roster = roster_size(granted.get(), &contract.inputs);
+        let work = self.work(contract, granted.get(), &reader, rules)?;
+        let roster_size = work.roster_size;
         let mut rounds = Vec::new();
         let clear = |round: u32, answers| {
-            let cleared = sluice_gate::clear_round(contract, rules, roster, answers)?;
+            let cleared = sluice_gate::clear_round(contract, rules, roster_size, answers)?;
             rounds.push(self.seal_round(run, round, &cleared)?);
             Ok(cleared)
         };
-        let answered = self.passes(contract, granted.get(), &reader, rules, clear).await?;
-        let Answered { answers, commitment, state, roster_size } = answered;
+        let Answered { answers, commitment, state } = self.passes(&work, rules, clear).await?;
         let sensitivity = sensitivity(granted.get());
-        let behind = held::behind(contract, granted.get(), &reader, &answers, (rules, sensitivity)).await?;
+        let (behind, people) = held::behind(contract, &work, &answers, (rules, sensitivity)).await?;
+        let judged = behind.judged.clone();
         // One run after another from here until its record: nobody clears against less
         // than everything that was cleared before.
         let (ledgers, held) = self.ledgers(contract, granted, &reader, None).await?;
@@ -198,10 +206,11 @@ impl Service {
         let report = self.compose(contract, rules, state, &cleared).await?;
         let product = contract.product.clone();
         let candidate = sluice_gate::quarantine(cleared, report, job.clone(), run.clone(), product);
-        let (views, reader, tabulated) = (granted.get(), &reader, &tabulated);
+        let (views, work, tabulated) = (granted.get(), &work, &tabulated);
         let subject =
-            Subject { contract, rules, views, sensitivity, reader, tabulated, candidate: candidate.for_review() };
-        let evidence = self.evidence(run, &subject).await?;
+            Subject { contract, rules, views, sensitivity, work, tabulated, candidate: candidate.for_review() };
+        let standing = people.as_ref().map(|people| (people, judged.as_slice()));
+        let evidence = self.evidence(run, &subject, standing).await?;
         let (candidate, sealed_object) = self.seal_candidate(run, &candidate)?;
         let run = run.clone();
         let finished =
@@ -276,6 +285,11 @@ pub(crate) fn sensitivity(views: &[GrantedView]) -> Sensitivity {
         granted.into_iter().any(|c| c.level == Level::L4 && c.role != ColumnRole::Unit)
     };
     if views.iter().any(highest) { Sensitivity::Sensitive } else { Sensitivity::Ordinary }
+}
+
+/// k of these views: what a published number takes in units at least. Public.
+pub(crate) fn threshold(rules: &RulePack, views: &[GrantedView]) -> u64 {
+    Rules::of(&rules.disclosure, sensitivity(views)).threshold.unwrap_or(1)
 }
 
 pub(crate) fn no_such_job(job: &JobId) -> Refusal {

@@ -48,7 +48,8 @@ impl Service {
     }
 }
 
-fn published(state: &State, id: &AgreementId) -> Result<Vec<SchemaFile>, Refusal> {
+/// Every catalogue entry, then the agreement.
+pub(crate) fn published(state: &State, id: &AgreementId) -> Result<Vec<SchemaFile>, Refusal> {
     let granted = state.authorise(id, Service::now())?;
     let agreement = state.agreement(id).ok_or_else(host_fault)?;
     let mut entries = BTreeMap::new();

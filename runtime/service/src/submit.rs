@@ -60,7 +60,7 @@ impl Service {
         let key = self.signing_key(who, password).await?;
         let state = self.snapshot().await?;
         let decided = async {
-            let contract = self.freeze(&state, who, job_toml, guests)?;
+            let contract = self.freeze(&state, who, job_toml, |file, rules| looked_at(file, guests, rules))?;
             let signature = key.sign(&job_message(&contract.digest(), &by));
             for bytes in guests.all().into_iter().flatten() {
                 self.keep_guest(&Digest::of(bytes), bytes)?;
@@ -94,10 +94,38 @@ impl Service {
     /// # Errors
     /// As [`Service::submit`].
     pub async fn quote(&self, who: &SignedIn, job_toml: &str, guests: &Guests<'_>) -> Result<Contract, Refusal> {
-        self.freeze(&self.snapshot().await?, who, job_toml, guests)
+        self.freeze(&self.snapshot().await?, who, job_toml, |file, rules| looked_at(file, guests, rules))
     }
 
-    fn freeze(&self, state: &State, who: &SignedIn, job_toml: &str, guests: &Guests<'_>) -> Result<Contract, Refusal> {
+    /// As [`Service::quote`], of the job file alone: every component that it names counts as
+    /// there. What it costs is the same; its digest is not the contract's.
+    ///
+    /// # Errors
+    /// As [`Service::submit`]; `account.role` for anybody but operators.
+    pub async fn quote_unseen(&self, who: &SignedIn, job_toml: &str) -> Result<Contract, Refusal> {
+        self.may_quote(who).await?;
+        let named = |file: &JobFile, _: &RulePack| {
+            let named = [file.job.guest.is_some(), file.rounds.is_some(), file.report.is_some()];
+            Ok(named.map(|named| named.then(|| Digest::of(b""))))
+        };
+        self.freeze(&self.snapshot().await?, who, job_toml, named)
+    }
+
+    /// Whether `who` may ask what a job costs: operators.
+    ///
+    /// # Errors
+    /// `account.role`.
+    pub async fn may_quote(&self, who: &SignedIn) -> Result<(), Refusal> {
+        decide::require(&self.snapshot().await?, &who.person().id, &[Role::Operator]).map(drop)
+    }
+
+    fn freeze(
+        &self,
+        state: &State,
+        who: &SignedIn,
+        job_toml: &str,
+        guests: impl FnOnce(&JobFile, &RulePack) -> Result<[Option<Digest>; 3], Refusal>,
+    ) -> Result<Contract, Refusal> {
         if job_toml.len() > JOB_FILE_MAX {
             return Err(Refusal::new(
                 Kind::Usage,
@@ -110,17 +138,7 @@ impl Service {
         let terms = &state.agreement_of(&who.person().org, &file.job.agreement)?.agreement;
         let granted = state.authorise(&file.job.agreement, Self::now())?;
         let rules = state.rulepack();
-        let memory = u64::from(file.limits.memory_mib.unwrap_or(rules.limits.memory_mib)) << 20;
-        let [inner, updates, composes] = guests.all();
-        let looked_at = |interface, bytes: Option<&[u8]>, place| {
-            let inspected = bytes.map(|b| sluice_worker::inspect_for(interface, b, inspect_limits(memory, rules)));
-            inspected.transpose().map(|i| i.map(|i| i.digest())).map_err(|r| self::place(r, place))
-        };
-        let guests = [
-            looked_at(Interface::Inner, inner, "job.guest")?,
-            looked_at(Interface::Outer, updates, "rounds.guest")?,
-            looked_at(Interface::Outer, composes, "report.guest")?,
-        ];
+        let guests = guests(&file, rules)?;
         let contract = frozen(granted.get(), job_toml, file, guests, rules)?;
         decide::allows(terms, &contract).map_err(|r| pointed_at(r, job_toml))?;
         Ok(contract)
@@ -154,6 +172,21 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// The digests of the components, each of which has the right form.
+fn looked_at(file: &JobFile, guests: &Guests<'_>, rules: &RulePack) -> Result<[Option<Digest>; 3], Refusal> {
+    let memory = u64::from(file.limits.memory_mib.unwrap_or(rules.limits.memory_mib)) << 20;
+    let [inner, updates, composes] = guests.all();
+    let look = |interface, bytes: Option<&[u8]>, place| {
+        let inspected = bytes.map(|b| sluice_worker::inspect_for(interface, b, inspect_limits(memory, rules)));
+        inspected.transpose().map(|i| i.map(|i| i.digest())).map_err(|r| self::place(r, place))
+    };
+    Ok([
+        look(Interface::Inner, inner, "job.guest")?,
+        look(Interface::Outer, updates, "rounds.guest")?,
+        look(Interface::Outer, composes, "report.guest")?,
+    ])
 }
 
 /// The contract over these views, with guests that were looked at before.

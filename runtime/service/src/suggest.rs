@@ -10,7 +10,7 @@ use sluice_domain::{
     Text,
     candidate::{CandidateTable, Cell, CellValue},
     catalogue::Key,
-    contract::{Aggregate, Contract, Dimension, Law, MeasureA, Table, TableA, TableC, Totals},
+    contract::{Aggregate, Contract, Dimension, Law, MeasureA, MeasureC, Rank, Table, TableA, TableC, Totals},
     state::GrantedView,
     text,
 };
@@ -34,13 +34,22 @@ pub struct Suggestion {
     pub loss_bits: f64,
 }
 
+/// What a contract has to keep to. Public.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Allowed {
+    /// ρ that a product may still cost.
+    pub(crate) rho: f64,
+    /// Fewest units behind a published number.
+    pub(crate) k: u64,
+}
+
 /// Suggestions for every table of route C; with `published`, a product's tables, for
-/// those that have a withheld cell. `rho` is what a product may still cost.
+/// those that have a withheld cell.
 pub(crate) fn suggestions(
     contract: &Contract,
     views: &[GrantedView],
     published: Option<&[CandidateTable]>,
-    rho: f64,
+    allowed: Allowed,
 ) -> Vec<Suggestion> {
     let mut all = Vec::new();
     for (t, table) in contract.tables.iter().enumerate() {
@@ -51,7 +60,7 @@ pub(crate) fn suggestions(
             continue;
         }
         let Some(view) = views.iter().find(|v| v.id == table.plan.view) else { continue };
-        all.extend(for_table(table, view, shown, rho));
+        all.extend(for_table(table, view, shown, allowed));
     }
     all
 }
@@ -64,7 +73,7 @@ struct Coarsening {
     change: Text,
 }
 
-fn for_table(table: &TableC, view: &GrantedView, shown: Option<&CandidateTable>, rho: f64) -> Vec<Suggestion> {
+fn for_table(table: &TableC, view: &GrantedView, shown: Option<&CandidateTable>, allowed: Allowed) -> Vec<Suggestion> {
     let dimensions = &table.plan.dimensions;
     let cells: usize = dimensions.iter().map(|d| d.domain.len()).product();
     let mut ranked: Vec<(usize, Suggestion)> = Vec::new();
@@ -83,8 +92,36 @@ fn for_table(table: &TableC, view: &GrantedView, shown: Option<&CandidateTable>,
     if table.totals == Totals::True {
         found.insert(0, without_totals(table, cells));
     }
-    found.extend(by_noise(table, rho));
+    found.extend(by_rank(table, allowed.k));
+    found.extend(by_noise(table, allowed.rho));
     found
+}
+
+/// A quantile nearer the middle: the further out one lies, the more units each cell
+/// needs, and a cell without them is withheld with all its measures.
+fn by_rank(table: &TableC, k: u64) -> Option<Suggestion> {
+    let quantile = |m: &MeasureC| match m.aggregate {
+        Aggregate::Quantile(quantile) => Some((quantile.rank.units_needed(k), m.name.clone())),
+        _ => None,
+    };
+    let (needed, name) = table.plan.measures.iter().filter_map(quantile).max()?;
+    let median = Rank::HALF.units_needed(k);
+    (needed > median).then(|| {
+        suggestion(
+            table,
+            text(
+                format!("`{name}` 单列一表，或换成更靠近中位的分位数"),
+                format!("a table of its own for `{name}`, or a quantile nearer the middle"),
+            ),
+            text(
+                format!("它要求每格至少 {needed} 个单位，中位数为 {median} 个，计数为 {k} 个；不足的格连同其余度量一并隐去"),
+                format!(
+                    "it takes {needed} units in a cell, a median {median} and a count {k}; a cell with fewer is withheld with all its measures"
+                ),
+            ),
+            0.0,
+        )
+    })
 }
 
 fn suggestion(table: &TableC, change: Text, effect: Text, loss_bits: f64) -> Suggestion {

@@ -10,6 +10,7 @@ use std::{
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread,
 };
@@ -59,14 +60,39 @@ impl Rooms {
         U::IntoIter: Send,
         S: FnMut(UnitOutcome) + Send,
     {
-        let units = Mutex::new(units.into_iter());
+        self.map_numbered(units, sinks.into_iter().map(|mut sink| move |_, outcome| sink(outcome)))
+    }
+
+    /// As [`Rooms::map_all`]; each outcome comes with the number of its unit, from 0.
+    ///
+    /// # Errors
+    /// As [`Rooms::map_all`].
+    pub fn map_numbered<U, S>(&mut self, units: U, sinks: impl IntoIterator<Item = S>) -> Result<u64, WorkerError>
+    where
+        U: IntoIterator<Item: Into<Invocation>>,
+        U::IntoIter: Send,
+        S: FnMut(u64, UnitOutcome) + Send,
+    {
+        let units = Mutex::new((0u64..).zip(units));
         let broken = AtomicBool::new(false);
         let next = || {
             let mut units = units.lock().unwrap_or_else(PoisonError::into_inner);
             if broken.load(Ordering::Relaxed) { None } else { units.next() }
         };
         let work = |room: &mut Room, sink: Option<S>| {
-            let done = sink.ok_or(WorkerError::Closed).and_then(|sink| room.map_all(std::iter::from_fn(next), sink));
+            let done = sink.ok_or(WorkerError::Closed).and_then(|mut sink| {
+                // A room answers in the order in which it was asked.
+                let (asked, answered) = mpsc::channel();
+                let units = std::iter::from_fn(|| {
+                    let (number, unit) = next()?;
+                    asked.send(number).ok().map(|()| unit)
+                });
+                room.map_all(units, move |outcome| {
+                    if let Ok(number) = answered.try_recv() {
+                        sink(number, outcome);
+                    }
+                })
+            });
             broken.fetch_or(done.is_err(), Ordering::Relaxed);
             done
         };

@@ -8,13 +8,20 @@ use sluice::{
     demo::city::{City, password},
 };
 use sluice_console::{ConsoleConfig, serve_on};
-use sluice_domain::{contract::JobFile, event::DomainKind, id::RunId, person::Role};
+use sluice_domain::{
+    contract::JobFile,
+    event::DomainKind,
+    id::{JobId, RunId},
+    person::Role,
+};
 use sluice_service::{Kek, Programs, RunEnd, Service, SignedIn};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
 const VISITS_REPORT: &str = include_str!("../../../guest-examples/visits-report/job.toml");
+const VISITS_TREE: &str = include_str!("../../../guest-examples/visits-tree/job.toml");
+const MODELS: &str = include_str!("../../../guest-examples/domain/insurance-models-2026.toml");
 /// The content policy, word for word.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; \
                       frame-ancestors 'none'; base-uri 'none'";
@@ -88,6 +95,23 @@ impl Hall {
         }
         let hall = Self::open(city.service, folder, |_| {}).await;
         (hall, runs.remove(0), runs.remove(0))
+    }
+
+    /// The demo's city with a held model that waits, made under an agreement that allows it.
+    pub(crate) async fn held(title: &str) -> (Self, JobId, RunId) {
+        let folder = tempfile::tempdir().unwrap();
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/randhie.parquet");
+        let city = City::found(&folder.path().join("domain"), &data, &Output::silent()).await.unwrap();
+        city.service.sign_agreement(&city.bureau, MODELS).await.unwrap();
+        let mut file = JobFile::parse(VISITS_TREE).unwrap();
+        file.product.title = title.to_owned();
+        let guests = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("guests");
+        let wasm = std::fs::read(guests.join("visits_tree.wasm")).unwrap();
+        let text = toml::to_string(&file).unwrap();
+        let job = city.service.submit(&city.operator, password(), &text, Some(&wasm)).await.unwrap();
+        let (run, end) = city.service.run(&job).await.unwrap();
+        assert_eq!(end, RunEnd::InReview);
+        (Self::open(city.service, folder, |_| {}).await, job, run)
     }
 
     async fn open(service: Service, folder: TempDir, adjust: impl FnOnce(&mut ConsoleConfig)) -> Self {

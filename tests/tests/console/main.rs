@@ -6,6 +6,8 @@ mod artefacts;
 mod evidence;
 mod forgery;
 mod hall;
+mod held;
+mod quote;
 mod review;
 mod roles;
 mod sessions;

@@ -10,7 +10,14 @@ use crate::hall::{Answer, Browser, Hall};
 
 const FIRST: &str = "第一位的意见";
 
-async fn vote(browser: &Browser, page: &Answer, run: &str, decision: &str, comment: &str, password: &str) -> Answer {
+pub(crate) async fn vote(
+    browser: &Browser,
+    page: &Answer,
+    run: &str,
+    decision: &str,
+    comment: &str,
+    password: &str,
+) -> Answer {
     let (token, seen) = (page.field("token"), page.field("seen"));
     let fields = [
         ("token", token.as_str()),

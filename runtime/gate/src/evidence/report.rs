@@ -59,11 +59,11 @@ pub(crate) fn value_scan(found: &Found, units: (u64, u64), rules: &EvidenceRules
     let finding = if hits == 0 {
         text(
             format!(
-                "视图中不足 k 人持有的 {rare} 个取值，无一出现在候选产品里（比对 {numbers} 个数与全部附件文字{}）",
+                "视图中不足 k 人持有的 {rare} 个取值，无一出现在候选产品里（比对 {numbers} 个数与全部附件文字，数字巧合预计 {chance:.1} 处{}）",
                 read.zh
             ),
             format!(
-                "none of the view's {rare} values that fewer than k units have is in the candidate ({numbers} numbers and all texts compared{})",
+                "none of the view's {rare} values that fewer than k units have is in the candidate ({numbers} numbers and all texts compared; chance alone would bring {chance:.1}{})",
                 read.en
             ),
         )
@@ -107,11 +107,14 @@ pub(crate) fn value_scan(found: &Found, units: (u64, u64), rules: &EvidenceRules
         (text("散列", "hashes"), (of(&[Form::Hash]) as f64, 0.0)),
         (text("整行", "rows"), (of(&[Form::Row]) as f64, 0.0)),
     ];
-    let plot = bars(
-        "遇见的处数 · places met",
-        &met,
-        &[("遇见 · met", |(met, _)| met), ("巧合预计 · by chance", |(_, chance)| chance)],
-    );
+    // Where nothing is met the sentence says all, and a plot would be a row of zeros.
+    let plot = (hits > 0).then(|| {
+        bars(
+            "遇见的处数 · places met",
+            &met,
+            &[("遇见 · met", |(met, _)| met), ("巧合预计 · by chance", |(_, chance)| chance)],
+        )
+    });
     Check {
         kind: CheckKind::ValueScan,
         table: None,
@@ -124,7 +127,7 @@ pub(crate) fn value_scan(found: &Found, units: (u64, u64), rules: &EvidenceRules
             text("形式", "form"),
         ],
         rows: rows.collect(),
-        plot: Some(plot),
+        plot,
     }
 }
 
@@ -333,9 +336,10 @@ pub(crate) fn bars<T: Copy>(title: &str, labels: &[(Text, T)], series: &[(&str, 
     }
 }
 
-/// A share, as people read it.
+/// A share as people read it, with the two decimals that plots have.
 pub(crate) fn percent(share: f64) -> String {
-    format!("{:.1}%", share * 100.0)
+    let written = format!("{:.2}", share * 100.0);
+    format!("{}%", written.trim_end_matches('0').trim_end_matches('.'))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a number of units")]

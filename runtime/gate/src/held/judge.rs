@@ -17,22 +17,23 @@ use crate::{refusals, route_c::regression::RegressionRules};
 /// Takes the rows of one unit after the other.
 #[derive(Debug)]
 pub struct Judge {
-    table: String,
     fitted: Fitted,
     columns: Columns,
     rules: RegressionRules,
     judged: Judged,
 }
 
-/// What a model came to, which all rules allow.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What a model came to, which all rules allow: [`Judge::finish`] alone makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
+    /// The model's table.
+    pub(crate) table: String,
     /// Units with a row that has every value.
-    pub units: u64,
+    pub(crate) units: u64,
     /// Parameters of the model.
-    pub parameters: u64,
+    pub(crate) parameters: u64,
     /// Of a tree, the distinct units whose rows reach each leaf.
-    pub leaf_units: Vec<u64>,
+    pub(crate) leaf_units: Vec<u64>,
 }
 
 impl Judge {
@@ -50,8 +51,9 @@ impl Judge {
     ) -> Result<Self, Refusal> {
         let fitted = Fitted::read(held, model, numbers)?;
         let columns = Columns::of(model, names).ok_or_else(|| refusals::misfit(&held.name))?;
-        let judged = Judged { parameters: fitted.parameters(), leaf_units: vec![0; fitted.leaves()], units: 0 };
-        Ok(Self { table: held.name.clone(), fitted, columns, rules, judged })
+        let (parameters, leaf_units) = (fitted.parameters(), vec![0; fitted.leaves()]);
+        let judged = Judged { table: held.name.clone(), parameters, leaf_units, units: 0 };
+        Ok(Self { fitted, columns, rules, judged })
     }
 
     /// All rows of the next unit.
@@ -74,8 +76,8 @@ impl Judge {
     /// `gate.model-leaf`, `gate.model-degrees`, `gate.model-share`; they say a rule's
     /// number and never one of the data.
     pub fn finish(self) -> Result<Judged, Refusal> {
-        let Self { table, rules, judged, .. } = self;
-        judged.allowed(&table, &rules).map(|()| judged)
+        let Self { rules, judged, .. } = self;
+        judged.allowed(&rules).map(|()| judged)
     }
 }
 
@@ -92,7 +94,8 @@ impl Judged {
         self.parameters as f64 / self.units as f64
     }
 
-    fn allowed(&self, table: &str, rules: &RegressionRules) -> Result<(), Refusal> {
+    fn allowed(&self, rules: &RegressionRules) -> Result<(), Refusal> {
+        let table = self.table.as_str();
         let few = |units: u64| rules.level_units.is_some_and(|k| units < k);
         if few(self.units) || self.leaf_units.iter().any(|units| few(*units)) {
             return Err(refusals::model_leaf(table, rules.level_units.unwrap_or(0)));
@@ -166,7 +169,7 @@ mod tests {
         assert_eq!(judged(&held, &numbers, &one, rules()), Err("gate.model-leaf"));
         let ten = [vec![vec![Some(-1.0)]; 10], right].concat();
         let all = judged(&held, &numbers, &ten, rules()).unwrap();
-        assert_eq!(all, Judged { units: 30, parameters: 4, leaf_units: vec![10, 20] });
+        assert_eq!(all, Judged { table: "t".into(), units: 30, parameters: 4, leaf_units: vec![10, 20] });
         let off = RegressionRules { level_units: None, ..rules() };
         assert!(judged(&held, &numbers, &one, off).is_ok(), "without the layer it passes");
     }
@@ -193,8 +196,8 @@ mod tests {
         // 25 − 10 = 15 degrees, but 10/25 = 0.4 parameters per unit.
         assert_eq!(judged(&held, &numbers, &units, rules()), Err("gate.model-share"));
         assert!(judged(&held, &numbers, &vec![vec![Some(1.0)]; 31], rules()).is_ok());
-        let none = Judged { units: 0, parameters: 0, leaf_units: vec![] };
+        let none = Judged { table: "t".into(), units: 0, parameters: 0, leaf_units: vec![] };
         let only = RegressionRules { parameters_share: Some(0.33), ..RegressionRules::none() };
-        assert!(none.allowed("t", &only).is_err());
+        assert!(none.allowed(&only).is_err());
     }
 }

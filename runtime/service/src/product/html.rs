@@ -34,7 +34,7 @@ struct ReportTable<'a> {
     withheld: usize,
     total: usize,
     said: Said,
-    svg: String,
+    svg: Option<String>,
 }
 
 struct ReportRow {
@@ -73,7 +73,7 @@ fn table<'a>(table: &'a CandidateTable, declared: &Table) -> ReportTable<'a> {
         total: rows.len(),
         said: made::said(table, declared),
         rows,
-        svg: chart::draw(table),
+        svg: chart::of_table(table, declared),
     }
 }
 

@@ -11,6 +11,7 @@
 //! domain and takes no data file: there is nothing real in it to show.
 
 mod population;
+mod preflight;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -40,6 +41,10 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use self::population::Population;
+pub use self::{
+    population::Edges,
+    preflight::{Expected, Preflight},
+};
 use crate::{
     Guests, RunEnd, Service, SignedIn,
     answer::{self, Work},
@@ -125,6 +130,8 @@ pub struct PassTold {
     pub round: u32,
     /// Columns that the contract wants of each answer.
     pub columns: u64,
+    /// Whether a number of it may be missing.
+    pub may_miss: bool,
     /// One entry per call, in an order that says nothing of whose it is.
     pub calls: Vec<Told>,
     /// What of the answers did not count as the guest wrote it.
@@ -179,14 +186,14 @@ pub struct TableVerdict {
 }
 
 impl Rehearsal {
-    /// Makes the domain: `units` synthetic people in every dataset, by `seed`.
+    /// Makes the domain: as many synthetic people in a dataset as `crowd` says, by `seed`.
     ///
     /// # Errors
     /// `catalogue.*`, `agreement.*` with their places; a fault of the host.
     pub async fn found(
         catalogues: &[String],
         agreement: &str,
-        units: u32,
+        crowd: impl Fn(&CatalogueEntry) -> (u32, Edges),
         seed: u64,
         programs: Programs,
     ) -> Result<Self, Refusal> {
@@ -202,7 +209,7 @@ impl Rehearsal {
         let bureau = service.person(None, "bureau", office, Role::Bureau).await?;
         for (entry, toml) in entries.iter().zip(catalogues) {
             let file = folder.path().join(format!("{}.parquet", entry.dataset.id));
-            Population::draw(entry, units, seed)?.write(&file)?;
+            Population::draw(entry, crowd(entry), seed)?.write(&file)?;
             service.ingest(&bureau, toml, &file, |_, _| {}).await?;
         }
         service.sign_agreement(&bureau, agreement).await?;
@@ -215,15 +222,15 @@ impl Rehearsal {
     ///
     /// # Errors
     /// Whatever a submission refuses; a fault of the host.
-    pub async fn job(&self, toml: &str, guests: &Guests<'_>, told: impl Fn(Stage)) -> Result<Rehearsed, Refusal> {
+    pub async fn job(&self, toml: &str, guests: &Guests<'_>, begins: impl Fn(Stage)) -> Result<Rehearsed, Refusal> {
         let job = self.service.submit_with(&self.operator, password(), toml, guests).await?;
         let state = self.service.snapshot().await?;
         let contract = state.job(&job).map(|j| j.contract.clone()).ok_or_else(crate::run::host_fault)?;
         // Before anything runs: on the real roster the same job may be refused.
         let real = self.over_real_rosters(&state, &contract, toml)?;
-        told(Stage::Running);
+        begins(Stage::Running);
         let (run, end) = self.service.run_until(&job, patience).await?;
-        told(Stage::Explaining);
+        begins(Stage::Explaining);
         let state = self.service.snapshot().await?;
         let candidate = match end {
             RunEnd::InReview => Some(self.service.candidate(&state, &run)?),
@@ -232,10 +239,7 @@ impl Rehearsal {
         let candidate = candidate.as_ref().map(Quarantined::for_review);
         let tables = candidate.map(|c| c.tables.as_slice());
         let record = state.run(&run).ok_or_else(crate::run::host_fault)?;
-        let (passes, outer) = self.explain(&contract, record, tables).await.map_err(|fault| match fault {
-            Fault::Refused(refusal) => refusal,
-            Fault::Host(_) => crate::run::host_fault(),
-        })?;
+        let (passes, outer) = self.explain(&contract, record, tables).await.map_err(Fault::told)?;
         let artefacts = match candidate.map(|c| &c.report) {
             Some(Report::Composed(all)) => all.iter().map(|a| a.name.clone()).collect(),
             _ => Vec::new(),
@@ -394,13 +398,20 @@ async fn told_of(
     // Stored order follows a key of this throw-away domain: what is shown must not.
     calls.sort();
     let losses = lost.into_iter().map(|(loss, calls)| Lost { loss, calls }).collect();
-    Ok(PassTold { table: table.name().to_owned(), route, round, columns, calls, losses })
+    let (table, may_miss) = (table.name().to_owned(), may_miss(table));
+    Ok(PassTold { table, route, round, columns, may_miss, calls, losses })
+}
+
+/// Whether the gate takes an answer to `table` in which a number is missing.
+fn may_miss(table: &Table) -> bool {
+    matches!(table, Table::D(held) if held.model.is_none())
 }
 
 /// What the gate leaves out of an answer of the right shape.
 fn judged(explained: Explained, table: &Table, wanted: u64, rows_max: u32) -> (Told, Vec<Loss>) {
     let Explained { mut told, answer } = explained;
-    let shaped = matches!(told.end, End::Finished { columns, nulls: 0, .. } if columns == wanted);
+    let whole = |nulls| nulls == 0 || may_miss(table);
+    let shaped = matches!(told.end, End::Finished { columns, nulls, .. } if columns == wanted && whole(nulls));
     let Some(answer) = answer.filter(|_| shaped) else { return (told, Vec::new()) };
     // An answer to rows of nobody, from a child that has seen no others.
     let losses = losses(table, rows_max, &Synthetic::vouch(answer::into_gate(answer)));
@@ -450,6 +461,22 @@ fn verdict(table: &CandidateTable) -> TableVerdict {
         reasons,
         noise: noise.collect(),
     }
+}
+
+/// Says by which numbers a table of route C or D is judged here: those of the shipped
+/// rule pack, for a domain's own stay with it.
+pub fn stand_in(route: Route) -> Option<Text> {
+    let d = RulePack::shipped().ok()?.disclosure;
+    let (k, sensitive, p, n, share) =
+        (d.threshold_units, d.threshold_units_sensitive, d.p_percent, d.dominance_n, d.dominance_share);
+    Some(text(
+        format!(
+            "路线 {route:?} 的判定用公开的占位参数，非本域实际参数：最少 {k} 个单位（含 L4 列时 {sensitive}），p% = {p}，({n}, {share}) 支配"
+        ),
+        format!(
+            "route {route:?} is judged by public stand-in parameters, not by a domain's own: {k} units at least ({sensitive} with an L4 column), p% = {p}, ({n}, {share}) dominance"
+        ),
+    ))
 }
 
 /// Says what synthetic data is, wherever it is shown.

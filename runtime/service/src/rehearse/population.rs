@@ -45,17 +45,41 @@ enum Edge {
     Lowest,
     Highest,
     Texts,
+    Many,
     None,
 }
 
+/// Whether the first people of a dataset are edge cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edges {
+    /// They are: guests stumble over them.
+    First,
+    /// Nobody is: one person with the highest of everything would stand out of a table.
+    LeftOut,
+}
+
+impl Edges {
+    fn of(self, unit: u32) -> Edge {
+        match (self, unit) {
+            (Self::First, 0) => Edge::Missing,
+            (Self::First, 1) => Edge::Lowest,
+            (Self::First, 2) => Edge::Highest,
+            (Self::First, 3) => Edge::Texts,
+            (Self::First, 4) => Edge::Many,
+            _ => Edge::None,
+        }
+    }
+}
+
 impl Population {
-    /// `units` people of the dataset, by `seed`.
-    pub(super) fn draw(entry: &CatalogueEntry, units: u32, seed: u64) -> Result<Self, Refusal> {
+    /// So many people of the dataset, by `seed`.
+    pub(super) fn draw(entry: &CatalogueEntry, (units, edges): (u32, Edges), seed: u64) -> Result<Self, Refusal> {
         let mut dice = Dice(seed ^ 0x5375_6c75_6963_6521);
         let mut owners = Vec::new();
         for unit in 0..units {
-            let rows = if unit == 4 { MANY } else { 1 + dice.below(8) };
-            owners.extend((0..rows).map(|_| unit));
+            let edge = edges.of(unit);
+            let rows = if edge == Edge::Many { MANY } else { 1 + dice.below(8) };
+            owners.extend((0..rows).map(|_| (unit, edge)));
         }
         let arrays = entry.columns.iter().map(|column| drawn(column, &owners, &mut dice));
         let arrays = arrays.collect::<Vec<_>>();
@@ -82,20 +106,14 @@ fn failed() -> Refusal {
     )
 }
 
-fn drawn(column: &Column, owners: &[u32], dice: &mut Dice) -> ArrayRef {
+fn drawn(column: &Column, owners: &[(u32, Edge)], dice: &mut Dice) -> ArrayRef {
     let unit = column.role == ColumnRole::Unit;
     let rows: Vec<Option<(u32, Edge)>> = owners
         .iter()
-        .map(|owner| {
-            let edge = match owner {
-                0 => Edge::Missing,
-                1 => Edge::Lowest,
-                2 => Edge::Highest,
-                3 => Edge::Texts,
-                _ => Edge::None,
-            };
-            let missing = column.nullable && (edge == Edge::Missing || (edge == Edge::None && dice.below(8) == 0));
-            (!missing).then_some((*owner, edge))
+        .map(|(owner, edge)| {
+            let drawn = matches!(edge, Edge::None | Edge::Many);
+            let missing = column.nullable && (*edge == Edge::Missing || (drawn && dice.below(8) == 0));
+            (!missing).then_some((*owner, *edge))
         })
         .collect();
     let mut number = |row: &(u32, Edge)| if unit { i64::from(row.0) + 1 } else { whole(column, row.1, dice) };
@@ -185,7 +203,9 @@ fn span(column: &Column, edge: Edge) -> (i64, i64) {
     match (column.range, column.role, edge) {
         (Some([lo, hi]), ..) => (lo, hi),
         (None, ColumnRole::Measure, Edge::Highest) => (0, 1_000_000),
-        (None, ColumnRole::Measure, _) | (None, _, Edge::None | Edge::Texts | Edge::Missing) => (0, ORDINARY),
+        (None, ColumnRole::Measure, _) | (None, _, Edge::None | Edge::Texts | Edge::Missing | Edge::Many) => {
+            (0, ORDINARY)
+        }
         (None, ..) => (i64::MIN, i64::MAX),
     }
 }
@@ -310,7 +330,7 @@ mod tests {
 
     fn bytes(seed: u64) -> Vec<u8> {
         let file = tempfile::NamedTempFile::new().unwrap();
-        Population::draw(&entry(), 200, seed).unwrap().write(file.path()).unwrap();
+        Population::draw(&entry(), (200, Edges::First), seed).unwrap().write(file.path()).unwrap();
         std::fs::read(file.path()).unwrap()
     }
 
@@ -322,7 +342,7 @@ mod tests {
 
     #[test]
     fn nothing_is_outside_code_lists_and_ranges_and_the_edges_are_there() {
-        let rows = Population::draw(&entry(), 200, 1).unwrap().rows;
+        let rows = Population::draw(&entry(), (200, Edges::First), 1).unwrap().rows;
         let column = |name: &str| rows.column_by_name(name).unwrap();
         let plans: std::collections::BTreeSet<_> = column("plan").as_primitive::<Int64Type>().iter().collect();
         assert_eq!(plans, [Some(3), Some(7)].into());
@@ -337,6 +357,9 @@ mod tests {
         let who: Vec<_> = column("who").as_primitive::<Int64Type>().iter().flatten().collect();
         assert_eq!(who.iter().collect::<std::collections::BTreeSet<_>>().len(), 200);
         assert_eq!(who.iter().filter(|w| **w == 5).count(), 64);
+        let plain = Population::draw(&entry(), (200, Edges::LeftOut), 1).unwrap().rows;
+        let of = plain.column_by_name("who").unwrap().as_primitive::<Int64Type>().clone();
+        assert!((1..=200).all(|unit| of.iter().flatten().filter(|w| *w == unit).count() <= 8), "nobody stands out");
         assert!(column("who").null_count() == 0 && column("nothing").logical_null_count() == rows.num_rows());
     }
 }

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use sluice_domain::{
-    Text, Timestamp,
+    Lang, Text, Timestamp,
     contract::{Contract, JobFile},
     id::JobId,
     text,
 };
-use sluice_service::{Guests, Quote, Replayed, Service};
+use sluice_service::{Guests, Quote, Replayed, Service, rehearse::Preflight};
 
 use super::{Failure, open_as, password, read_bytes, read_text};
 use crate::{
@@ -55,7 +55,10 @@ async fn quote(args: JobFileArgs, output: &Output) -> Result<(), Failure> {
     if !args.suggest {
         offer.suggestions.clear();
     }
-    output.data(&serde_json::json!({ "offer": offer, "contract": contract }), &in_words(&offer));
+    output.say(&text("在合成数据上预审……", "a verdict on synthetic data …"));
+    let preflight = service.preflight(&who, &contract).await?;
+    let plain = [in_words(&offer), expected(&preflight, output.lang())].join("\n");
+    output.data(&serde_json::json!({ "offer": offer, "preflight": preflight, "contract": contract }), &plain);
     suggest(&offer, output);
     Ok(())
 }
@@ -102,10 +105,19 @@ fn in_words(offer: &Quote) -> String {
         );
         words.extend(table.rank_errors_95.iter().map(|rank| format!("rank ±{rank:.0} (95 %)")));
         words.extend(table.tau.map(|tau| format!("τ = {tau}")));
+        words.extend(table.units_needed.map(|units| format!("units ≥ {units}")));
         words.extend(table.capacity_bits.map(|bits| format!("{bits:.0} bits")));
         lines.push(words.join("\t"));
     }
     lines.join("\n")
+}
+
+/// What the tables may expect, after what that is about.
+fn expected(preflight: &Preflight, lang: Lang) -> String {
+    let about = [Some(&preflight.synthetic), preflight.stand_in.as_ref()];
+    let about = about.into_iter().flatten().map(|text| text.of(lang).to_owned());
+    let tables = preflight.tables.iter().map(|t| format!("  {}\t{}", t.table, t.said.of(lang)));
+    about.chain(tables).collect::<Vec<_>>().join("\n")
 }
 
 fn suggest(offer: &Quote, output: &Output) {

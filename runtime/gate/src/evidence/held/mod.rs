@@ -26,24 +26,21 @@ use super::{report as of_tables, scan::Scan, values::Rows};
 use crate::{
     held::{Columns, Example, Fitted, Judge, Judged},
     refusals,
-    route_c::{Rules, regression::RegressionRules},
+    route_c::Rules,
     route_d::Exact,
 };
 
-/// Holds a published model to its rules, over everybody; none for a table that is none.
+/// Shows everybody to the judges of a product's models.
 ///
 /// # Errors
-/// As [`Judge::new`] and [`Judge::finish`].
-pub fn judge(
-    held: &Held,
-    product: &CandidateTable,
-    people: &People,
-    rules: RegressionRules,
-) -> Result<Option<Judged>, Refusal> {
-    let Some(model) = &held.model else { return Ok(None) };
-    let mut judge = Judge::new(held, model, &numbers_of(held, product), &people.names(0), rules)?;
-    people.units(0).for_each(|rows| judge.unit(&rows));
-    judge.finish().map(Some)
+/// As [`Judge::finish`]: the first model that is not allowed.
+pub fn judge(people: &People, mut judges: Vec<Judge>) -> Result<Vec<Judged>, Refusal> {
+    // A model has one input.
+    let models = if judges.is_empty() { None } else { Some(people.units(0)) };
+    for rows in models.into_iter().flatten() {
+        judges.iter_mut().for_each(|judge| judge.unit(&rows));
+    }
+    judges.into_iter().map(Judge::finish).collect()
 }
 
 /// The checks of a whole held product that need no replay: rare values of what the guest
@@ -107,7 +104,7 @@ impl<'a> Replays<'a> {
     }
 
     /// What the answers say beside `product`; one for each replay, none where the guest
-    /// gave none that its contract allows. `judged` is the verdict on a model.
+    /// gave none that its contract allows. Among `judged` is the verdict on a model.
     ///
     /// # Errors
     /// `gate.model-form` when the product is not the model it is said to be.
@@ -115,13 +112,14 @@ impl<'a> Replays<'a> {
         &self,
         product: &CandidateTable,
         answers: &[Option<Exact>],
-        judged: Option<&Judged>,
+        judged: &[Judged],
     ) -> Result<Vec<Check>, Refusal> {
         let table = self.held.name.as_str();
         let said: Vec<(&Variation, Option<&[Option<i64>]>)> =
             self.variations.iter().zip(answers).map(|(v, a)| (v, a.as_ref().map(Exact::numbers))).collect();
         let moved = moved::moved(product, &numbers_of(self.held, product), self.held, &said);
         let mut checks = vec![report::influence(table, &moved, self.people.len())];
+        let judged = judged.iter().find(|judged| judged.table == self.held.name);
         match self.held.model.as_ref().zip(judged) {
             None => checks.push(report::no_canaries(table)),
             Some((model, judged)) => {

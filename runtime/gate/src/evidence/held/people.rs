@@ -151,8 +151,9 @@ impl People {
         self.inputs.len()
     }
 
-    /// Names of an input's columns; a model's only one is the first.
-    pub(super) fn names(&self, input: usize) -> Vec<String> {
+    /// Names of an input's columns, none where nobody has a row; a model's only input is
+    /// the first.
+    pub fn names(&self, input: usize) -> Vec<String> {
         let rows = self.inputs.get(input).and_then(|input| input.rows.as_ref());
         rows.map(|rows| rows.schema().fields().iter().map(|f| f.name().clone()).collect()).unwrap_or_default()
     }

@@ -183,7 +183,7 @@ pub(super) fn membership(table: &str, found: Option<Membership>, shadows: (usize
         Grade::Clear
     };
     let (zh_rate, en_rate) = if m.false_positives > FALSE_POSITIVES {
-        let (rate, least) = (fine(m.false_positives), fine(FALSE_POSITIVES));
+        let (rate, least) = (percent(m.false_positives), percent(FALSE_POSITIVES));
         let n = m.others;
         (
             format!("单位太少，测不到 {least} 的误报率；在所能测的最小误报率 {rate}（{n} 人之一）下"),
@@ -192,10 +192,10 @@ pub(super) fn membership(table: &str, found: Option<Membership>, shadows: (usize
             ),
         )
     } else {
-        let rate = fine(FALSE_POSITIVES);
+        let rate = percent(FALSE_POSITIVES);
         (format!("误报率 {rate} 时"), format!("at a false-positive rate of {rate}"))
     };
-    let (told, low, high, area) = (fine(m.told), fine(m.limits.0), fine(m.limits.1), m.area);
+    let (told, low, high, area) = (percent(m.told), percent(m.limits.0), percent(m.limits.1), m.area);
     let finding = text(
         format!(
             "用 {used} 个随机一半上的影子推断谁在其中：{zh_rate}，认出 {told} 的成员（95 % 区间 {low}–{high}）；AUC {area:.3}，纯属猜测为 0.5"
@@ -204,8 +204,8 @@ pub(super) fn membership(table: &str, found: Option<Membership>, shadows: (usize
             "who was in, inferred from {used} shadows on random halves: {en_rate}, {told} of members are told (95 % interval {low} to {high}); AUC {area:.3}, guessing is 0.5"
         ),
     );
-    let rows = m.curve.iter().map(|(rate, told)| vec![same(&fine(*rate)), same(&fine(*told))]);
-    let labels: Vec<(Text, (f64, f64))> = m.curve.iter().map(|point| (same(&fine(point.0)), *point)).collect();
+    let rows = m.curve.iter().map(|(rate, told)| vec![same(&percent(*rate)), same(&percent(*told))]);
+    let labels: Vec<(Text, (f64, f64))> = m.curve.iter().map(|point| (same(&percent(point.0)), *point)).collect();
     let mut plot = bars(
         "按误报率认出的成员 % · members told by false-positive rate, %",
         &labels,
@@ -260,11 +260,4 @@ pub(super) fn model(table: &str, judged: &Judged) -> Check {
         rows,
         plot: None,
     }
-}
-
-/// A share with as many decimals as small ones need.
-fn fine(share: f64) -> String {
-    let written = format!("{:.2}", share * 100.0);
-    let short = written.trim_end_matches('0').trim_end_matches('.');
-    format!("{short}%")
 }

@@ -1,0 +1,81 @@
+//! What reviewers are told where Sluice has reached a line of its own: places of withheld
+//! cells that have told more than the alert, and a comparison with history that was too
+//! much work to finish.
+
+use sluice::demo::city::password;
+use sluice_domain::{
+    candidate::{Cell, CellValue},
+    id::RunId,
+};
+use sluice_service::{
+    RunEnd,
+    pages::{Finding, Weight, Workbench},
+};
+
+use crate::town::{Town, quick};
+
+/// Runs a job of one table, which must reach its reviewers.
+async fn bench(town: &Town, name: &str, sql: &str) -> (RunId, Workbench) {
+    let job = quick(&format!(
+        "[job]\nname = \"{name}\"\nagreement = \"insurance-pricing-2026\"\nscenario = \"insurance-pricing\"\n\
+         [[table]]\nname = \"t\"\nroute = \"C\"\nsql = \"{sql}\"\n\
+         [product]\ntitle = \"t\"\nform = \"data-report\"\nrecipients = [\"ning-an-insurance\"]\nmark = \"none\"\n"
+    ));
+    let service = &town.city.service;
+    let job = service.submit(&town.city.operator, password(), &job, None).await.unwrap();
+    let (run, end) = service.run(&job).await.unwrap();
+    assert_eq!(end, RunEnd::InReview, "{name}");
+    let bench = service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
+    (run, bench)
+}
+
+/// The finding that says this, and whether every one before it is as grave.
+fn found<'a>(bench: &'a Workbench, words: &str) -> Option<(&'a Finding, bool)> {
+    let at = bench.findings.iter().position(|f| f.text.en.contains(words))?;
+    let first = bench.findings.iter().take(at).all(|f| f.weight <= bench.findings[at].weight);
+    Some((&bench.findings[at], first))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn withheld_places_that_told_too_much_alert_the_reviewers() {
+    let town = Town::start().await;
+    let sparse = "SELECT plan, year, site, count(*) AS n FROM claims GROUP BY plan, year, site";
+    let told = "in this operator's runs have told";
+    let (_, first) = bench(&town, "first", sparse).await;
+    // 540 places of which about half are withheld: nearly a bit for each.
+    let bits = first.bits;
+    assert!(bits.pattern > 450.0 && bits.pattern < bits.pattern_alert && bits.pattern_alert == 1000.0, "{bits:?}");
+    assert_eq!(found(&first, told).unwrap().0.weight, Weight::Note);
+
+    let (_, second) = bench(&town, "second", sparse).await;
+    assert!(second.bits.pattern > second.bits.pattern_alert, "both runs count: {:?}", second.bits);
+    let (finding, first) = found(&second, told).unwrap();
+    assert!(finding.weight == Weight::Risk && first, "read before what is less grave");
+    let sum = format!("at most {:.0} bits (alert at 1000)", second.bits.pattern);
+    assert!(finding.text.en.contains(&sum) && finding.text.zh.contains("提醒线 1000"), "{}", finding.text.en);
+}
+
+/// Plans and years, then sites and sexes: together more kinds of people, each with so many
+/// years, than the comparison takes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_comparison_that_was_not_finished_goes_to_a_person() {
+    let town = Town::start().await;
+    let unfinished = "reached its work limit";
+    let by = |dimensions: &str| format!("SELECT {dimensions}, count(*) AS n FROM claims GROUP BY {dimensions}");
+    let (_, alone) = bench(&town, "plans", &by("plan, year")).await;
+    assert!(found(&alone, unfinished).is_none(), "there is nothing to compare it with");
+    let (run, after) = bench(&town, "sites", &by("site, female")).await;
+    let (finding, first) = found(&after, unfinished).unwrap();
+    assert!(finding.weight == Weight::Risk && first, "{}", finding.text.en);
+    // Every cell that it would publish is one for a person.
+    let published = |cell: &&Cell| matches!(cell.value, CellValue::Published(_));
+    let cells = after.candidate.tables[0].cells.iter().filter(published).count();
+    let (finding, _) = found(&after, "a person must judge").unwrap();
+    assert!(
+        finding.weight == Weight::Risk && finding.text.en.starts_with(&format!("{cells} cells")),
+        "{}",
+        finding.text.en
+    );
+    // It is no refusal: two people let it out.
+    town.city.approve(&run).await.unwrap();
+}
