@@ -83,6 +83,9 @@ const TYPES: [&str; 2] = ["column", "batch"];
 /// Most core modules, core instances, memories and tables of a component: what
 /// the engine's pool holds for one unit.
 pub(crate) const CORE_ITEMS_MAX: u32 = 64;
+/// How deep components and modules may lie in one another. The validator takes time with
+/// the square of it, in the parent: 1 MB of headers, and it does not come back.
+const DEPTH_MAX: u32 = 16;
 /// Most linear memories of a component.
 pub(crate) const MEMORIES_MAX: u32 = 4;
 /// Most elements of one table: what the larger interpreters need.
@@ -170,10 +173,27 @@ pub fn inspect_for(wanted: Interface, bytes: &[u8], limits: InspectLimits) -> Re
     if Parser::is_core_wasm(bytes) {
         return Err(abi("a core module", "这是核心模块而非组件", "this is a core module, not a component"));
     }
+    depth_of(bytes)?;
     let types = Validator::new_with_features(features()).validate_all(bytes).map_err(|e| damaged(e.offset()))?;
     let memories = walk(bytes, &types, limits)?;
     let interfaces = exports(wanted, bytes, &types)?;
     Ok(Inspected { bytes: bytes.into(), digest: Digest::of(bytes), memories, interfaces })
+}
+
+/// Nothing lies deeper than [`DEPTH_MAX`]: looked at before the validator is asked.
+fn depth_of(bytes: &[u8]) -> Result<(), Refusal> {
+    let mut depth = 0u32;
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload.map_err(|e| damaged(e.offset()))? {
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEPTH_MAX {
+            return Err(too_large("nesting", "嵌套层数", u64::from(DEPTH_MAX), u64::from(depth)));
+        }
+    }
+    Ok(())
 }
 
 /// No import at the top; what lies within fits the pool. Answers with what each

@@ -143,3 +143,31 @@ fn too_many_bytes_or_too_much_memory_is_refused() {
     let many = format!("(component {})", "(core module)".repeat(65));
     assert_eq!(refused(&wat::parse_str(&many).unwrap()).0, "guest.too-large");
 }
+
+#[test]
+fn components_in_components_without_end_are_refused_at_once() {
+    let nested = |levels: usize| {
+        let text = format!("{}{}", "(component ".repeat(levels), ")".repeat(levels));
+        refused(&wat::parse_str(&text).unwrap()).0
+    };
+    assert_eq!(nested(17), "guest.abi");
+    assert_eq!(nested(18), "guest.too-large");
+    // A million of them: 14 MB of headers, each with the length of what is within.
+    let (mut headers, mut len) = (Vec::new(), 8u32);
+    for _ in 0..1_000_000 {
+        headers.push(len);
+        // A length in five bytes, whatever it is.
+        len += 8 + 1 + 5;
+    }
+    let header = [0, b'a', b's', b'm', 0x0d, 0, 1, 0];
+    let mut bytes = Vec::new();
+    for len in headers.iter().rev() {
+        bytes.extend(header);
+        bytes.push(4);
+        bytes.extend([0, 7, 14, 21].map(|shift| (len >> shift) as u8 | 128));
+        bytes.push((len >> 28) as u8);
+    }
+    bytes.extend(header);
+    let large = InspectLimits { bytes_max: 64 << 20, memory_bytes: 4 << 20 };
+    assert_eq!(inspect(&bytes, large).unwrap_err().code, "guest.too-large");
+}

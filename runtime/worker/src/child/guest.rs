@@ -13,12 +13,14 @@ use super::limiter::Limits;
 use crate::{
     error::ChildFault,
     inspect::INNER_ROOM,
+    limits::COLUMNS_MAX,
     step::Step,
     wire::{BatchRef, ColumnRef, Start},
 };
 
-/// Bytes beyond the output itself that a call may hand to the host: an error's text.
-const SLACK: usize = 4096;
+/// Bytes that a call may make the host hold beside those of its answer: the records of
+/// its columns, or an error's text.
+const SLACK: usize = 4096 + COLUMNS_MAX * size_of::<ColumnOut>();
 
 /// What becomes of a failure, and who counts what an instance takes. The program that
 /// sees people's rows has [`Limits`], which drops every failure where it happens;
