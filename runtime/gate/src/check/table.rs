@@ -125,11 +125,14 @@ fn measures(job: &JobFile, place: &str, source: &Source) -> Result<Result<Vec<Me
     Ok(Ok(measures))
 }
 
-/// A quantile; without a grid the job is refused, which is `Ok(Err(…))`.
+/// A quantile; without a grid, or at either end, the job is refused, which is `Ok(Err(…))`.
 fn quantile(q: Option<f64>, grid: Option<f64>, place: &str) -> Result<Result<Aggregate, String>, Refusal> {
     let wrong = || bad(place, "a quantile has `q` between 0 and 1 and a positive `grid`");
     // A case may write a third; ten-thousandths are near enough for its verdict.
     let near = |q: f64| Rank::of((q * 10_000.0).round() / 10_000.0);
+    if q.is_some_and(|q| [0.0, 1.0].contains(&q)) {
+        return Ok(Err("quantile at 0 or 1 is the value of one unit".to_owned()));
+    }
     let rank = q.filter(|q| *q > 0.0 && *q < 1.0).and_then(near).ok_or_else(wrong)?;
     let Some(grid) = grid else { return Ok(Err("quantile without a grid to round to".to_owned())) };
     let grid = Grid::try_from(grid).map_err(|_| wrong())?;

@@ -80,11 +80,32 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
+    use sluice_domain::contract::{Tabulation, Totals};
+
     use super::*;
+    use crate::fixtures::{dimension, ints};
 
     fn place(axes: &[(&str, u32, &[u32])]) -> Place {
         let axes = axes.iter().map(|(name, parts, inside)| ((*name).to_owned(), (*parts, inside.to_vec())));
         Place { axes: axes.collect() }
+    }
+
+    #[test]
+    fn a_filter_that_keeps_every_code_is_none() {
+        let sex = dimension("sex", ints(2));
+        let place = |kept: i64| {
+            let plan = Tabulation {
+                view: "v".parse().unwrap(),
+                dimensions: vec![],
+                measures: vec![],
+                filter: vec![(sex.clone(), ints(kept))],
+                derived: BTreeMap::new(),
+            };
+            Place::of(&TableC { name: "t".into(), sql: String::new(), plan, totals: Totals::None }, None, &[])
+        };
+        assert_eq!(place(2), Some(Place::default()));
+        assert!(place(1).is_some_and(|one| one != Place::default()));
+        assert_eq!(place(0), None);
     }
 
     #[test]
