@@ -4,7 +4,7 @@
 use std::{future::Future, sync::Arc};
 
 use sluice_service::Service;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::{config::ConsoleConfig, problem::Problem};
 
@@ -34,9 +34,10 @@ impl App {
         self.doors.acquire().await.map_err(|_| Problem::broken())
     }
 
-    /// Waits for a turn to have a contract tried on synthetic people.
-    pub(crate) async fn rehearsal(&self) -> Result<SemaphorePermit<'_>, Problem> {
-        self.stage.acquire().await.map_err(|_| Problem::broken())
+    /// Waits for a turn to have a contract tried on synthetic people. Whoever tries it holds
+    /// the turn until it is done, whether or not the browser waits.
+    pub(crate) async fn rehearsal(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        self.stage.clone().acquire_owned().await.map_err(|_| Problem::broken())
     }
 }
 

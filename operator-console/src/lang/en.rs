@@ -183,6 +183,7 @@ pub(super) static TEXTS: Texts = Texts {
         total: "Total",
         nothing: "—",
         nothing_means: "nothing to divide by",
+        unanswered: "the guest gave no number",
         table: "Table",
         composed: "composed by the operator's code of cleared numbers",
         chart_refused: "The chart holds something that is not allowed and is not shown.",

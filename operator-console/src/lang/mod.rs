@@ -203,6 +203,7 @@ pub(crate) struct GridTexts {
     pub(crate) total: &'static str,
     pub(crate) nothing: &'static str,
     pub(crate) nothing_means: &'static str,
+    pub(crate) unanswered: &'static str,
     pub(crate) table: &'static str,
     pub(crate) chart_refused: &'static str,
     pub(crate) composed: &'static str,

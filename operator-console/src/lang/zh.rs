@@ -181,6 +181,7 @@ pub(super) static TEXTS: Texts = Texts {
         total: "合计",
         nothing: "—",
         nothing_means: "没有可除的分母",
+        unanswered: "程序没有作答",
         table: "表",
         composed: "由运营单位的代码用已通过的数字组成",
         chart_refused: "此图含有不允许的内容，未予显示。",

@@ -10,7 +10,7 @@ use sluice_service::{Quote, rehearse::Preflight};
 
 use super::problem::sentence;
 use crate::{
-    app::App,
+    app::{App, undisturbed},
     form::{Sent, Tokened},
     frame::{Frame, Section, page, page_with_status},
     lang::{Texts, texts},
@@ -82,7 +82,8 @@ pub(crate) async fn show(
 ) -> Result<Response, Problem> {
     app.service.may_quote(&visitor.who).await.map_err(Problem::on_page)?;
     let t = texts(visitor.here.lang);
-    match quoted(&app, &visitor, &sent.job, t).await? {
+    let (visitor, answer) = quoted(&app, visitor, sent.job.clone(), t).await?;
+    match answer {
         Ok(offer) => page(&laid_out(&app, &visitor, sent.job, None, Some(offer)).await),
         Err(refusal) => {
             let words = |text: &Text| sentence(text.of(t.lang), t.lang);
@@ -94,19 +95,28 @@ pub(crate) async fn show(
     }
 }
 
-async fn quoted(app: &App, visitor: &Visitor, job: &str, t: &Texts) -> Result<Result<Offer, Refusal>, Problem> {
-    let turn = app.rehearsal().await?;
-    let asked = async {
-        let service = &app.service;
-        let contract = service.quote_unseen(&visitor.who, job).await?;
-        let quote = service.offer(&visitor.who, &contract).await?;
-        let preflight = service.preflight(&visitor.who, &contract).await?;
-        let note = service.note_on_snapshots(&contract).await?;
-        Ok(offer(&quote, &preflight, note.into_iter(), t))
-    };
-    let answer = asked.await;
-    drop(turn);
-    Ok(answer)
+/// Asks the service, and holds the turn until it has answered: a table may take longer
+/// than a request does.
+async fn quoted(
+    app: &App,
+    visitor: Visitor,
+    job: String,
+    t: &'static Texts,
+) -> Result<(Visitor, Result<Offer, Refusal>), Problem> {
+    let (turn, service) = (app.rehearsal().await?, app.service.clone());
+    undisturbed(async move {
+        let asked = async {
+            let contract = service.quote_unseen(&visitor.who, &job).await?;
+            let quote = service.offer(&visitor.who, &contract).await?;
+            let preflight = service.preflight(&visitor.who, &contract).await?;
+            let note = service.note_on_snapshots(&contract).await?;
+            Ok(offer(&quote, &preflight, note.into_iter(), t))
+        };
+        let answer = asked.await;
+        drop(turn);
+        (visitor, answer)
+    })
+    .await
 }
 
 async fn laid_out(app: &App, visitor: &Visitor, job: String, refused: Option<Refused>, offer: Option<Offer>) -> Page {

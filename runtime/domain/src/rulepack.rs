@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::evidence::EvidenceRules;
+use crate::{Digest, evidence::EvidenceRules};
 
 /// A versioned set of parameters. Decisions record [`RulePack::version`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RulePack {
-    /// Version, e.g. `2026.1`.
+    /// Version, e.g. `2026.2`. It stands for these numbers and no others: whoever changes one
+    /// gives the pack another version.
     pub version: String,
     /// Route C.
     pub disclosure: Disclosure,
@@ -155,7 +156,19 @@ impl RulePack {
     /// # Errors
     /// Only if the shipped file were broken, which a test rules out.
     pub fn shipped() -> Result<Self, toml::de::Error> {
-        toml::from_str(include_str!("../rulepacks/2026.1.toml"))
+        toml::from_str(include_str!("../rulepacks/2026.2.toml"))
+    }
+
+    /// Whether a domain that began with this version and digest may be under this pack: it is
+    /// of another version, or the very same.
+    pub fn may_follow(&self, (version, digest): &(String, Digest)) -> bool {
+        *version != self.version || *digest == self.digest()
+    }
+
+    /// SHA-256 of its numbers in their order: what a domain's first entry records.
+    pub fn digest(&self) -> Digest {
+        // Plain data with string keys: serialising it to memory has no way to fail.
+        Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 }
 
@@ -164,7 +177,23 @@ mod tests {
     use super::RulePack;
 
     #[test]
-    fn the_shipped_rule_pack_parses() {
-        assert_eq!(RulePack::shipped().unwrap().version, "2026.1");
+    fn other_numbers_of_one_version_are_not_followed() {
+        let pack = RulePack::shipped().unwrap();
+        let began = (pack.version.clone(), pack.digest());
+        assert!(pack.may_follow(&began));
+        let mut other = pack.clone();
+        other.disclosure.threshold_units -= 1;
+        assert!(!other.may_follow(&began));
+        other.version += "b";
+        assert!(other.may_follow(&began), "that is another pack");
+    }
+
+    /// Somebody changed a number, or what there are numbers for: then the version changes
+    /// too, with the name of the file, and this digest.
+    #[test]
+    fn a_version_stands_for_its_numbers() {
+        let pack = RulePack::shipped().unwrap();
+        let digest = "1c85cd0192f07e1afcfd6a8ffa3b454bb4c30b1d3324b692b5d5ad9c821e9eed";
+        assert_eq!((pack.version.as_str(), pack.digest().to_string().as_str()), ("2026.2", digest));
     }
 }

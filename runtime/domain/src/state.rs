@@ -63,6 +63,8 @@ pub struct DomainInfo {
     pub kind: DomainKind,
     /// Signs checkpoints and receipts.
     pub ledger_key: PublicKey,
+    /// The rule pack that it began with, and its digest.
+    pub rules: (String, Digest),
 }
 
 /// Proof that the ledger belongs to a domain made by `sluice demo` over public
@@ -264,8 +266,8 @@ impl State {
         self.next_seq = entry.seq.saturating_add(1);
         let at = entry.at;
         match entry.event.clone() {
-            Event::DomainCreated { name, kind, ledger_key, .. } => {
-                self.domain = Some(DomainInfo { name, kind, ledger_key })
+            Event::DomainCreated { name, kind, ledger_key, rulepack, rulepack_digest } => {
+                self.domain = Some(DomainInfo { name, kind, ledger_key, rules: (rulepack, rulepack_digest) })
             }
             Event::PersonEnrolled { person } => {
                 self.people.insert(person.id.clone(), person);

@@ -196,8 +196,8 @@ fn route_d(held: &Held, rulepack: &RulePack) -> Vec<(Risk, Text)> {
         (
             Risk::Note,
             text(
-                "其输入与此前每个路线 D 产品（不分运营单位）的输入，或完全相同，或相差不少于 k 个单位；未与路线 C 的表比对",
-                "its input is that of each earlier product of route D, whoever asked, or k units at least away from it; it is not compared with tables of route C",
+                "其输入与此前每个路线 D 产品的输入、路线 C 每个已公布的（计数以外的）数所依据的行（均不分运营单位），或完全相同，或相差不少于 k 个单位；几个数合起来能推出什么，未作比对",
+                "its input is that of each earlier product of route D, and the rows under each published number of route C but for counts, whoever asked, or k units at least away from it; what several of them say together is not compared",
             ),
         ),
     ]

@@ -78,7 +78,7 @@ pub(crate) fn contract(tables: Vec<Table>) -> Contract {
         name: "job".into(),
         agreement: "agreement".parse().unwrap(),
         scenario: "scenario".parse().unwrap(),
-        rulepack: "2026.1".into(),
+        rulepack: "2026.2".into(),
         guest: None,
         params: [].into(),
         inputs: [].into(),

@@ -48,13 +48,14 @@ pub(crate) fn held_answer(table: &str) -> Refusal {
     .at(table)
 }
 
-/// The rows behind a held product are nearly those behind an earlier one.
+/// The rows behind a held product are nearly those behind an earlier one, or behind a
+/// number of route C.
 pub(crate) fn held_history(job: &str) -> Refusal {
     Refusal::refused(
         "gate.held-history",
         text(
-            "输入与此前某个路线 D 产品的输入只差不足 k 个单位，两者相比会暴露他们",
-            "its input differs from that of an earlier product of route D by fewer than k units, whom the two would show",
+            "输入与此前某个路线 D 产品的输入、或路线 C 某个已公布的数所依据的行只差不足 k 个单位，两者相比会暴露他们",
+            "its input differs from that of an earlier product of route D, or from the rows under a published number of route C, by fewer than k units, whom the two would show",
         ),
         text("使用完全相同的输入，或改用路线 A", "use the very same input, or route A"),
     )

@@ -128,7 +128,8 @@ pub(crate) fn hold(
 }
 
 /// A product of rows does not add up: where its rows, or their units, differ from those
-/// behind another one by somebody and by fewer than k units, it would show them.
+/// behind another one, or its rows from those under a number of route C that reads a column,
+/// by somebody and by fewer than k units, it would show them.
 fn against_history(
     contract: &Contract,
     inputs: &[(ViewId, RoaringBitmap)],

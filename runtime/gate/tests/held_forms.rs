@@ -2,7 +2,7 @@
 //! Whatever the bytes, reading ends without a panic, an answer is taken exactly when it
 //! fits its contract to the letter, and a model that is read stores no number that no
 //! prediction reads.
-#![expect(clippy::unwrap_used, reason = "tests may fail loudly")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
 
 use std::collections::BTreeSet;
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use sluice_domain::{
-    Digest, Refusal, Timestamp,
+    Kind, Refusal, Timestamp,
     event::{Actor, DomainKind, Event},
     rulepack::RulePack,
     state::State,
@@ -79,7 +79,6 @@ impl Service {
         let ledger = Ledger::create(&home.ledger(), &origin(name), key).await.map_err(ledger_fault)?;
         let rulepack = shipped_rules()?;
         let service = Self::assemble(home, vault, ledger, rulepack.clone(), programs)?;
-        let rules = serde_json::to_vec(&rulepack).unwrap_or_default();
         service
             .record(Actor::System, |_, _| {
                 Ok(Event::DomainCreated {
@@ -87,7 +86,7 @@ impl Service {
                     kind,
                     ledger_key,
                     rulepack: rulepack.version.clone(),
-                    rulepack_digest: Digest::of(&rules),
+                    rulepack_digest: rulepack.digest(),
                 })
             })
             .await?;
@@ -101,9 +100,32 @@ impl Service {
     /// `ledger.behind` and `ledger.unwitnessed` for what may be an old copy.
     pub async fn open(folder: &Path, kek: Kek, programs: Programs) -> Result<Self, Refusal> {
         let service = Self::unlocked(folder, kek, programs).await?;
+        service.keeps_rules().await?;
         service.continues_witness().await?;
         service.recover().await?;
         Ok(service)
+    }
+
+    /// One version of the rule pack is one set of numbers, in the domain's first entry and in
+    /// this Sluice.
+    async fn keeps_rules(&self) -> Result<(), Refusal> {
+        let state = self.snapshot().await?;
+        let may = state.domain().is_none_or(|domain| state.rulepack().may_follow(&domain.rules));
+        let version = &state.rulepack().version;
+        may.then_some(()).ok_or_else(|| {
+            Refusal::new(
+                Kind::Verification,
+                "rulepack.changed",
+                text(
+                    format!("规则包 {version} 的数值与建域时记入审计日志的不同"),
+                    format!("rule pack {version} has other numbers than the ledger recorded when the domain was made"),
+                ),
+                text(
+                    "使用建域时的 Sluice，或换用另一版本的规则包",
+                    "use the Sluice that made the domain, or a rule pack of another version",
+                ),
+            )
+        })
     }
 
     /// A domain as it lies there, old copy or not: for [`Service::restore`] too.

@@ -65,19 +65,7 @@ impl Hall {
     /// The demo's city with a released product (first) and a candidate that waits
     /// (second), and a second operator who owns neither.
     pub(crate) async fn city(title: &str) -> (Self, RunId, RunId) {
-        let folder = tempfile::tempdir().unwrap();
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/randhie.parquet");
-        let city = City::found(&folder.path().join("domain"), &data, &Output::silent()).await.unwrap();
-        let org = "jiang-bei-bank".parse().unwrap();
-        let other = city.service.enrol(
-            Some(&city.bureau),
-            "wu-other".parse().unwrap(),
-            "吴".to_owned(),
-            org,
-            Role::Operator,
-            password(),
-        );
-        other.await.unwrap();
+        let (city, folder) = founded().await;
         let mut runs = Vec::new();
         for _ in 0..2 {
             let mut file = JobFile::parse(VISITS_REPORT).unwrap();
@@ -97,14 +85,20 @@ impl Hall {
         (hall, runs.remove(0), runs.remove(0))
     }
 
+    /// The demo's city before anything is submitted.
+    pub(crate) async fn quiet() -> Self {
+        let (city, folder) = founded().await;
+        Self::open(city.service, folder, |_| {}).await
+    }
+
     /// The demo's city with a held model that waits, made under an agreement that allows it.
     pub(crate) async fn held(title: &str) -> (Self, JobId, RunId) {
-        let folder = tempfile::tempdir().unwrap();
-        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/randhie.parquet");
-        let city = City::found(&folder.path().join("domain"), &data, &Output::silent()).await.unwrap();
+        let (city, folder) = founded().await;
         city.service.sign_agreement(&city.bureau, MODELS).await.unwrap();
         let mut file = JobFile::parse(VISITS_TREE).unwrap();
         file.product.title = title.to_owned();
+        // A tick that a busy machine keeps, too.
+        file.limits.fuel = Some(60_000_000);
         let guests = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("guests");
         let wasm = std::fs::read(guests.join("visits_tree.wasm")).unwrap();
         let text = toml::to_string(&file).unwrap();
@@ -137,6 +131,17 @@ impl Hall {
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
         browser
     }
+}
+
+/// The demo's city, and a second operator who has no agreement.
+async fn founded() -> (City, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/randhie.parquet");
+    let city = City::found(&folder.path().join("domain"), &data, &Output::silent()).await.unwrap();
+    let (id, org) = ("wu-other".parse().unwrap(), "jiang-bei-bank".parse().unwrap());
+    let other = city.service.enrol(Some(&city.bureau), id, "吴".to_owned(), org, Role::Operator, password());
+    other.await.unwrap();
+    (city, folder)
 }
 
 /// A browser: keeps cookies, follows nothing by itself.

@@ -14,7 +14,7 @@ async fn ask(browser: &Browser, job: &str) -> Answer {
 
 #[tokio::test]
 async fn an_operator_reads_cost_and_verdict_before_submitting() {
-    let (hall, ..) = Hall::city("年度统计").await;
+    let hall = Hall::quiet().await;
     let operator = hall.signed_in("chen-insurance").await;
     assert!(operator.get("/").await.body.contains("href=\"/quote\""));
     assert!(!hall.signed_in("zhao-reviewer").await.get("/").await.body.contains("href=\"/quote\""));
@@ -34,7 +34,7 @@ async fn an_operator_reads_cost_and_verdict_before_submitting() {
 
 #[tokio::test]
 async fn a_refusal_stands_above_what_was_typed_with_its_line() {
-    let (hall, ..) = Hall::city("年度统计").await;
+    let hall = Hall::quiet().await;
     let operator = hall.signed_in("chen-insurance").await;
     let page = ask(&operator, &VISITS_REPORT.replace("sum(mdvis)", "max(mdvis)")).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);

@@ -5,14 +5,14 @@ use parquet::record::Row;
 use sluice::demo::city::password;
 use sluice_domain::{
     Refusal,
-    candidate::{CandidateTable, CellValue, Route},
+    candidate::{CandidateTable, CellValue, Reason, Route},
     id::{JobId, RunId},
 };
 use sluice_service::{Part, Replayed, RunEnd, pages::Weight, verify_receipt};
 
 use crate::{
     raw,
-    town::{Town, guest, randhie},
+    town::{Town, VISITS_REPORT, guest, quick, randhie},
 };
 
 const VISITS_TREE: &str = include_str!("../../../guest-examples/visits-tree/job.toml");
@@ -157,6 +157,44 @@ async fn a_held_table_that_is_no_model_has_cells_of_its_contract() {
     let missing = |value: &CellValue| matches!(value, CellValue::Published(n) if n.iter().all(Option::is_none));
     // Five of the twenty keys have no answer.
     assert_eq!(bench.candidate.tables[0].cells.iter().filter(|c| missing(&c.value)).count(), 5);
+}
+
+/// What a table of route C says of everybody's visits.
+const TOTAL: &str = "SELECT coins, sum(mdvis) AS visits FROM claims GROUP BY coins";
+
+/// Runs a table of route C with its margin, and hands that back.
+async fn total(town: &Town) -> CellValue {
+    let (head, rest) = (VISITS_REPORT.split("[[table]]").next().unwrap(), VISITS_REPORT.find("[product]").unwrap());
+    let table = format!("[[table]]\nname = \"t\"\nroute = \"C\"\nsql = \"{TOTAL}\"\ntotals = \"true\"\n\n");
+    let (_, run) = town.run(&quick(&format!("{head}{table}{}", &VISITS_REPORT[rest..])), None).await;
+    let bench = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
+    let cells = bench.candidate.tables[0].cells.iter();
+    cells.filter(|cell| cell.key == [None]).map(|cell| cell.value.clone()).next().unwrap()
+}
+
+/// The tree of everybody but two people's fifth year.
+fn but_two() -> String {
+    let few = "FROM claims WHERE coins <> 50 OR site <> 6 OR female <> 1 OR year <> 5\"";
+    let job = VISITS_TREE.replace("FROM claims\"", few);
+    assert_ne!(job, VISITS_TREE);
+    job
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_total_of_route_c_and_a_product_of_nearly_its_people_do_not_both_come_about() {
+    // The total first: the tree of all but two of its people would show them.
+    let town = town().await;
+    assert!(matches!(total(&town).await, CellValue::Published(_)));
+    assert_eq!(ended(&town, &but_two()).await.2.as_deref(), Some("gate.held-history"));
+    assert_eq!(ended(&town, VISITS_TREE).await.2, None, "the very same people may be asked again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_total_after_a_product_of_nearly_its_people_is_withheld() {
+    let town = town().await;
+    assert_eq!(ended(&town, &but_two()).await.2, None);
+    let total = total(&town).await;
+    assert!(matches!(&total, CellValue::Withheld(why) if why.contains(&Reason::Differencing)), "{total:?}");
 }
 
 /// A tree that may have any leaf, over the visits themselves: its ends are people.

@@ -7,7 +7,7 @@ use sluice_service::{Guests, Service, SignedIn, rehearse::Preflight};
 use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest};
 
 const FINE: &str =
-    "SELECT plan, site, year, coins, female, count(*) AS n FROM claims GROUP BY plan, site, year, coins, female";
+    "SELECT plan, site, female, count(*) AS n FROM claims WHERE year = 1 AND coins = 0 GROUP BY plan, site, female";
 const COARSE: &str = "SELECT coins, year, count(*) AS n, sum(meddol) AS spent FROM claims GROUP BY coins, year";
 
 /// The spending change with a fine and a coarse table of route C beside it.
@@ -35,9 +35,9 @@ async fn a_verdict_needs_no_row_and_says_that_it_is_synthetic() {
     assert!(
         noised.said.en.contains("whatever the data") && noised.said.zh.contains("persons ±14") && noised.rho == 0.02
     );
-    // 5400 cells for 5912 made-up people: nearly all of them hold too few.
-    assert_eq!((fine.route, fine.cells), (Route::C, Some(18 * 6 * 5 * 5 * 2)));
-    assert!(fine.withheld > Some(4000) && fine.reasons[&Reason::Threshold] > 4000, "{fine:?}");
+    // 216 cells for a few hundred made-up people: nearly all of them hold too few.
+    assert_eq!((fine.route, fine.cells), (Route::C, Some(18 * 6 * 2)));
+    assert!(fine.withheld > Some(150) && fine.reasons[&Reason::Threshold] > 150, "{fine:?}");
     assert_eq!((coarse.cells, coarse.withheld), (Some(25), Some(0)), "{coarse:?}");
     assert!(first.synthetic.zh.contains("randhie 5912") && first.synthetic.zh.contains("不读任何真实的行"));
     assert!(first.stand_in.as_ref().unwrap().en.contains("public stand-in parameters"));

@@ -144,10 +144,13 @@ pub fn examine(
             history.entries.iter().map(AsRef::as_ref).filter(|e| test(&e.quantity)).collect()
         };
         // A quantile is compared with everything on its column, and everything with it;
-        // a derived measure with the columns behind it, and they with it.
+        // a derived measure with the columns behind it, and they with it; a held input,
+        // of which nobody knows what was said, with whatever reads a column.
+        let held = |q: &Quantity| matches!(q, Quantity::Held | Quantity::HeldUnits);
         let curved = |q: &Quantity| {
-            if matches!(quantity, Quantity::Held | Quantity::HeldUnits) {
-                return q == quantity;
+            if held(q) || held(quantity) {
+                let read = |a: &Quantity, b: &Quantity| *a == Quantity::Held && b.column().is_some();
+                return q == quantity || read(q, quantity) || read(quantity, q);
             }
             let quantile = matches!(q, Quantity::Quantile(_)) || matches!(quantity, Quantity::Quantile(_));
             match (q.column(), quantity.column()) {

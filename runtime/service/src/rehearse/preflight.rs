@@ -90,7 +90,7 @@ impl Service {
         });
         Ok(Preflight {
             tables: expected.collect::<Result<_, Refusal>>()?,
-            synthetic: about(&catalogues),
+            synthetic: about(&catalogues, of_c),
             stand_in: if of_c { stand_in(Route::C) } else { None },
         })
     }
@@ -116,7 +116,14 @@ fn crowd(entry: &CatalogueEntry) -> u32 {
         .map_or(UNITS_MAX, |units| units.min(UNITS_MAX))
 }
 
-fn about(catalogues: &[String]) -> Text {
+/// On whom the verdict is; a contract without a table of route C needs nobody.
+fn about(catalogues: &[String], of_c: bool) -> Text {
+    if !of_c {
+        return text(
+            "预审只由合约推算，不读任何数据，对真实数据不说明任何事",
+            "this verdict follows from the contract alone; no data is read, and it says nothing about real data",
+        );
+    }
     let drawn = catalogues.iter().filter_map(|toml| CatalogueEntry::parse(toml).ok());
     let drawn: Vec<String> = drawn.map(|entry| format!("{} {}", entry.dataset.id, crowd(&entry))).collect();
     let drawn = drawn.join(", ");

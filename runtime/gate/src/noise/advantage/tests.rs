@@ -19,7 +19,7 @@ fn domain(kind: DomainKind) -> State {
         name: "test".into(),
         kind,
         ledger_key: PublicKey::from_bytes([0; 32]),
-        rulepack: "2026.1".into(),
+        rulepack: "2026.2".into(),
         rulepack_digest: Digest::of(b""),
     };
     state.apply(&Entry { seq: 0, at: "2026-11-01T00:00:00Z".parse().unwrap(), actor: Actor::System, event });
