@@ -92,6 +92,14 @@ fn seeds_are_what_they_should_be() {
     any("wire-ready", &|b| wire::decode_ready(b).is_ok());
     any("wire-orders", &|b| wire::decode_start(b).is_ok());
     any("wire-call", &|b| wire::decode_call(b).is_ok_and(|parts| parts.len() == 2));
+    any("wire-call", &|b| wire::decode_call(b).is_ok_and(|parts| parts[0].1.columns[0].data.len() >= wire::LARGE));
+    any("wire-told", &|b| {
+        wire::decode_told(b).is_ok_and(|(told, _)| serde_json::from_slice::<sluice_worker::Told>(told).is_ok())
+    });
+    any("debug-lines", &|b| {
+        let places = sluice_worker::places::Places::of(b);
+        (0..b.len() as u64).any(|offset| places.find(offset).is_some_and(|line| line.contains(".c:")))
+    });
     any("wire-place", &|b| wire::decode_place(b).is_ok());
     any("wire-update", &|b| wire::decode_update(b).is_ok());
     any("wire-compose", &|b| wire::decode_compose(b).is_ok_and(|(_, tables)| tables.len() == 2));
@@ -216,6 +224,7 @@ fn write_binary_seeds() {
     let compile = wire::Compile { profile: Profile::Reproducible, component: b"component" };
     put("wire-orders", "compile", &wire::encode_compile(&compile).unwrap());
     put_outer(&put);
+    put_told(&put);
 
     let value: i64 = VALUE.parse().unwrap();
     let columns: Vec<(&str, ArrayRef, bool)> = vec![
@@ -244,6 +253,20 @@ fn write_binary_seeds() {
     put("component", "whole", &whole.bytes());
 }
 
+/// Seeds of what the programs that tell and try send.
+fn put_told(put: &dyn Fn(&str, &str, &[u8])) {
+    use sluice_worker::{Attempt, End, Told, explain::Frame, step::Step, wire};
+    let frame = Frame { function: Some("process".into()), offset: Some(612), place: None };
+    let trap = End::Trap { call: Step::Process, reason: "unreachable".into(), frames: vec![frame] };
+    for (name, end) in [("trap", trap), ("answer", End::Finished { rows: 3, columns: 2, nulls: 0 })] {
+        let told = Told { end, fuel: 12_345, memory_bytes: 65_536, memory_refused: Some(1 << 32) };
+        let told = serde_json::to_vec(&told).unwrap();
+        put("wire-told", name, &wire::encode_told(&told, &batches()[1].1).unwrap());
+    }
+    put("wire-told", "tried", &wire::encode_tried(13));
+    put("wire-told", "probe", &wire::encode_probe(Some((Attempt::ALL[0], 4))));
+}
+
 /// Seeds of what goes to an outer room and comes back, of a call, and of text forms.
 fn put_outer(put: &dyn Fn(&str, &str, &[u8])) {
     use sluice_worker::wire;
@@ -257,6 +280,15 @@ fn put_outer(put: &dyn Fn(&str, &str, &[u8])) {
         call.extend_from_slice(body);
     }
     put("wire-call", "two-inputs", &call);
+    // One column of 5 000 bytes: it begins on a line.
+    let mut large = vec![0; 64];
+    let bytes = 5000u32.to_le_bytes();
+    for (at, number) in [1u32, 0, 5000 + 64 - 12, 625, 1, 0].into_iter().enumerate() {
+        large[4 * at..4 * at + 4].copy_from_slice(&number.to_le_bytes());
+    }
+    large[25..29].copy_from_slice(&bytes);
+    large.extend((0..5000u32).map(|n| n as u8));
+    put("wire-call", "a-large-column", &large);
     put("wire-place", "second", &[64, 0, 0, 0, 200, 1, 0, 0]);
     let [ints, text] = [ints, text].map(|b| wire::decode_batch(b).unwrap());
     put("wire-update", "first-round", &wire::encode_update(0, b"state", &ints).unwrap());

@@ -26,7 +26,7 @@ use sluice_gate::{
     route_a::Reducer,
 };
 use sluice_ledger::{Checkpoint, Inclusion, verify};
-use sluice_worker::{InspectLimits, inspect, wire};
+use sluice_worker::{InspectLimits, Told, inspect, places::Places, wire};
 
 /// Longest frame that a target reads.
 const FRAME_MAX: u32 = 64 << 10;
@@ -42,6 +42,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("wire-batch", wire_batch),
     ("wire-ready", wire_ready),
     ("wire-orders", wire_orders),
+    ("wire-told", wire_told),
     ("wire-call", wire_call),
     ("wire-place", wire_place),
     ("wire-update", wire_update),
@@ -49,6 +50,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("wire-artefacts", wire_artefacts),
     ("artefact", artefact),
     ("component", component),
+    ("debug-lines", debug_lines),
     ("intake", intake),
     ("candidate", candidate),
     ("job-file", job_file),
@@ -100,16 +102,44 @@ fn wire_orders(bytes: &[u8]) {
     }
 }
 
+/// What a program for synthetic rows tells, and what a probe tried.
+fn wire_told(bytes: &[u8]) {
+    if let Ok((told, answer)) = wire::decode_told(bytes) {
+        assert_eq!(wire::encode_told(told, answer).unwrap(), bytes);
+        let _ = serde_json::from_slice::<Told>(told);
+    }
+    if let Ok(errno) = wire::decode_tried(bytes) {
+        assert_eq!(wire::encode_tried(errno), bytes);
+    }
+    if let Ok(order) = wire::decode_probe(bytes) {
+        assert_eq!(wire::encode_probe(order), bytes);
+    }
+}
+
 /// One call's rows of all its inputs, as they lie in the ring.
 fn wire_call(bytes: &[u8]) {
     let Ok(parts) = wire::decode_call(bytes) else { return };
-    let mut again = u32::try_from(parts.len()).unwrap().to_le_bytes().to_vec();
+    let number = |n: usize| u32::try_from(n).unwrap().to_le_bytes();
+    let mut again = number(parts.len()).to_vec();
     for (input, part) in &parts {
-        let mut body = Vec::new();
-        wire::encode_batch(part, &mut body).unwrap();
         again.extend_from_slice(&input.to_le_bytes());
-        again.extend_from_slice(&u32::try_from(body.len()).unwrap().to_le_bytes());
-        again.extend_from_slice(&body);
+        let length = again.len();
+        again.extend_from_slice(&[0; 4]);
+        again.extend_from_slice(&part.rows.to_le_bytes());
+        again.extend_from_slice(&number(part.columns.len()));
+        for column in &part.columns {
+            again.extend_from_slice(&column.nulls.to_le_bytes());
+            again.push(u8::from(column.validity.is_some()) | u8::from(column.offsets.is_some()) << 1);
+            for buffer in [column.validity, column.offsets, Some(column.data)].into_iter().flatten() {
+                again.extend_from_slice(&number(buffer.len()));
+                if buffer.len() >= wire::LARGE {
+                    again.resize(again.len().next_multiple_of(wire::LINE), 0);
+                }
+                again.extend_from_slice(buffer);
+            }
+        }
+        let body = number(again.len() - length - 4);
+        again[length..length + 4].copy_from_slice(&body);
     }
     assert_eq!(again, bytes, "a call has one form");
 }
@@ -202,16 +232,29 @@ fn component(bytes: &[u8]) {
     }
 }
 
-/// An answer on its way through the gate's intake into the sums.
-fn intake(bytes: &[u8]) {
-    let Ok(batch) = wire::decode_batch(bytes) else { return };
+/// The lines of a guest's source by its own debug information, as an author is shown them.
+fn debug_lines(bytes: &[u8]) {
+    let places = Places::of(bytes);
+    for offset in (0..bytes.len() as u64).step_by(61) {
+        let _ = places.find(offset);
+    }
+}
+
+/// An answer as the parent passes it on.
+fn raw(bytes: &[u8]) -> Option<RawBatch> {
+    let batch = wire::decode_batch(bytes).ok()?;
     let columns = batch.columns.iter().map(|c| RawColumn {
         nulls: c.nulls,
         validity: c.validity.map(<[u8]>::to_vec),
         offsets: c.offsets.map(<[u8]>::to_vec),
         data: c.data.to_vec(),
     });
-    let raw = RawBatch { rows: batch.rows, columns: columns.collect() };
+    Some(RawBatch { rows: batch.rows, columns: columns.collect() })
+}
+
+/// An answer on its way through the gate's intake into the sums.
+fn intake(bytes: &[u8]) {
+    let Some(raw) = raw(bytes) else { return };
     for keys in [(0..4).map(Key::Int).collect(), ["a", "市", "bc"].map(|k| Key::Text(k.into())).to_vec()] {
         let table = table(keys);
         let _ = decode(&raw, &OutputSchema::of(&table, ROWS_MAX).unwrap());

@@ -17,7 +17,9 @@ use sluice_gate::{Answer, Cleared, intake, route_a, route_a::open, route_b, rout
 use sluice_rows::{cells::Cells, fit::Fit};
 use sluice_vault::{BlockKey, ObjectKind};
 use sluice_view::{Blocks, Call, InputPlan, ViewError, ViewReader};
-use sluice_worker::{CacheKey, Compiled, Interface, Invocation, RoomLimits, Rooms, UnitOutcome};
+use sluice_worker::{
+    CacheKey, Compiled, Interface, Invocation, RoomLimits, Rooms, UnitOutcome, WorkerError, error::ChildFault,
+};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
@@ -205,8 +207,10 @@ impl Service {
             }
             let bytes = vault.unseal(ObjectKind::Guest, &guest.to_string()).map_err(vault_fault)?;
             let inspected = sluice_worker::inspect_for(interface, &bytes, inspect)?;
-            sluice_worker::compile(&programs, &inspected, profile, &cache, &key)
-                .map_err(|e| Fault::host("room.compile", &e))
+            sluice_worker::compile(&programs, &inspected, profile, &cache, &key).map_err(|e| match e {
+                WorkerError::Child(ChildFault::Compile) => e.refusal().into(),
+                _ => Fault::host("room.compile", &e),
+            })
         };
         tokio::task::spawn_blocking(job).await.map_err(|e| Fault::host("compile.thread", &e))?
     }

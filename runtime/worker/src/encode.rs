@@ -17,7 +17,11 @@ use sluice_rows::{
     },
 };
 
-use crate::{WorkerError, limits::COLUMNS_MAX, wire::Sink};
+use crate::{
+    WorkerError,
+    limits::COLUMNS_MAX,
+    wire::{Sink, put_gap},
+};
 
 #[cfg(target_endian = "big")]
 compile_error!("the guest ABI is little-endian, and buffers are copied as they are");
@@ -61,7 +65,7 @@ fn encode_column(column: &ArrayRef, out: &mut impl Sink) -> Result<(), WorkerErr
         DataType::Boolean => {
             let values = column.as_boolean();
             head(values, Offsets::None, out)?;
-            put(out, values.len().div_ceil(8))?;
+            begin(out, values.len().div_ceil(8))?;
             bitmap(values.iter().map(Option::unwrap_or_default), out);
         }
         DataType::Utf8 => text(column, column.as_string::<i32>().iter(), out)?,
@@ -84,7 +88,7 @@ fn head(column: &dyn Array, offsets: Offsets, out: &mut impl Sink) -> Result<(),
     put(out, nulls)?;
     out.add(&[u8::from(nulls > 0) | u8::from(offsets == Offsets::Present) << 1]);
     if nulls > 0 {
-        put(out, column.len().div_ceil(8))?;
+        begin(out, column.len().div_ceil(8))?;
         bitmap((0..column.len()).map(|row| column.is_valid(row)), out);
     }
     Ok(())
@@ -92,7 +96,7 @@ fn head(column: &dyn Array, offsets: Offsets, out: &mut impl Sink) -> Result<(),
 
 fn fixed<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>, out: &mut impl Sink) -> Result<(), WorkerError> {
     head(column, Offsets::None, out)?;
-    put(out, size_of_val::<[T::Native]>(column.values()))?;
+    begin(out, size_of_val::<[T::Native]>(column.values()))?;
     if column.null_count() == 0 {
         out.add(column.values().inner().as_slice());
     } else {
@@ -109,9 +113,9 @@ fn text<'a>(
 ) -> Result<(), WorkerError> {
     head(column, Offsets::Present, out)?;
     let length = |value: Option<&str>| value.map_or(0, str::len);
-    put(out, (column.len() + 1) * 4)?;
+    begin(out, (column.len() + 1) * 4)?;
     offsets(values.clone().map(length), out)?;
-    put(out, values.clone().map(length).sum())?;
+    begin(out, values.clone().map(length).sum())?;
     values.flatten().for_each(|value| out.add(value.as_bytes()));
     Ok(())
 }
@@ -121,7 +125,7 @@ fn null(rows: usize, out: &mut impl Sink) -> Result<(), WorkerError> {
     put(out, rows)?;
     out.add(&[u8::from(rows > 0)]);
     if rows > 0 {
-        put(out, rows.div_ceil(8))?;
+        begin(out, rows.div_ceil(8))?;
         bitmap(std::iter::repeat_n(false, rows), out);
     }
     put(out, 0)
@@ -140,11 +144,11 @@ fn list(column: &ListArray, out: &mut impl Sink) -> Result<(), WorkerError> {
     let kind = column.value_type();
     let values: usize = lists.iter().map(Array::len).sum();
     let inner = if kind == DataType::Utf8 { values + 1 } else { 0 };
-    put(out, (column.len() + 1 + inner) * 4)?;
+    begin(out, (column.len() + 1 + inner) * 4)?;
     offsets((0..column.len()).map(|row| if column.is_valid(row) { column.value(row).len() } else { 0 }), out)?;
     match kind {
         DataType::Int64 | DataType::Float64 => {
-            put(out, values * 8)?;
+            begin(out, values * 8)?;
             for list in &lists {
                 match kind {
                     DataType::Int64 => out.add(list.as_primitive::<Int64Type>().values().to_byte_slice()),
@@ -154,7 +158,7 @@ fn list(column: &ListArray, out: &mut impl Sink) -> Result<(), WorkerError> {
         }
         DataType::Utf8 => {
             offsets(texts().map(str::len), out)?;
-            put(out, texts().map(str::len).sum())?;
+            begin(out, texts().map(str::len).sum())?;
             texts().for_each(|text| out.add(text.as_bytes()));
         }
         _ => return Err(WorkerError::ColumnType),
@@ -178,6 +182,13 @@ fn bitmap(mut bits: impl Iterator<Item = bool>, out: &mut impl Sink) {
         let byte = (1..8).fold(u8::from(first), |byte, at| byte | u8::from(bits.next().unwrap_or_default()) << at);
         out.add(&[byte]);
     }
+}
+
+/// The length of a buffer, and what lies before its first byte.
+fn begin(out: &mut impl Sink, len: usize) -> Result<(), WorkerError> {
+    put(out, len)?;
+    put_gap(out, len);
+    Ok(())
 }
 
 fn put(out: &mut impl Sink, len: usize) -> Result<(), WorkerError> {
@@ -205,7 +216,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::wire::{BatchRef, decode_batch};
+    use crate::wire::{BatchRef, LARGE, LINE, decode_batch, decode_call, encode_call};
 
     fn rows(columns: Vec<(&str, ArrayRef)>) -> RowBatch {
         RowBatch::new(RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, c)| (n, c, true))).unwrap())
@@ -293,6 +304,42 @@ mod tests {
             assert!(!body.windows(8).any(|w| w == secret.to_le_bytes()));
         }
         assert!(!body.windows(6).any(|w| w == b"before"));
+    }
+
+    #[test]
+    fn large_buffers_begin_on_a_line_and_small_ones_where_they_are() {
+        let ints = Int64Array::from_iter((0..600).map(|n| (n % 7 > 0).then_some(n)));
+        let batch = rows(vec![
+            ("n", Arc::new(ints)),
+            ("t", Arc::new(StringArray::from_iter_values((0..600).map(|n| format!("{n} 数闸"))))),
+        ]);
+        let mut body = Vec::new();
+        encode_call::<WorkerError, _>(&[0, 3], &mut body, |_, out| encode_unit(&batch, out)).unwrap();
+        let at = |buffer: &[u8]| buffer.as_ptr().addr() - body.as_ptr().addr();
+        let mut gaps = Vec::new();
+        for (_, part) in decode_call(&body).unwrap() {
+            let [n, t] = part.columns.as_slice() else { panic!("two columns") };
+            assert_eq!(n.data[16..24], 2i64.to_le_bytes());
+            assert!(t.data.starts_with("0 数闸1 数闸".as_bytes()));
+            for buffer in [n.validity, Some(n.data), t.offsets, Some(t.data)].into_iter().flatten() {
+                let begins = at(buffer);
+                let long = (buffer.len() as u32).to_le_bytes();
+                if buffer.len() < LARGE {
+                    assert_eq!(body[begins - 4..begins], long);
+                } else {
+                    assert_eq!(begins % LINE, 0);
+                    let length = (4..4 + LINE).find(|back| body[begins - back..][..4] == long).unwrap();
+                    gaps.extend(begins - length + 4..begins);
+                }
+            }
+        }
+        // Two inputs of two columns: it cannot be chance that none is missing anything.
+        assert!(!gaps.is_empty());
+        for gap in gaps {
+            let mut other = body.clone();
+            other[gap] = 1;
+            assert!(decode_call(&other).is_err(), "a second form of the same rows");
+        }
     }
 
     #[test]

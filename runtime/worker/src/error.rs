@@ -91,7 +91,7 @@ impl WorkerError {
             Self::Died => "worker.died",
             Self::TimedOut => "worker.timed-out",
             Self::Protocol(_) => "worker.protocol",
-            Self::Child(ChildFault::Compile) => "worker.compile",
+            Self::Child(ChildFault::Compile) => "guest.compile",
             Self::Child(_) => "worker.child",
             Self::Layer(_) => "worker.layer",
             Self::Cache(_) => "worker.cache",
@@ -104,8 +104,11 @@ impl WorkerError {
 
     /// For the people who run the domain. Operators are told `run.void` by the
     /// service and nothing of this.
+    ///
+    /// A guest that cannot be compiled is its author's affair, and is refused in words.
     pub fn refusal(&self) -> Refusal {
         let (zh, en) = match self {
+            Self::Child(ChildFault::Compile) => return uncompiled(),
             Self::ProgramMissing(_) => (
                 "把 sluice-run 与 sluice-compile 放在 sluice 旁边（cargo build --workspace）",
                 "put sluice-run and sluice-compile beside sluice (cargo build --workspace)",
@@ -127,4 +130,15 @@ impl WorkerError {
             _ => refusal,
         }
     }
+}
+
+fn uncompiled() -> Refusal {
+    Refusal::refused(
+        "guest.compile",
+        text(
+            "客件通过了检查，但编译器编译不了它：某个函数过大或过于复杂",
+            "the guest passes inspection, but the compiler cannot take it: a function is too large or too complex",
+        ),
+        text("把最大的函数拆开，或少内联，再构建", "split its largest function, or inline less, and build it again"),
+    )
 }

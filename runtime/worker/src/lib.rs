@@ -28,7 +28,8 @@ mod keeper;
 pub mod layer;
 pub mod limits;
 pub mod outer;
-mod places;
+#[doc(hidden)]
+pub mod places;
 pub mod programs;
 pub mod raw;
 pub mod ring;

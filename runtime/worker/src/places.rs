@@ -13,11 +13,11 @@ use wasmparser::{Parser, Payload};
 type Source<'a> = EndianSlice<'a, LittleEndian>;
 
 /// The places of one guest: one entry per module that has debug information.
-pub(crate) struct Places<'a>(Vec<(Range<usize>, Context<Source<'a>>)>);
+pub struct Places<'a>(Vec<(Range<usize>, Context<Source<'a>>)>);
 
 impl<'a> Places<'a> {
     /// Reads the component's modules, those of components inside it too.
-    pub(crate) fn of(component: &'a [u8]) -> Self {
+    pub fn of(component: &'a [u8]) -> Self {
         let mut found: Vec<Module<'a>> = Vec::new();
         for payload in Parser::new(0).parse_all(component) {
             match payload {
@@ -42,7 +42,7 @@ impl<'a> Places<'a> {
 
     /// `file:line` of byte `offset` of the component, which is what the engine counts
     /// from; where functions were inlined there, each of theirs, innermost first.
-    pub(crate) fn find(&self, offset: u64) -> Option<String> {
+    pub fn find(&self, offset: u64) -> Option<String> {
         let at = usize::try_from(offset).ok()?;
         let (code, context) = self.0.iter().find(|(code, _)| code.contains(&at))?;
         // DWARF counts from the start of its own module's code section, after the header.

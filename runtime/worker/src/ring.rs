@@ -18,7 +18,7 @@ use rustix::{
     mm::{MapFlags, ProtFlags},
 };
 
-use crate::wire::Sink;
+use crate::wire::{LINE, Sink};
 
 /// Bytes that are used before places are used again. Small units stay in the
 /// cache this way; large ones widen it.
@@ -220,10 +220,14 @@ impl Places {
         Self { size, window: WINDOW.min(size), held: VecDeque::new() }
     }
 
-    /// A free range of `least` bytes or more, after the youngest or at the start.
+    /// A free range of `least` bytes or more, after the youngest or at the start. It
+    /// begins on a line.
     fn find(&mut self, least: usize) -> Option<Range<usize>> {
         self.window = self.window.max(least.saturating_mul(UNITS_SIDE_BY_SIDE)).min(self.size);
-        let free = |from: usize, to: usize| (to.saturating_sub(from) >= least).then_some(from..to);
+        let free = |from: usize, to: usize| {
+            let from = from.next_multiple_of(LINE);
+            (to.checked_sub(from)? >= least).then_some(from..to)
+        };
         match (self.held.front(), self.held.back()) {
             (Some(oldest), Some(youngest)) if youngest.start < oldest.start => free(youngest.end, oldest.start),
             (Some(oldest), Some(youngest)) => free(youngest.end, self.window).or_else(|| free(0, oldest.start)),
@@ -261,7 +265,7 @@ mod tests {
                 if answer { places.free() }
                 match places.find(len) {
                     Some(free) => {
-                        prop_assert!(free.len() >= len && free.end <= size);
+                        prop_assert!(free.len() >= len && free.end <= size && free.start % LINE == 0);
                         prop_assert!(places.held.iter().all(|old| old.end <= free.start || free.end <= old.start));
                         places.hold(free.start..free.start + len);
                     }
@@ -283,7 +287,7 @@ mod tests {
 
     #[test]
     fn places_go_round() {
-        let mut places = Places { size: 100, window: 100, held: VecDeque::new() };
+        let mut places = Places { size: 256, window: 256, held: VecDeque::new() };
         let mut take = |len: usize, answered: bool| {
             if answered {
                 places.free();
@@ -292,13 +296,13 @@ mod tests {
             places.hold(at..at + len);
             Some(at..at + len)
         };
-        assert_eq!(take(60, false), Some(0..60));
-        assert_eq!(take(30, false), Some(60..90));
-        assert_eq!(take(30, false), None);
-        assert_eq!(take(30, true), Some(0..30));
-        assert_eq!(take(31, false), None);
-        assert_eq!(take(30, false), Some(30..60));
-        assert_eq!(take(101, true), None);
+        assert_eq!(take(160, false), Some(0..160));
+        assert_eq!(take(60, false), Some(192..252));
+        assert_eq!(take(60, false), None);
+        assert_eq!(take(60, true), Some(0..60));
+        assert_eq!(take(129, false), None);
+        assert_eq!(take(128, false), Some(64..192));
+        assert_eq!(take(257, true), None);
     }
 
     #[test]
@@ -336,11 +340,11 @@ mod tests {
                 other => panic!("{other:?}"),
             })
             .collect();
-        assert!(matches!(put(&mut writer, 4, WINDOW / 4 - 9, 1), Put::At(_)));
-        assert_eq!(put(&mut writer, 5, 10, 1), Put::Needs(10));
-        assert_eq!(put(&mut writer, 5, 10, 10), Put::InTheWay);
+        assert!(matches!(put(&mut writer, 4, WINDOW / 4 - 70, 1), Put::At(_)));
+        assert_eq!(put(&mut writer, 5, 65, 1), Put::Needs(65));
+        assert_eq!(put(&mut writer, 5, 65, 65), Put::InTheWay);
         writer.free();
-        assert!(matches!(put(&mut writer, 5, 10, 10), Put::At(Place { at: 0, len: 10 })));
+        assert!(matches!(put(&mut writer, 5, 65, 65), Put::At(Place { at: 0, len: 65 })));
         for (place, byte) in held.iter().zip(1..).skip(1) {
             assert!(reader.get(*place).unwrap().iter().all(|b| *b == byte));
         }

@@ -29,6 +29,12 @@ pub const GUEST_FRAME_MAX: u32 = 512 << 20;
 pub const STATUS_FRAME_MAX: u32 = 4096;
 /// Bytes of a frame before its body.
 pub const HEADER: usize = 5;
+/// Where a unit's rows begin in the ring, and each of its large buffers: the guest's
+/// allocator puts large blocks so too (`sdk/rust/src/heap.rs`). A copy to 1 to 15 bytes
+/// beyond its own offset in a page takes twelve times as long (docs/benchmarks.md).
+pub const LINE: usize = 64;
+/// A buffer of so many bytes is large.
+pub const LARGE: usize = 4 << 10;
 
 /// What a call brings and its answer gives back: drawn at random when the call is
 /// sent, so that nobody can have answered it before.
@@ -327,9 +333,9 @@ pub fn encode_told(told: &[u8], answer: &[u8]) -> Result<Vec<u8>, WireError> {
 /// # Errors
 /// [`WireError`].
 pub fn decode_told(body: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
-    let mut from = Cursor(body);
+    let mut from = Cursor::of(body);
     let told = from.bytes()?;
-    Ok((told, from.0))
+    Ok((told, from.rest))
 }
 
 /// Reads the body of a `START` frame.
@@ -337,7 +343,7 @@ pub fn decode_told(body: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
 /// # Errors
 /// [`WireError`].
 pub fn decode_start(body: &[u8]) -> Result<Start<'_>, WireError> {
-    let mut from = Cursor(body);
+    let mut from = Cursor::of(body);
     from.magic()?;
     let start = Start {
         profile: from.profile()?,
@@ -374,7 +380,7 @@ pub fn encode_compile(compile: &Compile<'_>) -> Result<Vec<u8>, WireError> {
 /// # Errors
 /// [`WireError`].
 pub fn decode_compile(body: &[u8]) -> Result<Compile<'_>, WireError> {
-    let mut from = Cursor(body);
+    let mut from = Cursor::of(body);
     from.magic()?;
     let compile = Compile { profile: from.profile()?, component: from.bytes()? };
     from.end()?;
@@ -396,7 +402,7 @@ pub fn decode_probe(body: &[u8]) -> Result<Option<(Attempt, u32)>, WireError> {
     if body.is_empty() {
         return Ok(None);
     }
-    let mut from = Cursor(body);
+    let mut from = Cursor::of(body);
     let [attempt] = from.array()?;
     let order = (Attempt::from_wire(attempt).ok_or(WireError::Malformed)?, from.u32()?);
     from.end()?;
@@ -438,7 +444,7 @@ pub fn encode_ready(layers: &[Layer]) -> Vec<u8> {
 /// # Errors
 /// [`WireError`].
 pub fn decode_ready(body: &[u8]) -> Result<Vec<Layer>, WireError> {
-    let mut from = Cursor(body);
+    let mut from = Cursor::of(body);
     from.magic()?;
     let mut layers = Vec::with_capacity(LayerName::ALL.len());
     for (at, name) in LayerName::ALL.into_iter().enumerate() {
@@ -481,13 +487,13 @@ pub fn encode_place(place: Place) -> [u8; 8] {
 /// # Errors
 /// `Malformed` for any other length.
 pub fn decode_place(body: &[u8]) -> Result<Place, WireError> {
-    let mut from = Cursor(body);
+    let mut from = Cursor::of(body);
     let place = Place { at: from.u32()?, len: from.u32()? };
     from.end()?;
     Ok(place)
 }
 
-/// Appends a batch: a unit in the ring, or the body of an `OUTPUT` frame.
+/// Appends a batch: the body of an `OUTPUT` frame.
 ///
 /// # Errors
 /// `TooLarge` for more columns or bytes than the format can carry.
@@ -507,13 +513,20 @@ pub fn encode_batch(batch: &BatchRef<'_>, out: &mut Vec<u8>) -> Result<(), WireE
     Ok(())
 }
 
-/// Reads the body of a `UNIT` or `OUTPUT` frame. The buffers' lengths say
-/// nothing about `rows`: whether they fit is for whoever knows the schema.
+/// Reads the body of an `OUTPUT` frame. The buffers' lengths say nothing about
+/// `rows`: whether they fit is for whoever knows the schema.
 ///
 /// # Errors
 /// [`WireError`].
 pub fn decode_batch(body: &[u8]) -> Result<BatchRef<'_>, WireError> {
-    let mut from = Cursor(body);
+    batch(Cursor::of(body), Cursor::bytes)
+}
+
+/// All that is left of `from`, a batch whose buffers are read by `buffer`.
+fn batch<'a>(
+    mut from: Cursor<'a>,
+    buffer: fn(&mut Cursor<'a>) -> Result<&'a [u8], WireError>,
+) -> Result<BatchRef<'a>, WireError> {
     let rows = from.u32()?;
     let count = from.count(COLUMNS_MAX)?;
     let mut columns = Vec::with_capacity(count);
@@ -523,9 +536,9 @@ pub fn decode_batch(body: &[u8]) -> Result<BatchRef<'_>, WireError> {
         if flags > 3 {
             return Err(WireError::Malformed);
         }
-        let validity = if flags & 1 == 1 { Some(from.bytes()?) } else { None };
-        let offsets = if flags & 2 == 2 { Some(from.bytes()?) } else { None };
-        columns.push(ColumnRef { nulls, validity, offsets, data: from.bytes()? });
+        let validity = if flags & 1 == 1 { Some(buffer(&mut from)?) } else { None };
+        let offsets = if flags & 2 == 2 { Some(buffer(&mut from)?) } else { None };
+        columns.push(ColumnRef { nulls, validity, offsets, data: buffer(&mut from)? });
     }
     from.end()?;
     Ok(BatchRef { rows, columns })
@@ -547,8 +560,8 @@ pub fn encode_update(round: u32, state: &[u8], cleared: &BatchRef<'_>) -> Result
 /// # Errors
 /// [`WireError`].
 pub fn decode_update(body: &[u8]) -> Result<(u32, &[u8], BatchRef<'_>), WireError> {
-    let mut from = Cursor(body);
-    Ok((from.u32()?, from.bytes()?, decode_batch(from.0)?))
+    let mut from = Cursor::of(body);
+    Ok((from.u32()?, from.bytes()?, decode_batch(from.rest)?))
 }
 
 /// The body of a `COMPOSE` frame.
@@ -576,7 +589,7 @@ pub type Composition<'a> = (&'a [u8], Vec<(&'a str, BatchRef<'a>)>);
 /// # Errors
 /// [`WireError`].
 pub fn decode_compose(body: &[u8]) -> Result<Composition<'_>, WireError> {
-    let mut from = Cursor(body);
+    let mut from = Cursor::of(body);
     let state = from.bytes()?;
     let count = from.count(COLUMNS_MAX)?;
     let tables = (0..count).map(|_| Ok((from.text()?, decode_batch(from.bytes()?)?)));
@@ -606,15 +619,28 @@ pub fn encode_artefacts<'a>(
 /// # Errors
 /// [`WireError`].
 pub fn decode_artefacts(body: &[u8]) -> Result<Vec<(&str, &[u8])>, WireError> {
-    let mut from = Cursor(body);
+    let mut from = Cursor::of(body);
     let count = from.count(COLUMNS_MAX)?;
     let artefacts = (0..count).map(|_| Ok((from.text()?, from.bytes()?))).collect::<Result<_, WireError>>()?;
     from.end()?;
     Ok(artefacts)
 }
 
+/// What lies between a large buffer's length, which ends `at` bytes into a call, and its
+/// first byte: nothing, or what is missing to a line.
+fn gap(at: usize, len: usize) -> usize {
+    if len < LARGE { 0 } else { at.next_multiple_of(LINE) - at }
+}
+
+/// Appends what lies between a buffer's length and its first byte.
+pub(crate) fn put_gap(out: &mut impl Sink, len: usize) {
+    let gap = gap(out.written(), len);
+    out.add([0; LINE].get(..gap).unwrap_or_default());
+}
+
 /// Appends one call's rows, each part with its input's number: what a place of the ring
-/// holds. `part` appends the rows of part number i.
+/// holds. `part` appends the rows of part number i, as a batch with [`put_gap`] before
+/// each buffer.
 ///
 /// # Errors
 /// What `part` says; `TooLarge`.
@@ -640,13 +666,13 @@ pub(crate) fn encode_call<E: From<WireError>, S: Sink>(
 /// # Errors
 /// [`WireError`].
 pub fn decode_call(body: &[u8]) -> Result<Vec<(u32, BatchRef<'_>)>, WireError> {
-    let mut from = Cursor(body);
+    let mut from = Cursor::of(body);
     let count = from.u32()?;
     // A part takes 12 bytes at least: so many cannot be announced without being there.
     if u64::from(count) * 12 > body.len() as u64 {
         return Err(WireError::Malformed);
     }
-    let parts = (0..count).map(|_| Ok((from.u32()?, decode_batch(from.bytes()?)?)));
+    let parts = (0..count).map(|_| Ok((from.u32()?, batch(from.part()?, Cursor::buffer)?)));
     let parts = parts.collect::<Result<_, WireError>>()?;
     from.end()?;
     Ok(parts)
@@ -663,20 +689,39 @@ fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), WireError> {
     Ok(())
 }
 
-/// What is left of a body.
-struct Cursor<'a>(&'a [u8]);
+/// What is left of a body, and how far from its first byte that is.
+struct Cursor<'a> {
+    rest: &'a [u8],
+    at: usize,
+}
 
 impl<'a> Cursor<'a> {
+    fn of(body: &'a [u8]) -> Self {
+        Self { rest: body, at: 0 }
+    }
+
     fn take(&mut self, len: usize) -> Result<&'a [u8], WireError> {
-        let (head, rest) = self.0.split_at_checked(len).ok_or(WireError::Malformed)?;
-        self.0 = rest;
+        let (head, rest) = self.rest.split_at_checked(len).ok_or(WireError::Malformed)?;
+        (self.rest, self.at) = (rest, self.at + len);
         Ok(head)
     }
 
+    /// A body within, at its place in the whole one.
+    fn part(&mut self) -> Result<Self, WireError> {
+        let len = self.u32()? as usize;
+        let at = self.at;
+        Ok(Self { rest: self.take(len)?, at })
+    }
+
+    /// A buffer of a call: on a line, if it is large.
+    fn buffer(&mut self) -> Result<&'a [u8], WireError> {
+        let len = self.u32()? as usize;
+        let gap = self.take(gap(self.at, len))?;
+        if gap.iter().any(|byte| *byte != 0) { Err(WireError::Malformed) } else { self.take(len) }
+    }
+
     fn array<const N: usize>(&mut self) -> Result<[u8; N], WireError> {
-        let (head, rest) = self.0.split_first_chunk::<N>().ok_or(WireError::Malformed)?;
-        self.0 = rest;
-        Ok(*head)
+        self.take(N)?.try_into().map_err(|_| WireError::Malformed)
     }
 
     fn u32(&mut self) -> Result<u32, WireError> {
@@ -714,7 +759,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn end(&self) -> Result<(), WireError> {
-        if self.0.is_empty() { Ok(()) } else { Err(WireError::Malformed) }
+        if self.rest.is_empty() { Ok(()) } else { Err(WireError::Malformed) }
     }
 }
 

@@ -11,8 +11,8 @@
 
 mod common;
 
-use common::{OK, ONE_VALUE, limits, module, open, unit, value, values};
-use sluice_worker::{RawBatch, Room, RoomLimits, UnitOutcome};
+use common::{OK, ONE_VALUE, component, key, limits, looked_at, module, open, programs, unit, value, values};
+use sluice_worker::{Profile, RawBatch, Room, RoomLimits, UnitOutcome, compile};
 
 /// Puts the first value of the first column at 3000.
 const TAKE_VALUE: &str = "
@@ -130,4 +130,13 @@ fn an_answer_may_be_as_large_as_the_contract_says_and_no_larger() {
     assert_eq!(room.map(unit(&[1])).map(value).unwrap(), None, "more columns than there may be");
     let mut room = open(&wide(1, 101), &limits());
     assert_eq!(room.map(unit(&[1])).map(value).unwrap(), None, "more rows than there may be");
+}
+
+#[test]
+fn a_guest_that_the_compiler_cannot_take_is_refused_in_words() {
+    let table = format!("(func (param i32) (block (br_table {} (local.get 0))))", "0 ".repeat(400_000));
+    let guest = looked_at(&component(&module(&table, OK, ONE_VALUE))).unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    let error = compile(&programs(), &guest, Profile::Standard, cache.path(), &key()).unwrap_err();
+    assert_eq!(error.refusal().code, "guest.compile");
 }

@@ -1,6 +1,6 @@
 //! The guests of the benchmark, and their rows.
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{ops::Range, path::Path, process::Command, sync::Arc};
 
 use sluice_rows::{
     RowBatch,
@@ -9,10 +9,13 @@ use sluice_rows::{
         record_batch::RecordBatch,
     },
 };
-use sluice_worker::{RoomLimits, wire::BatchRef, wire::ColumnRef};
+use sluice_worker::{
+    RoomLimits,
+    wire::{BatchRef, ColumnRef, LINE},
+};
 use wit_component::ComponentEncoder;
 
-use crate::common::{OK, ONE_VALUE, component, limits, module};
+use crate::common::limits;
 
 /// Rows of a large batch.
 pub(crate) const BATCH: usize = 65_536;
@@ -29,14 +32,18 @@ pub(crate) fn wide() -> RoomLimits {
     }
 }
 
-/// A guest that takes rows and forgets them; its memory is there from the start.
-pub(crate) fn swallow() -> Vec<u8> {
-    let forget = format!("(global.set $heap (i32.const 8192)) {OK}");
-    component(&module("", &forget, ONE_VALUE).replace("(export \"memory\") 2", "(export \"memory\") 64"))
+/// `benches/kernels` as a component.
+pub(crate) fn kernels() -> Vec<u8> {
+    built(&[], "bench_kernels.wasm")
 }
 
-/// `benches/kernels` as a component, built as `scripts/guests` builds guests.
-pub(crate) fn kernels() -> Vec<u8> {
+/// A guest that takes rows and forgets them.
+pub(crate) fn swallow() -> Vec<u8> {
+    built(&["--example", "swallow"], "examples/swallow.wasm")
+}
+
+/// What `benches/kernels` makes of `what`, built as `scripts/guests` builds guests.
+fn built(what: &[&str], file: &str) -> Vec<u8> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let target = root.join("target/bench-guests");
     let built = Command::new(env!("CARGO"))
@@ -44,41 +51,59 @@ pub(crate) fn kernels() -> Vec<u8> {
         .args(["build", "--quiet", "--locked", "--package", "bench-kernels", "--profile", "guest"])
         .args(["--target", "wasm32-unknown-unknown", "--target-dir"])
         .arg(&target)
+        .args(what)
         .env("RUSTFLAGS", "-Ctarget-feature=+simd128 -Clink-arg=-zstack-size=65536")
         .status();
     assert!(built.unwrap().success(), "the kernels build for wasm32-unknown-unknown");
-    let module = std::fs::read(target.join("wasm32-unknown-unknown/guest/bench_kernels.wasm")).unwrap();
+    let module = std::fs::read(target.join("wasm32-unknown-unknown/guest").join(file)).unwrap();
     ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
+
+/// Bytes at a chosen offset in a page.
+pub(crate) struct Placed {
+    bytes: Vec<u8>,
+    range: Range<usize>,
+}
+
+impl Placed {
+    /// Room for `len` bytes that begins `at` bytes into a page.
+    pub(crate) fn at(at: usize, len: usize) -> Self {
+        let bytes = vec![1; len + 4096];
+        let first = (at + 4096 - bytes.as_ptr().addr() % 4096) % 4096;
+        Self { bytes, range: first..first + len }
+    }
+
+    pub(crate) fn get(&self) -> &[u8] {
+        &self.bytes[self.range.clone()]
+    }
+
+    pub(crate) fn get_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes[self.range.clone()]
+    }
 }
 
 /// Two columns of `rows` rows: `key` in 0..100, and `amount`.
 pub(crate) struct Columns {
     pub(crate) key: Vec<i64>,
     pub(crate) amount: Vec<f64>,
-    bytes: [Vec<u8>; 2],
-}
-
-/// Columns of eight bytes a row and no nulls.
-fn borrowed(columns: &[Vec<u8>]) -> BatchRef<'_> {
-    let column = |data| ColumnRef { nulls: 0, validity: None, offsets: None, data };
-    BatchRef {
-        rows: columns.first().map_or(0, |c| c.len() as u32 / 8),
-        columns: columns.iter().map(|data| column(data.as_slice())).collect(),
-    }
+    bytes: [Placed; 2],
 }
 
 impl Columns {
     pub(crate) fn new(rows: usize) -> Self {
         let key: Vec<i64> = (0..rows as i64).map(|n| n * 7919 % 100).collect();
         let amount: Vec<f64> = key.iter().map(|k| *k as f64 * 0.25).collect();
-        let bytes =
-            [key.iter().flat_map(|x| x.to_le_bytes()).collect(), amount.iter().flat_map(|x| x.to_le_bytes()).collect()];
+        let bytes = [
+            placed(key.iter().map(|x| x.to_le_bytes()).collect()),
+            placed(amount.iter().map(|x| x.to_le_bytes()).collect()),
+        ];
         Self { key, amount, bytes }
     }
 
-    /// As the child has them: borrowed buffers.
+    /// As the child has them: buffers of the ring, of eight bytes a row and no nulls.
     pub(crate) fn borrowed(&self) -> BatchRef<'_> {
-        borrowed(&self.bytes)
+        let column = |data| ColumnRef { nulls: 0, validity: None, offsets: None, data };
+        BatchRef { rows: self.key.len() as u32, columns: self.bytes.iter().map(|b| column(b.get())).collect() }
     }
 
     /// As the parent has them.
@@ -89,6 +114,13 @@ impl Columns {
         ];
         RowBatch::new(RecordBatch::try_from_iter(columns).unwrap())
     }
+}
+
+/// A column as it lies in the ring: on a line, and there not at the start of a page.
+fn placed(values: Vec<[u8; 8]>) -> Placed {
+    let mut placed = Placed::at(5 * LINE, values.len() * 8);
+    placed.get_mut().copy_from_slice(values.as_flattened());
+    placed
 }
 
 /// What a kernel is told.

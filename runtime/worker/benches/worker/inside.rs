@@ -12,7 +12,7 @@ use wasmtime::Engine;
 
 use crate::{
     Options, best_here,
-    guests::{self, BATCH, Columns},
+    guests::{self, BATCH, Columns, Placed},
     line, ratio,
 };
 
@@ -46,31 +46,35 @@ pub(crate) fn load(component: &[u8], fuel: Fuel, params: &[(String, String)]) ->
 }
 
 /// Batches pushed into one instance, against copying the same bytes: one batch again and
-/// again, which the cache holds, and then more of them in turn than it can hold. The
-/// copy goes to where an allocator puts it, and then to the offset in a page that the
-/// guest's memory happens to have: for the cache alone that makes a difference.
+/// again, which the cache holds, and then more of them in turn than it can hold. Where in
+/// a page a copy goes makes a difference of its own, so there are several: where the
+/// guest's allocator puts a column, and wherever another one might.
 pub(crate) fn rows_in(_: &Options) {
     let guest = load(&guests::swallow(), Fuel::On, &[]);
     for (count, where_from) in [(1, "in the cache"), (64, "from memory")] {
         let batches: Vec<Columns> = (0..count).map(|_| Columns::new(BATCH)).collect();
         let batches: Vec<BatchRef<'_>> = batches.iter().map(Columns::borrowed).collect();
         let mut call = guest.start().unwrap();
-        let (mut to, mut alike) = (places_for(&batches[0], None), places_for(&batches[0], Some(SWALLOWED_AT)));
-        let [mut pushed, mut copied, mut copied_alike] = [Duration::MAX; 3];
+        let mut on_line = (places_for(&batches[0], 0), Duration::MAX);
+        let mut anywhere: Vec<_> = anywhere().map(|at| (places_for(&batches[0], at), Duration::MAX)).collect();
+        let mut pushed = Duration::MAX;
         // In turn, so that all meet the same machine.
-        for _ in 0..(3000 / count) {
+        for _ in 0..(1000 / count) {
             pushed = pushed.min(best_here(1, || batches.iter().for_each(|b| call.process(0, black_box(b)).unwrap())));
-            copied = copied.min(best_here(1, || copy(&batches, &mut to)));
-            copied_alike = copied_alike.min(best_here(1, || copy(&batches, &mut alike)));
+            for (to, copied) in anywhere.iter_mut().chain([&mut on_line]) {
+                *copied = (*copied).min(best_here(1, || copy(&batches, to)));
+            }
         }
-        ratio(&format!("65 536 rows {where_from}, against memcpy"), pushed / count, copied / count, 1.25);
-        ratio("… to the same offset in a page", pushed / count, copied_alike / count, 1.25);
+        let [pushed, on_line] = [pushed, on_line.1].map(|all| all / count);
+        ratio(&format!("65 536 rows {where_from}, against memcpy to a line"), pushed, on_line, 1.25);
+        let mut others: Vec<Duration> = anywhere.into_iter().map(|(_, copied)| copied / count).collect();
+        others.sort_unstable();
+        ratio("… to one of 64 places, the median", pushed, others[others.len() / 2], 1.25);
+        let far = |copied: Duration| format!("{:.2}×", pushed.as_secs_f64() / copied.as_secs_f64());
+        let (fast, slow) = (far(others[0]), far(others[others.len() - 1]));
+        line("… the fastest of them, the slowest", &format!("{fast}, {slow}"), "");
         let bytes: usize = batches[0].columns.iter().map(|c| c.data.len()).sum();
-        line(
-            "",
-            &format!("{:.1} GB/s", bytes as f64 / (pushed / count).as_secs_f64() / 1e9),
-            "into the guest's memory",
-        );
+        line("", &format!("{:.1} GB/s", bytes as f64 / pushed.as_secs_f64() / 1e9), "into the guest's memory");
     }
     // Pages that the instance has not touched before are the rest of a fresh one's cost.
     let columns = Columns::new(BATCH);
@@ -79,24 +83,20 @@ pub(crate) fn rows_in(_: &Options) {
     line("the same into a fresh instance each", &format!("{fresh:.1?}"), "pages and instance included");
 }
 
-/// Where in a page the columns of `guests::swallow` lie: its heap begins with the page,
-/// and the two columns' records come first.
-const SWALLOWED_AT: usize = 72;
-
-/// A place for each column, with the offset of its data in it.
-fn places_for(batch: &BatchRef<'_>, at: Option<usize>) -> Vec<(Vec<u8>, usize)> {
-    let place = |len: usize| {
-        let place = vec![1; len + 4096];
-        let first = at.map_or(0, |at| (at + 4096 - place.as_ptr().addr() % 4096) % 4096);
-        (place, first)
-    };
-    batch.columns.iter().map(|c| place(c.data.len())).collect()
+/// Offsets in a page at which an allocator may put a column: multiples of 16, all over it.
+fn anywhere() -> impl Iterator<Item = usize> {
+    (0..64).map(|n| n * 80 % 4096)
 }
 
-fn copy(batches: &[BatchRef<'_>], to: &mut [(Vec<u8>, usize)]) {
+/// A place for each column, `at` so many bytes into a page.
+fn places_for(batch: &BatchRef<'_>, at: usize) -> Vec<Placed> {
+    batch.columns.iter().map(|c| Placed::at(at, c.data.len())).collect()
+}
+
+fn copy(batches: &[BatchRef<'_>], to: &mut [Placed]) {
     for batch in batches {
-        for ((to, first), from) in to.iter_mut().zip(&batch.columns) {
-            black_box(&mut to[*first..*first + from.data.len()]).copy_from_slice(black_box(from.data));
+        for (to, from) in to.iter_mut().zip(&batch.columns) {
+            black_box(to.get_mut()).copy_from_slice(black_box(from.data));
         }
     }
 }
