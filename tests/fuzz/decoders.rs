@@ -100,6 +100,17 @@ fn seeds_are_what_they_should_be() {
         let places = sluice_worker::places::Places::of(b);
         (0..b.len() as u64).any(|offset| places.find(offset).is_some_and(|line| line.contains(".c:")))
     });
+    for table in targets::held_tables() {
+        any("held", &|b| {
+            let mut reducer = sluice_gate::route_d::Reducer::new(&table, 64).unwrap();
+            reducer.add(targets::raw(b).as_ref());
+            let Ok(exact) = reducer.finish() else { return false };
+            let reads = |model| sluice_gate::held::Fitted::read(&table, model, exact.numbers()).is_ok();
+            table.model.as_ref().is_none_or(reads)
+        });
+    }
+    any("evidence", &|b| sluice_domain::evidence::Evidence::from_canonical_bytes(b).is_some());
+    any("released-record", &|b| sluice_gate::lineage::Record::from_bytes(b).is_some());
     any("wire-place", &|b| wire::decode_place(b).is_ok());
     any("wire-update", &|b| wire::decode_update(b).is_ok());
     any("wire-compose", &|b| wire::decode_compose(b).is_ok_and(|(_, tables)| tables.len() == 2));
@@ -225,6 +236,7 @@ fn write_binary_seeds() {
     put("wire-orders", "compile", &wire::encode_compile(&compile).unwrap());
     put_outer(&put);
     put_told(&put);
+    put_gate(&put);
 
     let value: i64 = VALUE.parse().unwrap();
     let columns: Vec<(&str, ArrayRef, bool)> = vec![
@@ -265,6 +277,63 @@ fn put_told(put: &dyn Fn(&str, &str, &[u8])) {
     }
     put("wire-told", "tried", &wire::encode_tried(13));
     put("wire-told", "probe", &wire::encode_probe(Some((Attempt::ALL[0], 4))));
+}
+
+/// Seeds of what the gate reads beside the answers of routes A and B.
+fn put_gate(put: &dyn Fn(&str, &str, &[u8])) {
+    use sluice_domain::{
+        artefact::{Chart, ChartKind, Series},
+        evidence::{Check, CheckKind, Evidence, Grade},
+        lang::text,
+    };
+    use sluice_gate::lineage::{Named, Number, Place, Record, Root, Standing};
+    use sluice_worker::wire::{BatchRef, ColumnRef, encode_batch};
+    // Keys, then each measure's values.
+    let answer = |name: &str, offsets: Option<&[u8]>, keys: &[u8], measures: &[&[f64]]| {
+        let plain = |data| ColumnRef { nulls: 0, validity: None, offsets: None, data };
+        let values: Vec<Vec<u8>> = measures.iter().map(|m| m.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
+        let columns = [ColumnRef { offsets, ..plain(keys) }].into_iter().chain(values.iter().map(|v| plain(v)));
+        let mut body = Vec::new();
+        encode_batch(&BatchRef { rows: measures[0].len() as u32, columns: columns.collect() }, &mut body).unwrap();
+        put("held", name, &body);
+    };
+    let nodes: Vec<u8> = (0..5i64).flat_map(|n| n.to_le_bytes()).collect();
+    answer("cells", None, &nodes[..16], &[&[0.5, -3.25]]);
+    let ends: Vec<u8> = [0i32, 5, 6, 7].iter().flat_map(|v| v.to_le_bytes()).collect();
+    answer("line", Some(&ends), b"constab", &[&[0.5, -3.25, 8.0]]);
+    // Node 0 asks, 1 and 2 are leaves, 3 and 4 are not used.
+    let (leaf, blank) = ([-1.0, -1.0], [-1.0; 2]);
+    let [feature, left, right] = [1.0, 1.0, 2.0].map(|root| [&[root][..], &leaf, &blank].concat());
+    let [threshold, value] = [[7.0, 0.0, 0.0, 0.0, 0.0], [0.0, 3.0, -4.0, 0.0, 0.0]];
+    answer("tree", None, &nodes, &[&feature, &left, &right, &threshold, &value]);
+
+    let same = |word: &str| text(word, word);
+    let series = vec![Series { name: "n".into(), values: vec![Some(1.5), None] }];
+    let check = Check {
+        kind: CheckKind::Influence,
+        table: Some("visits".into()),
+        grade: Grade::Look,
+        finding: text("一个人", "one person"),
+        cannot: same("-"),
+        headings: vec![same("plan"), same("change")],
+        rows: vec![vec![same("1"), same("0.5")]],
+        plot: Some(Chart { kind: ChartKind::Line, title: "t".into(), labels: vec!["a".into(), "b".into()], series }),
+    };
+    put("evidence", "one-check", &Evidence::new("run-000001".parse().unwrap(), vec![check]).canonical_bytes());
+    let number = |quantity, rows: std::ops::Range<u32>, standing| Number {
+        quantity,
+        rows: rows.collect(),
+        value: 2.5,
+        standing,
+        place: Place::default(),
+    };
+    let numbers = vec![
+        number(Named::Rows, 0..9, Standing::Published),
+        number(Named::Sum("paid".into()), 70_000..70_002, Standing::Withheld),
+    ];
+    let root = Root { dataset: "d".parse().unwrap(), snapshot: "snap-000001".parse().unwrap(), numbers };
+    let record = Record { roots: vec![root], review: vec![(0, 7)], limit_reached: false, pattern_bits: 1.5 };
+    put("released-record", "two-numbers", &record.to_bytes().unwrap());
 }
 
 /// Seeds of what goes to an outer room and comes back, of a call, and of text forms.

@@ -15,6 +15,8 @@ use sluice_domain::{
     catalogue::{CatalogueEntry, Key},
     contract::{Contract, Dimension, JobFile, Law, MeasureA, TableA},
     event::Entry,
+    evidence::Evidence,
+    held::{Held, Model, ModelKind},
     id::{JobId, PersonId, RunId},
     person::PublicKey,
     rulepack::RulePack,
@@ -22,8 +24,11 @@ use sluice_domain::{
 };
 use sluice_gate::{
     check::check_case,
+    held::Fitted,
     intake::{OutputSchema, RawBatch, RawColumn, decode},
+    lineage::Record,
     route_a::Reducer,
+    route_d,
 };
 use sluice_ledger::{Checkpoint, Inclusion, verify};
 use sluice_worker::{InspectLimits, Told, inspect, places::Places, wire};
@@ -52,6 +57,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("component", component),
     ("debug-lines", debug_lines),
     ("intake", intake),
+    ("held", held),
+    ("evidence", evidence),
+    ("released-record", released_record),
     ("candidate", candidate),
     ("job-file", job_file),
     ("catalogue", catalogue),
@@ -241,7 +249,7 @@ fn debug_lines(bytes: &[u8]) {
 }
 
 /// An answer as the parent passes it on.
-fn raw(bytes: &[u8]) -> Option<RawBatch> {
+pub fn raw(bytes: &[u8]) -> Option<RawBatch> {
     let batch = wire::decode_batch(bytes).ok()?;
     let columns = batch.columns.iter().map(|c| RawColumn {
         nulls: c.nulls,
@@ -281,6 +289,59 @@ fn table(keys: Vec<Key>) -> TableA {
         noise: Law::Gaussian,
         shares: vec![],
         consistent: None,
+    }
+}
+
+/// An answer to a held table: cells, a line, a tree. What reads as a model can be asked.
+fn held(bytes: &[u8]) {
+    let Some(raw) = raw(bytes) else { return };
+    for held in held_tables() {
+        let mut reducer = route_d::Reducer::new(&held, ROWS_MAX).unwrap();
+        reducer.add(Some(&raw));
+        let Ok(exact) = reducer.finish() else { continue };
+        let ranges = held.measures.iter().cycle();
+        for (number, measure) in exact.numbers().iter().zip(ranges) {
+            assert!(number.is_none_or(|n| (measure.lo..=measure.hi).contains(&n)), "out of its range");
+        }
+        let Some(model) = &held.model else { continue };
+        let Ok(fitted) = Fitted::read(&held, model, exact.numbers()) else { continue };
+        assert!(fitted.parameters() as usize <= exact.numbers().len());
+        for features in [[0.0, -0.0], [1e308, -1e308], [f64::NAN, f64::INFINITY]] {
+            assert!(fitted.loss(&features, 1.0) >= 0.0);
+            assert!(fitted.leaf(&features).is_none_or(|leaf| leaf < fitted.leaves()));
+        }
+    }
+}
+
+/// Tables of each kind that a held answer may be for.
+pub fn held_tables() -> [Held; 3] {
+    let measure = |name: &str, grid| MeasureA { name: name.into(), lo: -640, hi: 640, grid };
+    let model = |kind| Model { kind, features: vec!["a".into(), "b".into()], outcome: "y".into() };
+    let (line, tree) = (model(ModelKind::Logistic), model(ModelKind::Tree));
+    let table = |name: &str, dimension: Dimension, measures, model| Held {
+        name: name.into(),
+        dimensions: vec![dimension],
+        measures,
+        model,
+    };
+    [
+        table("cells", Model::nodes(4), vec![measure("m", 8)], None),
+        table("line", line.terms(), vec![measure(Model::COEFFICIENT, 8)], Some(line)),
+        table("tree", Model::nodes(5), Model::TREE.map(|name| measure(name, 1)).to_vec(), Some(tree)),
+    ]
+}
+
+/// What reviewers are shown beside a candidate.
+fn evidence(bytes: &[u8]) {
+    if let Some(evidence) = Evidence::from_canonical_bytes(bytes) {
+        assert_eq!(evidence.canonical_bytes(), bytes, "evidence has one form");
+    }
+}
+
+/// What a run left in the release ledger.
+fn released_record(bytes: &[u8]) {
+    if let Some(record) = Record::from_bytes(bytes) {
+        assert_eq!(record.to_bytes().as_deref(), Some(bytes), "a record has one form");
     }
 }
 
