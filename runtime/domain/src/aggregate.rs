@@ -232,7 +232,10 @@ mod tests {
         assert_eq!(Rank::of(0.05).unwrap().units_needed(10), 200);
         for q in [0.0001, 0.05, 0.25, 0.3333, 0.5, 0.9, 0.9999] {
             let rank = Rank::of(q).unwrap();
-            let enough = |units: u64| (|(before, after): (u64, u64)| before.min(after) >= 10)(rank.sides(units));
+            let enough = |units: u64| {
+                let (before, after) = rank.sides(units);
+                before.min(after) >= 10
+            };
             let needed = rank.units_needed(10);
             assert!(enough(needed) && !enough(needed - 1), "{q}");
         }
