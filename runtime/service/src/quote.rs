@@ -27,7 +27,8 @@ pub struct Quote {
     pub rho: f64,
     /// Charged likewise.
     pub delta: f64,
-    /// ε of this product alone at `epsilon_delta`; none where δ has used that up.
+    /// ε of this product alone at `epsilon_delta`; none where δ has used that up, and none
+    /// where no ρ is charged: routes C and D promise no ε, least of all 0.
     pub epsilon: Option<f64>,
     /// δ at which ε is stated.
     pub epsilon_delta: f64,
@@ -93,7 +94,9 @@ impl Service {
             contract: contract.digest(),
             rho: contract.rho,
             delta: contract.delta,
-            epsilon: epsilon(Spent { rho: contract.rho, delta: contract.delta }, budget.delta),
+            epsilon: (contract.rho > 0.0)
+                .then(|| epsilon(Spent { rho: contract.rho, delta: contract.delta }, budget.delta))
+                .flatten(),
             epsilon_delta: budget.delta,
             passes: contract.passes(),
             tick_seconds: contract.tick_seconds,

@@ -24,10 +24,11 @@ async fn an_operator_reads_cost_and_verdict_before_submitting() {
     let words =
         ["合成数据", "不读任何真实的行", "公开的占位参数", "合成数据上 114 格", "合成数据上 108 格", "如何少隐去"];
     assert!(words.iter().all(|words| page.body.contains(words)), "{}", page.body);
+    assert!(!page.body.contains("ε("), "what has no noise promises no ε");
     assert!(page.body.contains("SELECT plan, year"), "what was typed stays");
     // A job with a component is quoted without it.
     let page = ask(&operator, SPENDING_CHANGE).await.body;
-    assert!(page.contains("ρ = 0.02") && page.contains("5 格全部公布，不取决于数据"), "{page}");
+    assert!(page.contains("ρ = 0.02") && page.contains("ε(") && page.contains("5 格全部公布，不取决于数据"), "{page}");
     // Nothing was submitted.
     assert_eq!(operator.get("/").await.body.matches("spending-change").count(), 0);
 }
