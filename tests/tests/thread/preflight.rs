@@ -8,6 +8,9 @@ use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest};
 
 const FINE: &str =
     "SELECT plan, site, female, count(*) AS n FROM claims WHERE year = 1 AND coins = 0 GROUP BY plan, site, female";
+/// 5 400 cells: more than a quote judges.
+const LARGE: &str =
+    "SELECT plan, site, year, female, coins, count(*) AS n FROM claims GROUP BY plan, site, year, female, coins";
 const COARSE: &str = "SELECT coins, year, count(*) AS n, sum(meddol) AS spent FROM claims GROUP BY coins, year";
 
 /// The spending change with a fine and a coarse table of route C beside it.
@@ -62,4 +65,10 @@ async fn a_verdict_is_for_the_agreements_operator() {
     // Without its component a job costs the same.
     let unseen = service.quote_unseen(operator, &job()).await.unwrap();
     assert_eq!((unseen.rho, unseen.tables.len()), (0.02, 3));
+
+    // Nobody makes a domain judge a large one for nothing.
+    let large = service.quote_unseen(operator, &job().replace(FINE, LARGE)).await.unwrap();
+    let [noised, large, coarse] = &service.preflight(operator, &large).await.unwrap().tables[..] else { panic!() };
+    assert_eq!((noised.withheld, large.withheld, coarse.withheld), (Some(0), None, None));
+    assert!(large.cells > Some(2_000) && large.said.en.contains("your own machine"), "{large:?}");
 }

@@ -30,6 +30,8 @@ use crate::{
 
 /// Most people of a dataset: a quote is waited for.
 const UNITS_MAX: u32 = 10_000;
+/// Most cells of route C: suppression takes with the square of them, on a domain's machine.
+const CELLS_MAX: usize = 2_000;
 /// Always the same people: the answer is one of the contract.
 const SEED: u64 = 1;
 
@@ -53,8 +55,8 @@ pub struct Expected {
     pub route: Route,
     /// Its cells; none where the guest names the keys.
     pub cells: Option<usize>,
-    /// Cells that would be withheld: on synthetic data for route C, none at all for
-    /// declared keys of A and B; nobody can say for the rest.
+    /// Cells that would be withheld: on synthetic data for route C where the job is not too
+    /// large, none at all for declared keys of A and B; nobody can say for the rest.
     pub withheld: Option<usize>,
     /// Why, for route C.
     pub reasons: BTreeMap<Reason, usize>,
@@ -72,26 +74,32 @@ impl Service {
     pub async fn preflight(&self, who: &SignedIn, contract: &Contract) -> Result<Preflight, Refusal> {
         let state = self.snapshot().await?;
         state.agreement_of(&who.person().org, &contract.agreement)?;
+        let k = threshold(state.rulepack(), state.authorise(&contract.agreement, Self::now())?.get());
+        let quotes = contract.tables.iter().map(|table| Ok((table, table_quote(table, k)?)));
+        let quotes: Vec<_> = quotes.collect::<Result<_, Refusal>>()?;
+        let cells_c =
+            quotes.iter().filter(|(table, _)| !table.is_answered()).map(|(_, quote)| quote.cells.unwrap_or(0));
         let of_c = contract.tables.iter().any(|t| !t.is_answered());
+        let judges = of_c && cells_c.sum::<usize>() <= CELLS_MAX;
         let documents = schema::published(&state, &contract.agreement)?;
         let (agreement, catalogues) = documents.split_last().ok_or_else(host_fault)?;
         let catalogues: Vec<String> = catalogues.iter().map(|file| file.toml.clone()).collect();
-        let mut judged = if of_c {
+        let mut judged = if judges {
             let crowd = |entry: &CatalogueEntry| (crowd(entry), Edges::LeftOut);
             let rehearsal = Rehearsal::found(&catalogues, &agreement.toml, crowd, SEED, self.programs.clone()).await?;
-            rehearsal.verdicts(contract).await?.into_iter()
+            Some(rehearsal.verdicts(contract).await?.into_iter())
         } else {
-            Vec::new().into_iter()
+            None
         };
-        let k = threshold(state.rulepack(), state.authorise(&contract.agreement, Self::now())?.get());
-        let expected = contract.tables.iter().map(|table| {
-            let quote = table_quote(table, k)?;
-            if table.is_answered() { Ok(by_contract(table, &quote)) } else { judged.next().ok_or_else(host_fault) }
+        let expected = quotes.iter().map(|(table, quote)| match judged.as_mut() {
+            _ if table.is_answered() => Ok(by_contract(table, quote)),
+            None => Ok(too_large(table, quote)),
+            Some(judged) => judged.next().ok_or_else(host_fault),
         });
         Ok(Preflight {
             tables: expected.collect::<Result<_, Refusal>>()?,
             synthetic: about(&catalogues, of_c),
-            stand_in: if of_c { stand_in(Route::C) } else { None },
+            stand_in: if judges { stand_in(Route::C) } else { None },
         })
     }
 }
@@ -135,6 +143,24 @@ fn about(catalogues: &[String], of_c: bool) -> Text {
             "this verdict is on synthetic data: units made up from the published schema and code lists ({drawn}); no real row is read, and it says nothing about real data; earlier releases are not looked at; it is an indication at most"
         ),
     )
+}
+
+/// A table of route C in a job that is too large to be judged for a quote.
+fn too_large(table: &Table, quote: &TableQuote) -> Expected {
+    Expected {
+        table: table.name().to_owned(),
+        route: Route::C,
+        cells: quote.cells,
+        withheld: None,
+        reasons: BTreeMap::new(),
+        rho: 0.0,
+        said: text(
+            format!("作业的 C 路表合计超过 {CELLS_MAX} 格，报价时不预审；用 `sluice guest try` 在自己的机器上试"),
+            format!(
+                "the job's tables of route C have more than {CELLS_MAX} cells, which no quote judges: `sluice guest try` does on your own machine"
+            ),
+        ),
+    }
 }
 
 /// What the gate said of a table of route C, in a sentence.
