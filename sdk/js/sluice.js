@@ -313,7 +313,8 @@ function output({ dimensions, measures }, rows) {
 
 function keys(name, kind, values) {
   if (kind === "int") {
-    if (!values.every((v) => typeof v === "bigint" || Number.isSafeInteger(v))) throw new TypeError(`a key of \`${name}\` is no int`);
+    const int = (v) => (typeof v === "bigint" ? BigInt.asIntN(64, v) === v : Number.isSafeInteger(v));
+    if (!values.every(int)) throw new TypeError(`a key of \`${name}\` is no int of 64 bits`);
     return plain(BigInt64Array.from(values, BigInt));
   }
   if (!values.every((v) => typeof v === "string")) throw new TypeError(`a key of \`${name}\` is no text`);

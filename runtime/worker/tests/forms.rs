@@ -219,6 +219,18 @@ fn an_error_or_a_trap_fails_its_unit_and_no_other() {
     }
 }
 
+/// Rust and C have no such key; of an answer that is wrapped around nobody would know.
+#[test]
+fn a_key_beyond_64_bits_fails_its_unit() {
+    let row = |t: &'static str| (Some(t), Some(1), Some(2.5), Some(true), Some(9));
+    for (name, mut room) in rooms(&[("beyond", "大")]) {
+        let mut go = |t| table(room.map(unit(&[row(t)])).unwrap());
+        let python_or_js = ["form_python", "form_js"].contains(&name);
+        assert_eq!(go("大").is_none(), python_or_js, "{name}");
+        assert!(go("小").is_some(), "{name}");
+    }
+}
+
 #[test]
 fn recursion_without_end_fails_its_unit_and_no_other() {
     let row = |t: &'static str| (Some(t), Some(1), Some(2.5), Some(true), Some(9));

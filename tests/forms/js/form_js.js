@@ -17,7 +17,8 @@ export default table({ dimensions: { t: "text", n: "int" }, measures: ["x", "fla
     if (t === room.params.fail) throw new Error("told to fail");
     while (t === room.params.spin);
     if (t === room.params.deep) deep(0);
-    out.push({ t, n: t === room.params.seen ? ++seen : n, x: x ?? -0.5, flag: b === null ? 3 : b ? 1 : 2, days: d ?? 0 });
+    const key = t === room.params.beyond ? n + (1n << 64n) : t === room.params.seen ? ++seen : n;
+    out.push({ t, n: key, x: x ?? -0.5, flag: b === null ? 3 : b ? 1 : 2, days: d ?? 0 });
   }
   const more = room.inputs.get("wide");
   return more ? [...out, ...wide(more)] : out;

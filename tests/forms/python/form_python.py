@@ -25,6 +25,8 @@ def form(room):
         if t == room.params.get("seen"):
             SEEN.append(t)
             n = len(SEEN)
+        if t == room.params.get("beyond"):
+            n += 1 << 64
         flag = {True: 1, False: 2, None: 3}[row["b"]]
         yield {"t": t, "n": n, "x": -0.5 if row["x"] is None else row["x"], "flag": flag, "days": row["d"] or 0}
     if "wide" in room.inputs:
