@@ -3,8 +3,6 @@
 //! Rows without one of the values are left out of both. What the fit may say is the
 //! gate's to decide.
 
-use std::borrow::Cow;
-
 use datafusion::{arrow::array::RecordBatch, logical_expr::ident, logical_expr::utils::conjunction};
 use futures::StreamExt;
 use sluice_domain::{
@@ -22,7 +20,7 @@ use crate::{
     reader::literal,
     refuse::refuse,
     schema::{ViewColumn, ViewRole, view_schema},
-    tabulate::numbers,
+    tabulate::{numbers, said},
     units::runs,
 };
 
@@ -168,8 +166,7 @@ impl ViewReader {
             let places = places.collect::<Result<Vec<_>, _>>()?;
             for (unit, from, len) in runs {
                 for row in from..from + len {
-                    let value = |v: &Cow<'_, [f64]>| v.get(row).copied().filter(|v| v.is_finite());
-                    let found = values.iter().map(value).collect::<Option<Vec<f64>>>();
+                    let found = values.iter().map(|v| v.get(row).and_then(said)).collect::<Option<Vec<f64>>>();
                     let Some(Some((outcome, x))) = found.as_deref().map(<[f64]>::split_first) else { continue };
                     let level =
                         |(places, kept): (&Vec<u32>, &Vec<Option<usize>>)| *kept.get(*places.get(row)? as usize)?;

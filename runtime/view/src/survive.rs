@@ -28,7 +28,7 @@ use crate::{
     reader::literal,
     refuse::refuse,
     schema::{ViewColumn, ViewRole, view_schema},
-    tabulate::{numbers, slots},
+    tabulate::{numbers, said, slots},
     units::runs,
 };
 
@@ -151,8 +151,7 @@ impl ViewReader {
             let row = row.as_primitive_opt::<UInt32Type>().ok_or(ViewError::Read)?.values();
             for (unit, from, len) in runs {
                 for at in from..from + len {
-                    let time = times.get(at).copied().filter(|t| t.is_finite());
-                    let found = time.zip(events.get(at).copied().flatten());
+                    let found = times.get(at).and_then(said).zip(events.get(at).copied().flatten());
                     let (Some((time, event)), Some(row)) = (found, row.get(at)) else { continue };
                     let group = groups
                         .iter()
@@ -172,8 +171,8 @@ fn ended(event: &Event, column: &ArrayRef) -> Result<Vec<Option<Ended>>, ViewErr
     let of = |is: bool| if is { Ended::WithEvent } else { Ended::Otherwise };
     match event {
         Event::Measure(_) => {
-            let said = |value: &f64| (value.is_finite() && *value >= 0.0).then_some(of(*value > 0.0));
-            Ok(numbers(column)?.iter().map(said).collect())
+            let ended = |value: &f64| said(value).filter(|v| *v >= 0.0).map(|v| of(v > 0.0));
+            Ok(numbers(column)?.iter().map(ended).collect())
         }
         Event::Codes(dimension, codes) => {
             let is: Vec<bool> = dimension.domain.iter().map(|(key, _)| codes.contains(key)).collect();

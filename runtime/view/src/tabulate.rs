@@ -108,7 +108,7 @@ pub(crate) async fn snapshot_rows(
             all.units.extend(std::iter::repeat_n(*of, *len));
         }
         for (held, column) in all.columns.iter_mut().zip(batch.columns()) {
-            held.extend(numbers(column)?.iter().map(|v| Some(*v).filter(|v| v.is_finite())));
+            held.extend(numbers(column)?.iter().map(said));
         }
         let mut contents = vec![0; batch.num_rows()];
         let stored = batch.columns().iter().take(hidden).skip(columns);
@@ -259,7 +259,7 @@ fn key_of(axes: &[Axis], mut place: u32) -> CellKey {
     key
 }
 
-/// The values of a measure column. What is not a finite number is no value.
+/// The values of a measure column. Where [`said`] finds none, there is none.
 pub(crate) fn numbers(column: &ArrayRef) -> Result<Cow<'_, [f64]>, ViewError> {
     match column.data_type() {
         DataType::Float64 if column.null_count() == 0 => {
@@ -272,4 +272,9 @@ pub(crate) fn numbers(column: &ArrayRef) -> Result<Cow<'_, [f64]>, ViewError> {
         }
         _ => Err(ViewError::Read),
     }
+}
+
+/// The value that a number of [`numbers`] stands for: what is not finite is none.
+pub(crate) fn said(number: &f64) -> Option<f64> {
+    Some(*number).filter(|n| n.is_finite())
 }
