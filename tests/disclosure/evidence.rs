@@ -301,6 +301,7 @@ fn a_regression_is_replayed_and_somebody_who_pulls_it_is_seen() {
         terms: vec![Term::Levels(Levels { dimension: dimension("d0", ints(2)), kept: ints(2) })],
         filter: vec![],
         derived: [].into(),
+        impossible: vec![],
     };
     let candidate = |rows: &[Row], off: f64| {
         let each = || {
@@ -344,6 +345,7 @@ fn a_curve_is_replayed_exactly() {
         steps: vec![1.0, 2.0, 3.0],
         grid: vec![1.0, 2.0, 3.0],
         filter: vec![],
+        impossible: vec![],
     };
     let mut rows = people(300, 4);
     for row in &mut rows {

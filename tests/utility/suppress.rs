@@ -119,6 +119,7 @@ fn plan(table: &Table) -> TableC {
         measures: table.measures.iter().map(measure).collect(),
         filter: Vec::new(),
         derived: BTreeMap::new(),
+        impossible: vec![],
     };
     let margins = table.cells.iter().any(|cell| cell.key.iter().any(Option::is_none));
     let totals = if margins { Totals::True } else { Totals::None };

@@ -13,7 +13,9 @@ pub use crate::aggregate::Grid;
 pub use crate::binning::{Binning, CodeGroup, Edge};
 pub use crate::column_type::{ColumnType, DECIMAL_DIGITS_MAX, ListItem, UnknownType};
 use crate::{
+    contract::Dimension,
     id::{DatasetId, OrgId},
+    impossible::Impossible,
     lang::text,
     refusal::{Kind, Refusal},
 };
@@ -27,6 +29,9 @@ pub struct CatalogueEntry {
     /// The columns, in file order.
     #[serde(rename = "column")]
     pub columns: Vec<Column>,
+    /// Codes that no row has together; public, and enforced at ingest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub impossible: Vec<Impossible>,
 }
 
 /// The attributes that rule R01 (目录) and R02 (分类分级) ask of a dataset.
@@ -280,6 +285,9 @@ impl CatalogueEntry {
                 }
             }
         }
+        if let Some((place, zh, en)) = self.misdeclared() {
+            return bad(&place, zh, en);
+        }
         let units: Vec<_> = self.columns.iter().filter(|c| c.role == ColumnRole::Unit).collect();
         match units.as_slice() {
             [unit]
@@ -298,5 +306,20 @@ impl CatalogueEntry {
     /// The column named `name`.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|c| c.name == name)
+    }
+
+    /// The dimension column or the binning named `name`, as a dimension.
+    pub fn dimension(&self, name: &str) -> Option<Dimension> {
+        let binned = |c: &Column| c.binnings.iter().find(|b| b.name == name).map(|b| b.dimension(c));
+        let column = self.column(name).filter(|c| c.role == ColumnRole::Dimension);
+        column.map(Column::dimension).or_else(|| self.columns.iter().find_map(binned))
+    }
+}
+
+impl Column {
+    /// Its code list as a dimension.
+    pub fn dimension(&self) -> Dimension {
+        let domain = self.codes.iter().map(|c| (c.value.clone(), c.label.clone())).collect();
+        Dimension { name: self.name.clone(), title: self.title.clone(), domain, base: None }
     }
 }

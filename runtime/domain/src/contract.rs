@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use crate::aggregate::{Aggregate, Grid, Part, Quantile, Rank};
+pub use crate::impossible::Combination;
 pub use crate::job_file::{
     DeclaredDimension, DimensionFile, EventFile, Input, JobFile, JobHead, KeyFile, KeysFile, LimitsFile, ModelFile,
     RangeSpec, RegressionFile, ReportFile, RoundsFile, SumSpec, SurvivalFile, TableFile, TableFileA, TableFileB,
@@ -416,6 +417,9 @@ pub struct Tabulation {
     /// unit whose contribution to one is zero does not count for it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub derived: BTreeMap<String, String>,
+    /// What no row of the dataset has, by its catalogue.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub impossible: Vec<Combination>,
 }
 
 /// Whose cells a table of route C holds: its place among the contract's regressions or

@@ -23,6 +23,7 @@ pub mod event;
 pub mod evidence;
 pub mod held;
 pub mod id;
+pub mod impossible;
 pub mod job_file;
 pub mod lang;
 pub mod person;

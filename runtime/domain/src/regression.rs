@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     catalogue::Key,
-    contract::{Aggregate, Dimension, MeasureC, TableC, Tabulation, Totals},
+    contract::{Aggregate, Combination, Dimension, MeasureC, TableC, Tabulation, Totals},
     id::ViewId,
 };
 
@@ -32,6 +32,9 @@ pub struct Regression {
     /// The approved measures among its columns and what they are computed from.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub derived: BTreeMap<String, String>,
+    /// What no row of the dataset has, by its catalogue.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub impossible: Vec<Combination>,
 }
 
 /// One explaining column.
@@ -102,6 +105,7 @@ impl Regression {
                 measures,
                 filter: self.filter.clone(),
                 derived: self.derived.clone(),
+                impossible: self.impossible.clone(),
             },
             totals: Totals::None,
         };

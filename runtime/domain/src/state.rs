@@ -84,6 +84,18 @@ pub struct DatasetState {
     pub snapshots: Vec<SnapshotState>,
 }
 
+impl DatasetState {
+    /// The entry in force, as it holds of `snapshot`: rows that were held to another one
+    /// may have combinations that this one says are impossible.
+    fn entry_for(&self, snapshot: &SnapshotState) -> CatalogueEntry {
+        let mut entry = self.entry.clone();
+        if snapshot.version != self.version {
+            entry.impossible.clear();
+        }
+        entry
+    }
+}
+
 /// One sealed ingest.
 #[derive(Debug, Clone)]
 pub struct SnapshotState {
@@ -97,6 +109,8 @@ pub struct SnapshotState {
     pub commitment: Digest,
     /// SHA-256 of the sealed file.
     pub sealed_file: Digest,
+    /// Which version of the catalogue entry its rows were held to.
+    pub version: u32,
     /// When.
     pub at: Timestamp,
     /// Who took it in.
@@ -233,7 +247,8 @@ pub struct GrantedView {
     pub id: ViewId,
     /// Columns, filter, masks.
     pub view: View,
-    /// The dataset's catalogue entry.
+    /// The dataset's catalogue entry; of impossible combinations those that the snapshot
+    /// was found not to have.
     pub entry: CatalogueEntry,
     /// The newest snapshot.
     pub snapshot: SnapshotId,
@@ -278,18 +293,21 @@ impl State {
                     version: 0,
                     snapshots: Vec::new(),
                 });
+                dataset.version += u32::from(dataset.version == 0 || dataset.entry != entry);
                 dataset.entry = entry;
-                dataset.version += 1;
             }
             Event::SnapshotSealed { dataset, snapshot, rows, roster_size, commitment, sealed_file } => {
                 if let Some(d) = self.datasets.get_mut(&dataset) {
                     let by = entry.actor.clone();
+                    // One ingest at a time: the entry in force is its own.
+                    let version = d.version;
                     d.snapshots.push(SnapshotState {
                         id: snapshot,
                         rows,
                         roster_size,
                         commitment,
                         sealed_file,
+                        version,
                         at,
                         by,
                     });
@@ -575,7 +593,7 @@ impl State {
             Ok(GrantedView {
                 id: view_id.clone(),
                 view: view.clone(),
-                entry: dataset.entry.clone(),
+                entry: dataset.entry_for(snapshot),
                 snapshot: snapshot.id.clone(),
                 roster_size: snapshot.roster_size,
             })
@@ -623,6 +641,7 @@ impl State {
             let dataset = self.datasets.get(&view.view.dataset).ok_or_else(no)?;
             let snapshot = dataset.snapshots.iter().find(|s| s.id == *pinned).ok_or_else(no)?;
             view.snapshot = snapshot.id.clone();
+            view.entry = dataset.entry_for(snapshot);
             view.roster_size = snapshot.roster_size;
         }
         Ok(granted)

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     catalogue::Key,
-    contract::{Aggregate, Base, Dimension, MeasureC, Table, TableC, Tabulation, Totals},
+    contract::{Aggregate, Base, Combination, Dimension, MeasureC, Table, TableC, Tabulation, Totals},
     id::ViewId,
 };
 
@@ -35,6 +35,9 @@ pub struct Survival {
     pub grid: Vec<f64>,
     /// Rows kept: every named dimension must have one of the listed keys.
     pub filter: Vec<(Dimension, Vec<Key>)>,
+    /// What no row of the dataset has, by its catalogue.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub impossible: Vec<Combination>,
 }
 
 /// What says that a row ends with the event.
@@ -110,11 +113,11 @@ impl Survival {
 
     fn counts(&self, dimensions: Vec<Dimension>, filter: Vec<(Dimension, Vec<Key>)>) -> TableC {
         let units = MeasureC { name: "units".to_owned(), aggregate: Aggregate::Units, column: None };
-        let (view, measures) = (self.view.clone(), vec![units]);
+        let (view, measures, impossible) = (self.view.clone(), vec![units], self.impossible.clone());
         TableC {
             name: self.name.clone(),
             sql: String::new(),
-            plan: Tabulation { view, dimensions, measures, filter, derived: BTreeMap::new() },
+            plan: Tabulation { view, dimensions, measures, filter, derived: BTreeMap::new(), impossible },
             totals: Totals::None,
         }
     }
@@ -157,6 +160,7 @@ mod tests {
             steps: steps.to_vec(),
             grid: steps.to_vec(),
             filter: vec![],
+            impossible: vec![],
         }
     }
 

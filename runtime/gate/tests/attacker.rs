@@ -11,9 +11,10 @@ use std::collections::BTreeMap;
 use common::{Row, dimension, ints, table, tabulate};
 use good_lp::{Expression, ProblemVariables, Solution, SolverModel, constraint, microlp, variable};
 use proptest::prelude::*;
+use serde_json::json;
 use sluice_domain::{
     catalogue::Key,
-    contract::{Aggregate, Base, Dimension, TableC, Totals},
+    contract::{Aggregate, Base, Combination, Dimension, TableC, Tabulation, Totals},
     rulepack::{Disclosure, RulePack},
 };
 use sluice_gate::route_c::{Depth, JudgedTable, Rules, Sensitivity, primary, secondary_to};
@@ -43,11 +44,26 @@ struct World {
     sizes: [usize; 2],
     values: Vec<Vec<f64>>,
     rows: Vec<Row>,
+    impossible: Vec<Box3>,
 }
+
+/// Codes of d0, of d1, and of a column that no table asks for, which has two: nobody has
+/// one of each.
+type Box3 = [Vec<u32>; 3];
 
 impl World {
     fn new(sizes: [usize; 2], values: &[Vec<f64>]) -> Self {
-        let values = values[..sizes[0] * sizes[1]].to_vec();
+        Self::without(vec![], sizes, values)
+    }
+
+    /// Of `values` those that are not impossible, as everybody knows.
+    fn without(impossible: Vec<Box3>, sizes: [usize; 2], values: &[Vec<f64>]) -> Self {
+        let mut values = values[..sizes[0] * sizes[1]].to_vec();
+        for (cell, values) in values.iter_mut().enumerate() {
+            if !is_possible(&impossible, sizes, cell) {
+                values.clear();
+            }
+        }
         let rows = values.iter().enumerate().flat_map(|(cell, values)| {
             values.iter().enumerate().map(move |(i, x)| {
                 let (a, b) = (cell / sizes[1], cell % sizes[1]);
@@ -56,7 +72,15 @@ impl World {
                 Row { unit: format!("{cell}-{i}"), codes, values: [("x".to_owned(), *x)].into() }
             })
         });
-        Self { sizes, rows: rows.collect(), values }
+        Self { sizes, rows: rows.collect(), values, impossible }
+    }
+
+    /// What the catalogue declares, and the gate is told.
+    fn declared(&self) -> Vec<Combination> {
+        let [a, b] = self.sizes;
+        let of = |codes: &Vec<u32>, parts: usize| json!({"parts": parts, "inside": codes.iter().filter(|c| (**c as usize) < parts).collect::<Vec<_>>()});
+        let box3 = |[d0, d1, other]: &Box3| json!({"d0": of(d0, a), "d1": of(d1, b), "other": of(other, 2)});
+        self.impossible.iter().map(|b| serde_json::from_value(box3(b)).unwrap()).collect()
     }
 
     /// Tables over d0, d1, and the coarser level of d1 whose codes hold two each.
@@ -75,7 +99,8 @@ impl World {
                 let holds = |cell: usize| {
                     let (a, b) = (cell / self.sizes[1], cell % self.sizes[1]);
                     let of = [("d0", a), ("d1", b), ("half", b / 2)];
-                    of.iter().all(|(name, code)| place.get(name).is_none_or(|at| *at as usize == *code))
+                    is_possible(&self.impossible, self.sizes, cell)
+                        && of.iter().all(|(name, code)| place.get(name).is_none_or(|at| *at as usize == *code))
                 };
                 let atoms: Vec<bool> = (0..self.values.len()).map(holds).collect();
                 let inside = || self.values.iter().zip(&atoms).filter(|(_, a)| **a).flat_map(|(values, _)| values);
@@ -94,7 +119,12 @@ impl World {
 
     fn crossed(&self, measures: &[(Aggregate, Option<&str>)]) -> TableC {
         let dims = vec![dimension("d0", ints(self.sizes[0])), dimension("d1", ints(self.sizes[1]))];
-        table("t", dims, measures, vec![], Totals::True)
+        self.telling(table("t", dims, measures, vec![], Totals::True))
+    }
+
+    fn telling(&self, mut table: TableC) -> TableC {
+        table.plan.impossible = self.declared();
+        table
     }
 
     /// The crossed table, and d0 by the coarser level.
@@ -103,13 +133,21 @@ impl World {
         let codes = of_part.last().map_or(0, |last| *last as usize + 1);
         let half = Dimension { base: Some(Base { name: "d1".into(), of_part }), ..dimension("half", ints(codes)) };
         let dims = vec![dimension("d0", ints(self.sizes[0])), half];
-        [self.crossed(measures), table("h", dims, measures, vec![], Totals::None)]
+        [self.crossed(measures), self.telling(table("h", dims, measures, vec![], Totals::None))]
     }
 
     /// Where nobody's value is negative.
     fn non_negative(&self) -> Vec<bool> {
         self.values.iter().map(|values| values.iter().all(|x| *x >= 0.0)).collect()
     }
+}
+
+/// Whether somebody may be in this cell of d0 × d1.
+fn is_possible(impossible: &[Box3], sizes: [usize; 2], cell: usize) -> bool {
+    let (a, b) = ((cell / sizes[1]) as u32, (cell % sizes[1]) as u32);
+    let may =
+        |other: u32| impossible.iter().all(|[d0, d1, x]| !(d0.contains(&a) && d1.contains(&b) && x.contains(&other)));
+    (0..2).any(may)
 }
 
 /// A fraction in lowest terms, for elimination without rounding and without a prime.
@@ -233,6 +271,13 @@ fn people(signs: bool) -> impl Strategy<Value = Vec<Vec<f64>>> {
     prop::collection::vec(size.prop_flat_map(move |n| prop::collection::vec(amount.clone(), n)), 25)
 }
 
+/// Up to three combinations; two of them may close a cell between them.
+fn nobody() -> impl Strategy<Value = Vec<Box3>> {
+    let some = |of: u32| prop::sample::subsequence((0..of).collect::<Vec<_>>(), 1..=of as usize / 2);
+    let other = prop_oneof![3 => Just(vec![0, 1]), 1 => Just(vec![0]), 1 => Just(vec![1])];
+    prop::collection::vec((some(4), some(5), other).prop_map(|(a, b, x)| [a, b, x]), 1..4)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, failure_persistence: Some(Box::new(proptest::test_runner::FileFailurePersistence::WithSource("regressions"))), ..ProptestConfig::default() })]
 
@@ -260,6 +305,25 @@ proptest! {
         }
         prop_assert_eq!(betrayed_by_one(&cells), 0, "somebody alone in a cell learns another");
         prop_assert_eq!(cornered(&world, &cells), Vec::<String>::new());
+    }
+
+    /// The attacker knows where nobody can be; what of it is shown is no news.
+    #[test]
+    fn tables_with_impossible_combinations(
+        impossible in nobody(), values in people(false), a in 2usize..5, b in 2usize..6, sums in any::<bool>(),
+    ) {
+        let world = World::without(impossible, [a, b], &values);
+        let mut cells = world.decide(Depth::Audited, &world.levels(if sums { SUM } else { COUNT }));
+        prop_assert!(cells.iter().all(|c| c.atoms.contains(&true) || !c.withheld), "what everybody knows is withheld");
+        cells.retain(|c| c.atoms.contains(&true));
+        prop_assert!(cells.iter().all(|c| c.withheld || c.units >= K), "a cell below k is published");
+        let known = published(&cells);
+        for cell in cells.iter().filter(|c| c.withheld) {
+            prop_assert!(!follows(&known, &cell.atoms), "a withheld cell follows");
+        }
+        prop_assert_eq!(betrayed_by_one(&cells), 0, "somebody alone in a cell learns another");
+        let told = if sums { cornered(&world, &cells) } else { counted(&world, &cells) };
+        prop_assert_eq!(told, Vec::<String>::new());
     }
 
     /// The attacker knows who may be below zero, and that nobody else is.
@@ -317,6 +381,25 @@ fn without_the_audit_a_small_count_cannot_be_k() {
     let tables = [world.crossed(COUNT)];
     assert!(!counted(&world, &world.decide(Depth::Elimination, &tables)).is_empty(), "the layer is not needed here");
     assert_eq!(counted(&world, &world.decide(Depth::Audited, &tables)), Vec::<String>::new());
+}
+
+/// Three people beside a cell where nobody can be: taken for any empty cell, the two hide
+/// each other; but who knows of the one subtracts the other.
+#[test]
+fn a_cell_where_nobody_can_be_hides_nobody() {
+    let alone = vec![[vec![0], vec![1], vec![0, 1]]];
+    let world = World::without(alone, [3, 3], &even(&[3, 0, 30, 30, 30, 30, 30, 30, 30]));
+    let told = world.decide(Depth::Audited, &[world.crossed(COUNT)]);
+    let ignorant =
+        TableC { plan: Tabulation { impossible: vec![], ..world.crossed(COUNT).plan }, ..world.crossed(COUNT) };
+    let untold = world.decide(Depth::Audited, &[ignorant]);
+    let betrayed = |cells: &[Cell]| {
+        let known = published(cells);
+        cells.iter().filter(|c| c.withheld && c.atoms.contains(&true) && follows(&known, &c.atoms)).count()
+    };
+    assert!(betrayed(&untold) > 0, "the layer is not needed here");
+    assert_eq!(betrayed(&told), 0);
+    assert!(told.iter().filter(|c| !c.atoms.contains(&true)).all(|c| !c.withheld));
 }
 
 /// The same with one negative amount elsewhere: a quantity with a minus sign in it is

@@ -45,6 +45,7 @@ fn regression(filter: Vec<(sluice_domain::contract::Dimension, Vec<Key>)>) -> Re
             Term::Levels(Levels { dimension: dimension("d0", ints(3)), kept: ints(3) }),
         ],
         filter,
+        impossible: vec![],
         derived: [].into(),
     }
 }

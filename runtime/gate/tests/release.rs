@@ -64,6 +64,7 @@ fn table_c() -> TableC {
         measures: vec![measure("people", Aggregate::Units, None), measure("mean", Aggregate::Mean, Some("x"))],
         filter: vec![],
         derived: std::collections::BTreeMap::new(),
+        impossible: vec![],
     };
     TableC { name: "visits".into(), sql: String::new(), plan, totals: Totals::True }
 }

@@ -39,6 +39,7 @@ fn table(aggregate: Aggregate, keys: i64, totals: Totals) -> TableC {
         measures,
         filter: vec![],
         derived: BTreeMap::new(),
+        impossible: vec![],
     };
     TableC { name: "t".into(), sql: String::new(), plan, totals }
 }

@@ -60,6 +60,7 @@ fn curve(name: &str, by: &[&str], steps: &[f64], but: &[usize]) -> Survival {
         steps: steps.to_vec(),
         grid: steps.to_vec(),
         filter,
+        impossible: vec![],
     }
 }
 

@@ -83,6 +83,7 @@ pub fn plan_regression(views: &[GrantedView], name: &str, file: &RegressionFile)
         terms,
         filter,
         derived: [].into(),
+        impossible: view.entry.combinations(),
     };
     let parameters = plan.parameters().len();
     if !(2..=PARAMETERS_MAX).contains(&parameters) {

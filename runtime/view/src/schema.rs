@@ -64,7 +64,7 @@ pub fn view_schema(granted: &GrantedView) -> Result<Vec<ViewColumn>, Refusal> {
     let mut columns = Vec::new();
     for (column, mask) in granted_columns(granted)? {
         if !matches!(mask, Some(Mask::Drop)) {
-            columns.push(visible(column, mask)?);
+            columns.push(visible(granted, column, mask)?);
         }
         columns.extend(binnings(column, mask).map(|binning| ViewColumn {
             name: binning.name.clone(),
@@ -104,7 +104,7 @@ pub(crate) fn granted_columns(granted: &GrantedView) -> Result<Vec<(&Column, Opt
     columns.collect()
 }
 
-fn visible(column: &Column, mask: Option<&Mask>) -> Result<ViewColumn, Refusal> {
+fn visible(granted: &GrantedView, column: &Column, mask: Option<&Mask>) -> Result<ViewColumn, Refusal> {
     let of = |kind, role| ViewColumn { name: column.name.clone(), title: column.title.clone(), kind, role };
     let misfit = |what| {
         Err(refuse(
@@ -125,8 +125,10 @@ fn visible(column: &Column, mask: Option<&Mask>) -> Result<ViewColumn, Refusal> 
             if !matches!(column.kind, ColumnType::Int | ColumnType::Float) {
                 return misfit(text("只有整数或浮点列可以分箱", "only an int or a float column can be binned"));
             }
-            // A missing value has no bin, so a table over it would have a cell outside its domain.
-            let role = if column.nullable {
+            // A missing value has no bin, so a table over it would have a cell outside its
+            // domain. Of the bins of a column it is not told which the catalogue says
+            // nobody is in, and the gate would take them for unknown.
+            let role = if column.nullable || granted.entry.is_bound(&column.name) {
                 ViewRole::Attribute
             } else {
                 ViewRole::Dimension(Dimension {
@@ -146,12 +148,7 @@ fn visible(column: &Column, mask: Option<&Mask>) -> Result<ViewColumn, Refusal> 
                 ColumnRole::Unit => ViewRole::Unit,
                 ColumnRole::Measure => ViewRole::Measure,
                 ColumnRole::Attribute => ViewRole::Attribute,
-                ColumnRole::Dimension => ViewRole::Dimension(Dimension {
-                    name: column.name.clone(),
-                    title: column.title.clone(),
-                    domain: column.codes.iter().map(|c| (c.value.clone(), c.label.clone())).collect(),
-                    base: None,
-                }),
+                ColumnRole::Dimension => ViewRole::Dimension(column.dimension()),
             },
         )),
     }

@@ -89,11 +89,21 @@ pub fn plan_survival(views: &[GrantedView], name: &str, file: &SurvivalFile) -> 
     if let Some([twice, _]) = bases.array_windows().find(|[a, b]| a == b) {
         return Err(misfit(&columns, twice));
     }
+    tells_alone(view, &file.time, &event)?;
     let rising = file.steps.array_windows().all(|[a, b]| a < b) && file.steps.iter().all(|s| s.is_finite() && *s > 0.0);
     let filter = file.filter.iter().map(coded).collect::<Result<Vec<_>, Refusal>>()?;
     let (time, steps) = (file.time.clone(), file.steps.clone());
-    let plan =
-        Survival { name: name.to_owned(), view: view.id.clone(), time, event, by, grid: steps.clone(), steps, filter };
+    let plan = Survival {
+        name: name.to_owned(),
+        view: view.id.clone(),
+        time,
+        event,
+        by,
+        grid: steps.clone(),
+        steps,
+        filter,
+        impossible: view.entry.combinations(),
+    };
     if !rising || !(1..=STEPS_MAX).contains(&plan.steps.len()) || slots(&plan.dimensions()).is_none() {
         return Err(refuse(
             "survival.steps",
@@ -106,6 +116,25 @@ pub fn plan_survival(views: &[GrantedView], name: &str, file: &SurvivalFile) -> 
         ));
     }
     Ok(plan)
+}
+
+/// How a unit ends is no column that the gate knows combinations of: nothing may be
+/// public of its time and event beside what the curve says.
+fn tells_alone(view: &GrantedView, time: &str, event: &Event) -> Result<(), Refusal> {
+    let event = match event {
+        Event::Measure(name) => name,
+        Event::Codes(dimension, _) => dimension.base_name(),
+    };
+    let Some(bound) = [time, event].into_iter().find(|name| view.entry.is_bound(name)) else { return Ok(()) };
+    Err(refuse(
+        "survival.impossible",
+        bound,
+        text(
+            "目录为此列声明了不可能组合，它不能作生存曲线的时间或事件",
+            "the catalogue declares impossible combinations of the column, so it is no time or event of a survival curve",
+        ),
+        text("改用其他列", "use another column"),
+    ))
 }
 
 fn misfit(columns: &[ViewColumn], name: &str) -> Refusal {

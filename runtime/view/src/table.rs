@@ -94,7 +94,8 @@ fn reduce(views: &[GrantedView], sql: &str) -> Result<Tabulation, Refusal> {
     let approved = measures.iter().filter_map(|m| view.view.measures.get_key_value(m.column.as_deref()?));
     let derived = approved.map(|(name, formula)| (name.clone(), formula.clone())).collect();
     one_level(&dimensions)?;
-    Ok(Tabulation { view: view.id.clone(), dimensions, measures, filter, derived })
+    let impossible = view.entry.combinations();
+    Ok(Tabulation { view: view.id.clone(), dimensions, measures, filter, derived, impossible })
 }
 
 /// Two levels of one hierarchy in one table would have cells that cannot hold anybody.

@@ -197,6 +197,7 @@ pub fn check(file: JobFile, rulepack: &RulePack) -> Result<(), Refusal> {
         measures: Vec::new(),
         filter: Vec::new(),
         derived: BTreeMap::new(),
+        impossible: Vec::new(),
     };
     let guests = [file.job.guest.is_some(), file.rounds.is_some(), file.report.is_some()];
     let resolved = Resolved {
@@ -227,6 +228,7 @@ fn unresolved(table: &TableFile) -> Option<(String, Regression)> {
         terms: file.terms.iter().cloned().map(Term::Number).collect(),
         filter: Vec::new(),
         derived: BTreeMap::new(),
+        impossible: Vec::new(),
     };
     Some((name.clone(), plan))
 }
@@ -243,6 +245,7 @@ fn unresolved_curve(table: &TableFile) -> Option<(String, Survival)> {
         steps: file.steps.clone(),
         grid: file.steps.clone(),
         filter: Vec::new(),
+        impossible: Vec::new(),
     };
     Some((name.clone(), plan))
 }

@@ -153,6 +153,7 @@ impl Asked<'_> {
             steps: file.steps.clone(),
             grid: file.steps.clone(),
             filter: self.source.filter(self.job),
+            impossible: Vec::new(),
         };
         let mut followed = Followed::new(&plan.steps);
         for row in rows {
@@ -206,6 +207,7 @@ impl Asked<'_> {
             terms: file.numbers.iter().cloned().map(Term::Number).chain(levels.into_iter().map(of_level)).collect(),
             filter: self.source.filter(self.job),
             derived: BTreeMap::new(),
+            impossible: Vec::new(),
         };
         let tables: Vec<(TableC, Whose)> = plan.tables().into_iter().map(|t| (t, Whose::Regression(0))).collect();
         let tabulated: Vec<Cells> = tables

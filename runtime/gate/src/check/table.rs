@@ -76,7 +76,7 @@ fn judge(key: CellKey, rows: &RoaringBitmap, measures: &[Measure], source: &Sour
         reasons.extend(if rows.is_empty() { case.rules.judge_empty() } else { measure.judge(&cell, &stats, case) });
         numbers.push(number(measure.aggregate, &cell, &stats));
     }
-    JudgedCell { key, units: source.data().units(rows), reasons, numbers, known: false }
+    JudgedCell { key, units: source.data().units(rows), reasons, numbers, known: false, impossible: false }
 }
 
 /// Whether a reason only asks for a person.
@@ -152,6 +152,7 @@ fn plan(job: &JobFile, measures: &[Measure], domains: &[Vec<String>], source: &S
         measures: measures.collect(),
         filter: source.filter(job),
         derived: std::collections::BTreeMap::new(),
+        impossible: Vec::new(),
     };
     let totals = match job.totals {
         TotalsFile::True => Totals::True,

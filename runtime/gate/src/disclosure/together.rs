@@ -6,7 +6,12 @@
 
 use std::collections::BTreeSet;
 
-use sluice_domain::{Refusal, candidate::Reason, contract::TableC, id::ViewId};
+use sluice_domain::{
+    Refusal,
+    candidate::Reason,
+    contract::{Combination, TableC},
+    id::ViewId,
+};
 use sluice_rows::cells::Cells;
 
 use crate::{
@@ -151,6 +156,12 @@ impl Together<'_> {
         Asked { places, entries, numbers: numbers.into_iter().map(|(_, number)| number).collect() }
     }
 
+    /// What no row behind `view` has: every table on it says the same.
+    fn impossible(&self, view: &ViewId) -> &[Combination] {
+        let table = self.members.iter().map(|m| m.table).find(|table| table.plan.view == *view);
+        table.map_or(&[], |table| &table.plan.impossible)
+    }
+
     /// The cells, by table and position, that must go for what was cleared before, and what
     /// the job enters if none must. The tables on one view are examined together, those on
     /// the next view of the same root after them, with them as history: within a view
@@ -174,7 +185,7 @@ impl Together<'_> {
                 let audited = if alone || !examined.withhold.is_empty() {
                     Examined::default()
                 } else {
-                    bounds(&history, &entries, &people, &Work::default())
+                    bounds(&history, &entries, (&people, self.impossible(view)), &Work::default())
                 };
                 let place = |at: &usize| places.get(*at).copied();
                 let fresh = |(t, cell): &(usize, usize)| {

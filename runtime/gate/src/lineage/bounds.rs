@@ -16,6 +16,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use roaring::RoaringBitmap;
+use sluice_domain::contract::Combination;
 
 use super::{Entry, Examined, History, People, Place, Quantity, Standing, Work, refine::Refinement};
 use crate::route_c::{
@@ -27,12 +28,18 @@ use crate::route_c::{
 
 /// The new cells to withhold so that nothing withheld is bounded too closely: one for
 /// each number that is. To be asked again until there is none.
-pub(crate) fn bounds(history: &History, new: &[(usize, Entry)], people: &People<'_>, work: &Work) -> Examined {
+/// Of combinations that are `impossible` everybody knows that they are empty.
+pub(crate) fn bounds(
+    history: &History,
+    new: &[(usize, Entry)],
+    (people, impossible): (&People<'_>, &[Combination]),
+    work: &Work,
+) -> Examined {
     let mut examined = Examined::default();
     let quantities: BTreeSet<&Quantity> = new.iter().map(|(_, e)| &e.quantity).collect();
     for quantity in quantities.into_iter().filter(|q| q.adds_up()) {
         let old = history.entries.iter().map(AsRef::as_ref).filter(|e| e.quantity == *quantity);
-        let sets = Sets::of(old, new.iter().filter(|(_, e)| e.quantity == *quantity));
+        let sets = Sets { impossible, ..Sets::of(old, new.iter().filter(|(_, e)| e.quantity == *quantity)) };
         if sets.fresh.is_empty() {
             continue;
         }
@@ -67,6 +74,8 @@ struct Sets<'a> {
     fresh: BTreeMap<usize, usize>,
     /// What was withheld.
     secret: Vec<&'a Entry>,
+    /// Of which everybody knows that nobody is there.
+    impossible: &'a [Combination],
 }
 
 impl<'a> Sets<'a> {
@@ -151,7 +160,7 @@ impl<'a> Sets<'a> {
         let mut shown = shown.to_vec();
         let mut of_cell: BTreeMap<usize, Vec<u32>> = (count..places.len()).map(|i| (i, Vec::new())).collect();
         let (mut unknowns, mut targets) = (atoms, Vec::new());
-        for kind in Place::kinds(&places).ok_or(Unaudited)? {
+        for kind in Place::kinds(&places, self.impossible).ok_or(Unaudited)? {
             let (holders, cells) = kind.split_at(kind.partition_point(|i| *i < count));
             if cells.is_empty() && (holders.is_empty() || peopled.contains(holders)) {
                 continue;

@@ -198,7 +198,8 @@ impl Ledger {
         let plan = &member.table.plan;
         let filter = self.views.get(&plan.view).and_then(Option::as_deref);
         let mut numbers = Vec::new();
-        for (i, cell) in member.judged.cells.iter().enumerate() {
+        // Where nobody can be, that nobody is says nothing.
+        for (i, cell) in member.judged.cells.iter().enumerate().filter(|(_, cell)| !cell.impossible) {
             let Some(place) = Place::of(member.table, filter, &cell.key) else { continue };
             let stored = member.cells.rows(&cell.key);
             let rows = self.now.rows(&stored);

@@ -7,7 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use sluice_domain::contract::{Dimension, TableC};
+use sluice_domain::contract::{Combination, Dimension, TableC};
+
+use crate::route_c::impossible::{Bits, Impossible};
 
 /// Most kinds of declared combinations that are told apart.
 const KINDS_MAX: usize = 4_096;
@@ -45,37 +47,43 @@ impl Place {
     fn narrow(&mut self, dimension: &Dimension, keeps: impl Fn(usize) -> bool) {
         let parts = u32::try_from(dimension.parts()).unwrap_or(u32::MAX);
         let kept = |part: &u32| dimension.place_of(*part as usize).is_some_and(&keeps);
-        // A masked column has other parts than the column itself: another axis.
-        let name = format!("{}/{parts}", dimension.base_name());
-        let (_, inside) = self.axes.entry(name).or_insert_with(|| (parts, (0..parts).collect()));
+        let (_, inside) =
+            self.axes.entry(axis(dimension.base_name(), parts)).or_insert_with(|| (parts, (0..parts).collect()));
         inside.retain(kept);
     }
 
-    /// The kinds of declared combinations, each by which of `places` hold it. None above
-    /// the work limit.
-    pub(super) fn kinds(places: &[&Self]) -> Option<BTreeSet<Vec<usize>>> {
+    /// The kinds of declared combinations, each by which of `places` hold it, but those
+    /// that are `impossible`. None above the work limit.
+    pub(super) fn kinds(places: &[&Self], impossible: &[Combination]) -> Option<BTreeSet<Vec<usize>>> {
         let mut axes: BTreeMap<&str, u32> = BTreeMap::new();
         for (name, (parts, _)) in places.iter().flat_map(|place| &place.axes) {
             axes.insert(name, *parts);
         }
-        let mut kinds = BTreeSet::from([(0..places.len()).collect::<Vec<usize>>()]);
+        let known = Impossible::of(impossible, |column, parts| axes.contains_key(axis(column, parts).as_str()))?;
+        let mut kinds = BTreeSet::from([((0..places.len()).collect::<Vec<usize>>(), known.all())]);
         for (name, parts) in axes {
+            let column = name.rsplit_once('/').map_or(name, |(column, _)| column);
             let holds = |i: &usize, part: u32| {
                 let axis = places.get(*i).and_then(|place| place.axes.get(name));
                 axis.is_none_or(|(_, inside)| inside.binary_search(&part).is_ok())
             };
             let cut = |kind: &Vec<usize>, part| kind.iter().copied().filter(|i| holds(i, part)).collect();
-            let mut next: BTreeSet<Vec<usize>> = BTreeSet::new();
-            for kind in &kinds {
-                next.extend((0..parts).map(|part| cut(kind, part)));
+            let mut next: BTreeSet<(Vec<usize>, Bits)> = BTreeSet::new();
+            for (kind, of) in &kinds {
+                next.extend((0..parts).map(|part| (cut(kind, part), of & known.with(column, parts, part))));
                 if next.len() > KINDS_MAX {
                     return None;
                 }
             }
             kinds = next;
         }
-        Some(kinds)
+        Some(kinds.into_iter().filter(|(_, of)| !known.leave_nothing(*of)).map(|(kind, _)| kind).collect())
     }
+}
+
+/// A masked column has other parts than the column itself: another axis.
+fn axis(column: &str, parts: u32) -> String {
+    format!("{column}/{parts}")
 }
 
 #[cfg(test)]
@@ -100,6 +108,7 @@ mod tests {
                 measures: vec![],
                 filter: vec![(sex.clone(), ints(kept))],
                 derived: BTreeMap::new(),
+                impossible: vec![],
             };
             Place::of(&TableC { name: "t".into(), sql: String::new(), plan, totals: Totals::None }, None, &[])
         };
@@ -112,10 +121,10 @@ mod tests {
     fn combinations_are_told_apart_by_what_holds_them() {
         let (cell, whole) = (place(&[("sex", 2, &[1])]), place(&[]));
         let part = place(&[("age", 3, &[0, 1]), ("sex", 2, &[1])]);
-        let kinds = Place::kinds(&[&cell, &whole, &part]).unwrap();
+        let kinds = Place::kinds(&[&cell, &whole, &part], &[]).unwrap();
         assert_eq!(kinds, BTreeSet::from([vec![0, 1, 2], vec![0, 1], vec![1]]));
         let wide: Vec<Place> =
             (0..8).flat_map(|c| (0..4).map(move |i| place(&[(&format!("c{c}"), 4, &[i])]))).collect();
-        assert_eq!(Place::kinds(&wide.iter().collect::<Vec<_>>()), None);
+        assert_eq!(Place::kinds(&wide.iter().collect::<Vec<_>>(), &[]), None);
     }
 }

@@ -4,7 +4,9 @@
 //! A line is the inner cells that differ in one dimension only. Its largest cell is
 //! unsafe when it holds more than the allowed share of the line's units, or when so
 //! few units of the line are elsewhere that each of them knows where all others are.
-//! A dimension of one code says nothing. Tables without a count are not judged.
+//! A line of which only one cell can hold anybody says nothing: a dimension of one code, or
+//! where the catalogue declares the others impossible. Tables without a count are not
+//! judged.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +25,7 @@ pub(super) fn judge(table: &TableC, cells: &mut [JudgedCell], class: &Class) {
         return;
     }
     let mut lines: BTreeMap<CellKey, Vec<usize>> = BTreeMap::new();
-    for (i, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.key.iter().all(Option::is_some)) {
+    for (i, cell) in cells.iter().enumerate().filter(|(_, c)| !c.impossible && c.key.iter().all(Option::is_some)) {
         for axis in 0..cell.key.len() {
             let line = cell.key.iter().enumerate().map(|(at, part)| part.filter(|_| at != axis)).collect();
             lines.entry(line).or_default().push(i);

@@ -7,6 +7,9 @@
 //! merged into one *variable*; atoms in no cell are dropped. So a [`Frame`] holds,
 //! for each cell, a 0/1 vector, whatever the tables share: dimensions, totals, or a
 //! filter that restricts one of them.
+//!
+//! An atom that the catalogue says is impossible is none: everybody knows that nobody is
+//! there.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,7 +21,10 @@ use sluice_domain::{
 
 use sluice_rows::cells::CellKey;
 
-use super::primary::JudgedTable;
+use super::{
+    impossible::{Bits, Impossible},
+    primary::JudgedTable,
+};
 use crate::refusals;
 
 /// The cells of one view's tables over common variables.
@@ -62,6 +68,7 @@ pub(super) fn frames(tables: &[(&TableC, &JudgedTable)], cells_max: usize) -> Re
 /// The finest domains of one view's tables.
 pub(super) struct Axes<'a> {
     axes: Vec<Axis<'a>>,
+    impossible: Impossible<'a>,
 }
 
 /// One finest domain: the parts of a dimension, or of all the binnings of one column.
@@ -111,13 +118,7 @@ impl<'a> Axes<'a> {
                     {
                         axis.domain = axis.domain.or(domain);
                     }
-                    Some(_) => {
-                        return Err(refusals::host_fault(
-                            &dimension.name,
-                            "同名维度的代码表不一致",
-                            "one dimension has two code lists",
-                        ));
-                    }
+                    Some(_) => return Err(two_lists(name)),
                 }
             }
             let size = |extra: usize| {
@@ -134,12 +135,29 @@ impl<'a> Axes<'a> {
             let view = tables.first().map_or("", |t| t.plan.view.as_str());
             return Err(refusals::too_many_cells(view, cells_max));
         }
-        Ok(Self { axes })
+        let declared = tables.iter().flat_map(|t| &t.plan.impossible);
+        let asks = |column: &str, _| axes.iter().any(|axis| axis.name == column);
+        let impossible = Impossible::of(declared, asks).ok_or_else(|| two_lists("impossible"))?;
+        Ok(Self { axes, impossible })
     }
 
-    /// The atoms of the cell of `table` at `key`, ascending.
+    /// Whether nobody can be in the cell of `table` at `key`, by the catalogue and not by
+    /// the table's own filter.
+    pub(super) fn is_impossible(&self, table: &TableC, key: &[Option<u32>]) -> bool {
+        let declared = self.declared(table, key);
+        !declared.is_empty() && declared.iter().all(|(_, of)| self.impossible.leave_nothing(*of))
+    }
+
+    /// The atoms of the cell of `table` at `key` where somebody may be, ascending.
     fn atoms(&self, table: &TableC, key: &[Option<u32>]) -> Vec<usize> {
-        let mut atoms = vec![0usize];
+        let declared = self.declared(table, key).into_iter();
+        declared.filter(|(_, of)| !self.impossible.leave_nothing(*of)).map(|(atom, _)| atom).collect()
+    }
+
+    /// The declared atoms of the cell of `table` at `key`, ascending, each with the
+    /// impossible combinations that it may be in.
+    fn declared(&self, table: &TableC, key: &[Option<u32>]) -> Vec<(usize, Bits)> {
+        let mut atoms = vec![(0usize, self.impossible.all())];
         for axis in &self.axes {
             let of_axis = |d: &Dimension| d.base_name() == axis.name;
             let grouped = |part: usize| {
@@ -154,11 +172,20 @@ impl<'a> Axes<'a> {
                     d.place_of(part).and_then(|place| d.domain.get(place)).is_some_and(|(code, _)| keys.contains(code))
                 })
             };
-            let kept: Vec<usize> = (0..axis.parts).filter(|part| grouped(*part) && filtered(*part)).collect();
-            atoms = atoms.iter().flat_map(|atom| kept.iter().map(move |i| atom * axis.parts + i)).collect();
+            let size = u32::try_from(axis.parts).unwrap_or(u32::MAX);
+            let kept = (0..size).zip(0..axis.parts).filter(|(_, part)| grouped(*part) && filtered(*part));
+            let kept: Vec<(usize, Bits)> =
+                kept.map(|(i, part)| (part, self.impossible.with(axis.name, size, i))).collect();
+            let within =
+                |(atom, of): (usize, Bits)| kept.iter().map(move |(part, with)| (atom * axis.parts + part, of & with));
+            atoms = atoms.into_iter().flat_map(within).collect();
         }
         atoms
     }
+}
+
+fn two_lists(name: &str) -> Refusal {
+    refusals::host_fault(name, "同名维度的代码表不一致", "one dimension has two code lists")
 }
 
 fn frame(tables: &[(&TableC, &JudgedTable)], members: &[usize], axes: &Axes<'_>) -> Frame {

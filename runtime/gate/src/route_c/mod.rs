@@ -12,6 +12,7 @@ pub(crate) mod audit;
 mod class;
 mod differencing;
 pub(crate) mod frame;
+pub(crate) mod impossible;
 pub mod primary;
 pub(crate) mod programme;
 pub mod regression;

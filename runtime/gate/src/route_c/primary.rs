@@ -1,6 +1,7 @@
 //! G4 on a whole table: every cell of the declared domain is present and judged.
 //!
-//! An empty cell is judged too (it would say that nobody is there). A cell takes the
+//! An empty cell is judged too (it would say that nobody is there), unless the catalogue
+//! says that nobody can be: that is published as it is known. A cell takes the
 //! union of its measures' reasons and is withheld as a whole. The order of cells is
 //! canonical: inner cells row-major by code list, then margins, fewest summed
 //! dimensions first. Only class disclosure ([`class`]) looks at a neighbouring cell.
@@ -14,7 +15,7 @@ use sluice_domain::{
 };
 use sluice_rows::cells::{CellKey, CellStats, Cells, MeasureStats};
 
-use super::{class, rules::Rules};
+use super::{class, frame::Axes, rules::Rules};
 use crate::refusals;
 
 /// A table of route C with its true values and verdicts: inside the domain only.
@@ -33,6 +34,8 @@ pub(crate) struct JudgedCell {
     pub(crate) numbers: Vec<Number>,
     /// Whether all its numbers are out already: withholding it protects nothing.
     pub(crate) known: bool,
+    /// Whether nobody can be in it, by the catalogue.
+    pub(crate) impossible: bool,
 }
 
 impl JudgedCell {
@@ -110,10 +113,32 @@ pub fn primary(table: &TableC, tabulated: &Cells, rules: &Rules) -> Result<Judge
             judge(table, key, stats, rules)
         })
         .collect();
+    if !table.plan.impossible.is_empty() {
+        spare_impossible(table, &mut cells)?;
+    }
     if let Some(class) = &rules.class {
         class::judge(table, &mut cells, class);
     }
     Ok(JudgedTable { cells, disjoint: false })
+}
+
+/// Takes the reasons of cells where nobody can be, by the catalogue; but redacted margins
+/// stay so.
+fn spare_impossible(table: &TableC, cells: &mut [JudgedCell]) -> Result<(), Refusal> {
+    let axes = Axes::of(&[table], usize::MAX)?;
+    for cell in cells.iter_mut().filter(|cell| axes.is_impossible(table, &cell.key)) {
+        // Ingest refuses such a row: somebody is in it by a fault of ours.
+        if cell.units > 0 {
+            return Err(refusals::host_fault(
+                &table.name,
+                "目录声明为不可能的组合中有数据",
+                "there are rows of a combination that the catalogue says is impossible",
+            ));
+        }
+        cell.reasons.retain(|reason| *reason == Reason::Redacted);
+        cell.impossible = true;
+    }
+    Ok(())
 }
 
 fn judge(table: &TableC, key: CellKey, cell: &CellStats, rules: &Rules) -> JudgedCell {
@@ -128,7 +153,7 @@ fn judge(table: &TableC, key: CellKey, cell: &CellStats, rules: &Rules) -> Judge
         reasons.insert(Reason::Redacted);
     }
     let numbers = measures().map(|(m, stats)| number(m.aggregate, cell, stats)).collect();
-    JudgedCell { key, units: cell.units, reasons, numbers, known: false }
+    JudgedCell { key, units: cell.units, reasons, numbers, known: false, impossible: false }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]

@@ -148,7 +148,14 @@ impl Curve {
         let Self { table, cells, .. } = Self::at(plan, counted, self.group.clone(), vec![step], BTreeMap::new());
         let key = vec![Some(0)];
         let units = cells.rows(&key).len();
-        let cell = JudgedCell { key, units, reasons: BTreeSet::from([reason]), numbers: Vec::new(), known: false };
+        let cell = JudgedCell {
+            key,
+            units,
+            reasons: BTreeSet::from([reason]),
+            numbers: Vec::new(),
+            known: false,
+            impossible: false,
+        };
         (table, cells, JudgedTable { cells: vec![cell], disjoint: true })
     }
 

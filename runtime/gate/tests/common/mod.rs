@@ -47,7 +47,8 @@ pub(crate) fn table(
             column: column.map(str::to_owned),
         })
         .collect();
-    let plan = Tabulation { view: "v".parse().unwrap(), dimensions, measures, filter, derived: BTreeMap::new() };
+    let (view, derived, impossible) = ("v".parse().unwrap(), BTreeMap::new(), vec![]);
+    let plan = Tabulation { view, dimensions, measures, filter, derived, impossible };
     TableC { name: name.into(), sql: String::new(), plan, totals }
 }
 
