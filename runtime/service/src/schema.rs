@@ -61,12 +61,15 @@ pub(crate) fn published(state: &State, id: &AgreementId) -> Result<Vec<SchemaFil
 }
 
 /// The entry of the view's dataset without the columns that no view of the agreement
-/// grants; the unit's stays, for ingest wants one.
+/// grants, and what is impossible with one of them; the unit's stays, for ingest wants one.
 fn entry(agreement: &Agreement, view: &GrantedView) -> CatalogueEntry {
     let views = agreement.views.values().filter(|v| v.dataset == view.view.dataset);
     let named: BTreeSet<&String> = views.flat_map(|v| &v.columns).chain([&view.entry.dataset.unit]).collect();
     let mut entry = view.entry.clone();
     entry.columns.retain(|column| named.contains(&column.name));
+    let mut impossible = std::mem::take(&mut entry.impossible);
+    impossible.retain(|one| one.codes.keys().all(|name| entry.dimension(name).is_some()));
+    entry.impossible = impossible;
     entry.dataset.roster_size = Some(view.roster_size);
     entry
 }

@@ -39,7 +39,7 @@ mod vault;
 pub use blocks::BlockKey;
 pub use error::VaultError;
 pub use grant::ColumnGrant;
-pub use ingest::{Staged, arrow_type, plain_type};
+pub use ingest::{Impossible, Staged, arrow_type, plain_type};
 pub use kek::{Kek, Salt};
 pub use object::ObjectKind;
 pub use pseudonym::PseudonymKey;

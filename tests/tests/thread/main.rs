@@ -18,6 +18,7 @@ mod exact;
 mod frozen;
 mod held;
 mod hostile;
+mod impossible;
 mod impostor;
 mod languages;
 mod limits;

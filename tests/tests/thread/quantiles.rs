@@ -15,7 +15,7 @@ const SHARES: &str = "SELECT coins, year, count(DISTINCT zper) AS persons, media
 const THIN: &str = "SELECT plan, year, count(*) AS n, quantile(outpdol, 0.02) AS low FROM claims GROUP BY plan, year";
 
 /// The visits report with these tables in place of its own.
-fn job(tables: &[(&str, &str)]) -> String {
+pub(crate) fn job(tables: &[(&str, &str)]) -> String {
     let head = VISITS_REPORT.split("[[table]]").next().unwrap();
     let product = &VISITS_REPORT[VISITS_REPORT.find("[product]").unwrap()..];
     let table =

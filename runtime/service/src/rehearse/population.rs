@@ -1,7 +1,7 @@
 //! 合成数据: people who do not exist, drawn from a catalogue entry and nothing else.
 //!
 //! What is read: column names, types, whether a value may be missing, code lists,
-//! declared ranges. So a column's values follow its code list or range and say nothing
+//! declared ranges, impossible combinations (rows that have one are left out). So a column's values follow its code list or range and say nothing
 //! about the real ones: no distribution, no relation between columns, no count.
 //!
 //! The same entry, units and seed give the same bytes. Edge cases come first, on
@@ -22,9 +22,11 @@ use sluice_rows::arrow::{
         ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListBuilder, NullArray,
         PrimitiveBuilder, StringArray, StringBuilder, TimestampMicrosecondArray,
     },
+    compute::filter_record_batch,
     datatypes::{Field, Float64Type, Int64Type, Schema},
     record_batch::RecordBatch,
 };
+use sluice_vault::Impossible;
 
 /// Texts that guests stumble over.
 const WORDS: [&str; 8] = ["", "甲", "数闸 Sluice", "é\u{301}", "𠮷野家", "a,\"b\"\nc", "👩‍👩‍👧", "x"];
@@ -85,8 +87,10 @@ impl Population {
         let arrays = arrays.collect::<Vec<_>>();
         let fields = entry.columns.iter().zip(&arrays);
         let fields: Vec<_> = fields.map(|(c, array)| Field::new(&c.name, array.data_type().clone(), true)).collect();
+        let impossible = Impossible::of(entry);
+        let possible: BooleanArray = (0..owners.len()).map(|row| Some(!impossible.is_at(&arrays, row))).collect();
         let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|_| failed())?;
-        Ok(Self { rows })
+        Ok(Self { rows: filter_record_batch(&rows, &possible).map_err(|_| failed())? })
     }
 
     /// Writes them as a provider would, for the ordinary ingest.
@@ -325,7 +329,8 @@ mod tests {
         let column = |(name, kind, more): (&str, &str, &str)| {
             format!("[[column]]\nname = '{name}'\ntitle = 't'\ntype = '{kind}'\nlevel = 'L2'\n{more}\n")
         };
-        CatalogueEntry::parse(&format!("{HEAD}{}", columns.map(column).concat())).unwrap()
+        let never = "[[impossible]]\nbasis = 'b'\ncodes = { plan = [7], sex = ['f'] }\n";
+        CatalogueEntry::parse(&format!("{HEAD}{}{never}", columns.map(column).concat())).unwrap()
     }
 
     fn bytes(seed: u64) -> Vec<u8> {
@@ -348,6 +353,8 @@ mod tests {
         assert_eq!(plans, [Some(3), Some(7)].into());
         let sexes: std::collections::BTreeSet<_> = column("sex").as_string::<i32>().iter().collect();
         assert_eq!(sexes, [Some("f"), Some("m")].into());
+        let plans = column("plan").as_primitive::<Int64Type>().iter().zip(column("sex").as_string::<i32>());
+        assert!(plans.into_iter().all(|both| both != (Some(7), Some("f"))), "a row that cannot be");
         let paid: Vec<_> =
             column("paid").as_primitive::<sluice_rows::arrow::datatypes::Decimal128Type>().iter().collect();
         assert!(paid.contains(&Some(-500)) && paid.contains(&Some(500)) && paid.contains(&None));

@@ -14,6 +14,7 @@ use sluice_rows::arrow::{
 
 use super::{
     LIST_VALUES_MAX, ROWS_MAX, TEXT_BYTES_MAX,
+    impossible::Impossible,
     refuse::{Broken, Fault},
 };
 
@@ -35,6 +36,7 @@ pub(super) struct Found {
 pub(super) struct Intake<'a> {
     entry: &'a CatalogueEntry,
     checks: Vec<Check>,
+    impossible: Impossible,
     batches: Vec<Columns>,
     rows: u64,
     total: u64,
@@ -44,7 +46,8 @@ pub(super) struct Intake<'a> {
 impl<'a> Intake<'a> {
     pub(super) fn new(entry: &'a CatalogueEntry, progress: &'a mut dyn FnMut(u64, u64)) -> Self {
         let checks = entry.columns.iter().map(Check::of).collect();
-        Self { entry, checks, batches: Vec::new(), rows: 0, total: 0, progress }
+        let impossible = Impossible::of(entry);
+        Self { entry, checks, impossible, batches: Vec::new(), rows: 0, total: 0, progress }
     }
 
     pub(super) fn entry(&self) -> &'a CatalogueEntry {
@@ -62,18 +65,25 @@ impl<'a> Intake<'a> {
     }
 
     /// Keeps a batch, or refuses its first fault: the earliest row, then the
-    /// leftmost column, whatever the source's format.
+    /// leftmost column, then what its columns have together, whatever the source's format.
     pub(super) fn take(&mut self, columns: Columns, found: impl IntoIterator<Item = Found>) -> Result<(), Refusal> {
         let checked = columns.iter().zip(&self.checks).enumerate().filter_map(|(column, (array, check))| {
             check.first_fault(array).map(|(row, fault)| Found { row, column, fault })
         });
+        let rows = columns.first().map_or(0, |c| c.len());
+        let together = self.impossible.first_in(&columns, rows);
         // A value that could not be read was put down as missing: of two faults in
         // one place `min_by_key` keeps the first, which is the reader's.
-        if let Some(first) = found.into_iter().chain(checked).min_by_key(|f| (f.row, f.column)) {
-            let name = self.entry.columns.get(first.column).map_or("?", |c| c.name.as_str());
-            return Err(first.fault.refusal(self.next_row() + first.row as u64, name));
+        let first = found.into_iter().chain(checked).min_by_key(|f| (f.row, f.column));
+        match (first, together) {
+            (Some(first), together) if together.as_ref().is_none_or(|(row, _)| first.row <= *row) => {
+                let name = self.entry.columns.get(first.column).map_or("?", |c| c.name.as_str());
+                return Err(first.fault.refusal(self.next_row() + first.row as u64, name));
+            }
+            (_, Some((row, names))) => return Err(Fault::Impossible.refusal(self.next_row() + row as u64, &names)),
+            (_, None) => {}
         }
-        self.rows += columns.first().map_or(0, |c| c.len()) as u64;
+        self.rows += rows as u64;
         if self.rows > ROWS_MAX {
             return Err(Broken::TooManyRows.refusal());
         }

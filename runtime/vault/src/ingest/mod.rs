@@ -13,6 +13,7 @@ mod arrange;
 mod commitment;
 mod convert;
 mod decimal;
+mod impossible;
 mod intake;
 mod read_csv;
 mod read_parquet;
@@ -20,6 +21,7 @@ mod refuse;
 mod write;
 
 pub use convert::{arrow_type, plain_type};
+pub use impossible::Impossible;
 
 use std::path::Path;
 

@@ -22,6 +22,8 @@ pub(super) enum Fault {
     Range,
     /// A list with more values or bytes than the limit.
     LongList,
+    /// Codes that the catalogue says no row has together.
+    Impossible,
 }
 
 impl Fault {
@@ -42,6 +44,11 @@ impl Fault {
             Self::Long => ("ingest.text-too-long", "文本过长", "the text is too long"),
             Self::Range => ("ingest.out-of-range", "值超出目录所定范围", "the value is outside the catalogue's range"),
             Self::LongList => ("ingest.list-too-long", "列表过长", "the list is too long"),
+            Self::Impossible => (
+                "ingest.impossible",
+                "这些列的值属于目录声明的不可能组合",
+                "the columns have values together that the catalogue says are impossible",
+            ),
         };
         Refusal::refused(
             code,

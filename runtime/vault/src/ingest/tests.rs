@@ -183,6 +183,46 @@ fn a_refused_file_is_named_by_row_and_column_and_leaves_nothing() {
 }
 
 #[test]
+fn a_row_that_cannot_be_is_refused_by_its_columns() {
+    let (dir, vault) = new_vault();
+    let bins = |name: &str, more: &str| {
+        format!("[[column.binning]]\nname = '{name}'\ntitle = 't'\n{more}\nmissing = 'unknown'\n")
+    };
+    let columns = [
+        ("person", "int", "role = 'unit'".to_owned()),
+        ("district", "text", "role = 'dimension'\ncodes = [{value='N',label='n'},{value='S',label='s'}]".to_owned()),
+        ("cost", "float", format!("nullable = true\n{}", bins("dear", "edges = [10]\nlabels = ['no', 'yes']"))),
+        (
+            "seen",
+            "date",
+            format!("nullable = true\n{}", bins("when", "edges = ['2020-01-01']\nlabels = ['old', 'new']")),
+        ),
+    ];
+    let columns = columns.map(|(name, kind, more)| {
+        format!("[[column]]\nname = '{name}'\ntitle = 't'\ntype = '{kind}'\nlevel = 'L2'\n{more}\n")
+    });
+    let never = "[[impossible]]\nbasis = 'b'\ncodes = { district = ['S'], dear = ['yes', 'unknown'] }\n\
+                 [[impossible]]\nbasis = 'b'\ncodes = { when = ['old'] }\n";
+    let entry = CatalogueEntry::parse(&format!("{HEAD}unit = 'person'\n{}{never}", columns.concat())).unwrap();
+    let take = |rows: &str, n: u64| {
+        let path = put(&dir, "a.csv", format!("person,district,cost,seen\n{rows}"));
+        vault.stage(&entry, &path, &snap(n), &mut |_, _| {})
+    };
+    assert_eq!(take("1,N,10,2020-01-01\n2,S,9.99,\n3,N,,2024-02-29\n", 1).unwrap().rows, 3);
+    for (rows, place) in [
+        ("1,N,10,\n2,S,10,\n", "row 2, column dear × district"),
+        ("2,S,nan,\n", "row 1, column dear × district"),
+        ("2,S,,\n", "row 1, column dear × district"),
+        ("1,N,10,2019-12-31\n2,S,10,\n", "row 1, column when"),
+        ("2,S,10,\n1,SECRET,10,\n", "row 1, column dear × district"),
+    ] {
+        let refusal = take(rows, 2).unwrap_err();
+        assert_eq!((refusal.code, refusal.place.as_deref()), ("ingest.impossible", Some(place)), "{rows}");
+    }
+    assert_eq!(take("1,SECRET,10,\n2,S,10,\n", 2).unwrap_err().code, "ingest.unknown-code");
+}
+
+#[test]
 fn a_parquet_file_is_held_to_the_same_rules() {
     let (dir, vault) = new_vault();
     let with = |name: &str, array: ArrayRef| {

@@ -1,0 +1,45 @@
+//! Structural zeros over real data: a plan has one rate, so that nobody is at another one
+//! is published, and hides nobody.
+
+use std::collections::BTreeMap;
+
+use sluice_domain::contract::Table;
+
+use crate::{
+    quantiles::job,
+    raw,
+    town::{Town, randhie},
+};
+
+const RATES: &str =
+    "SELECT plan, coins, count(DISTINCT zper) AS persons, sum(mdvis) AS visits FROM claims GROUP BY plan, coins";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_where_nobody_can_be_is_no_secret() {
+    let town = Town::start().await;
+    let with_totals = job(&[("rates", RATES)]).replace("route = \"C\"\n", "route = \"C\"\ntotals = \"true\"\n");
+    let product = town.product(&with_totals, None).await;
+    let mut persons = BTreeMap::<(i64, i64), std::collections::BTreeSet<i64>>::new();
+    for row in raw::rows(&randhie()) {
+        let cell = (raw::int(&row, "plan"), raw::int(&row, "coins"));
+        persons.entry(cell).or_default().insert(raw::int(&row, "zper"));
+    }
+    let file = town.city.home.product(&product).join("rates.csv");
+    let mut shown = BTreeMap::<bool, usize>::new();
+    for line in csv::Reader::from_path(file).unwrap().deserialize::<BTreeMap<String, String>>() {
+        let line = line.unwrap();
+        let (Ok(plan), Ok(coins)) = (line["plan"].parse(), line["coins"].parse()) else { continue };
+        let there = persons.get(&(plan, coins)).map_or(0, std::collections::BTreeSet::len);
+        assert_eq!(line["status"], "published", "{plan} {coins}: every plan has more than ten persons");
+        assert_eq!(line["persons"].parse::<usize>().unwrap(), there, "{plan} {coins}");
+        *shown.entry(there > 0).or_default() += 1;
+    }
+    assert_eq!(shown, [(false, 72), (true, 18)].into(), "18 plans at 5 rates");
+
+    // What the contract was frozen with says so, by the columns' finest parts.
+    let state = town.city.service.snapshot().await.unwrap();
+    let contract = &state.jobs().last().unwrap().contract;
+    let [Table::C(table)] = contract.tables.as_slice() else { panic!("one table") };
+    assert_eq!(table.plan.impossible.len(), 7);
+    assert!(table.plan.impossible.iter().all(|c| c.side("plan").is_some_and(|side| side.parts == 18)));
+}
