@@ -148,6 +148,9 @@ pub(super) static TEXTS: Texts = Texts {
         },
         tables: "Tables of the contract",
         keys_per_unit: |n| format!("at most {n} cells per unit"),
+        impossible: |columns| {
+            format!("the catalogue declares combinations of {columns} impossible: nobody can be there, and 0 is shown")
+        },
         inputs: "Input SQL",
         charged: "ρ charged",
         snapshots: "Snapshots read",

@@ -164,6 +164,7 @@ pub(crate) struct BenchTexts {
     pub(crate) limits_line: fn(u64, u32, u32, u32) -> String,
     pub(crate) tables: &'static str,
     pub(crate) keys_per_unit: fn(u32) -> String,
+    pub(crate) impossible: fn(&str) -> String,
     pub(crate) inputs: &'static str,
     pub(crate) charged: &'static str,
     pub(crate) snapshots: &'static str,

@@ -146,6 +146,7 @@ pub(super) static TEXTS: Texts = Texts {
         },
         tables: "约定的表",
         keys_per_unit: |n| format!("每单元至多 {n} 格"),
+        impossible: |columns| format!("目录声明 {columns} 有不可能组合：其中的格不可能有人，公布为 0"),
         inputs: "输入 SQL",
         charged: "已记 ρ",
         snapshots: "所读快照",

@@ -1,10 +1,12 @@
 //! The context of a candidate: under which agreement, over which views, with which
 //! code, limits and cost. All of it is public to the parties of the contract.
 
+use std::collections::BTreeSet;
+
 use sluice_domain::{
     agreement::{Agreement, View},
     candidate::Route,
-    contract::{Contract, Table},
+    contract::{Combination, Contract, Table, Tabulation},
     id::ViewId,
 };
 use sluice_service::pages::Workbench;
@@ -179,8 +181,20 @@ fn table_line(table: &Table, t: &Texts) -> TableLine {
         Table::C(c) => TableLine {
             name: c.name.clone(),
             route: words::route(Route::C, t.lang),
-            terms: words::totals(c.totals, t.lang).to_owned(),
+            terms: {
+                let impossible = impossible(&c.plan).map(|columns| (t.bench.impossible)(&columns));
+                let totals = words::totals(c.totals, t.lang).to_owned();
+                std::iter::once(totals).chain(impossible).collect::<Vec<_>>().join(" · ")
+            },
             sql: Some(c.sql.clone()),
         },
     }
+}
+
+/// The columns of the impossible combinations that a table may meet.
+fn impossible(plan: &Tabulation) -> Option<String> {
+    let met = plan.impossible.iter().filter(|c| plan.dimensions.iter().any(|d| c.side(d.base_name()).is_some()));
+    let columns = |c: &Combination| c.sides().map(|(column, _)| column).collect::<Vec<_>>().join(" × ");
+    let named: BTreeSet<String> = met.map(columns).collect();
+    (!named.is_empty()).then(|| named.into_iter().collect::<Vec<_>>().join(", "))
 }

@@ -114,6 +114,13 @@ impl CatalogueEntry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        Digest, Timestamp,
+        event::{Actor, Entry, Event},
+        id::SnapshotId,
+        rulepack::RulePack,
+        state::State,
+    };
 
     fn entry(impossible: &str) -> Result<CatalogueEntry, crate::Refusal> {
         let column = |name: &str, more: &str| {
@@ -147,6 +154,34 @@ mod tests {
         assert!(entry.is_bound("age") && entry.is_bound("plan") && !entry.is_bound("who"));
         let toml = toml::to_string(&entry).unwrap();
         assert_eq!(CatalogueEntry::parse(&toml).unwrap(), entry);
+    }
+
+    /// Rows of a snapshot were never held to what a later entry says.
+    #[test]
+    fn it_holds_while_the_entry_is_in_force_that_rows_were_held_to() {
+        let (plain, told) = (entry("").unwrap(), declared("plan = [3], band = ['old']").unwrap());
+        let mut state = State::new(RulePack::shipped().unwrap());
+        let mut record = |seq: u64, event: Event| {
+            state.apply(&Entry { seq, at: Timestamp::UNIX_EPOCH, actor: Actor::System, event });
+            let dataset = state.datasets().next().unwrap();
+            dataset.snapshots.last().map(|snapshot| dataset.entry_for(snapshot).combinations().len())
+        };
+        let registered = |entry: &CatalogueEntry| Event::DatasetRegistered { entry: entry.clone() };
+        let sealed = |n: u64| Event::SnapshotSealed {
+            dataset: told.dataset.id.clone(),
+            snapshot: SnapshotId::numbered(n),
+            rows: 1,
+            roster_size: 1,
+            commitment: Digest::of(b""),
+            sealed_file: Digest::of(b""),
+        };
+        assert_eq!(record(0, registered(&plain)), None);
+        assert_eq!(record(1, sealed(1)), Some(0));
+        // An ingest that was refused leaves its entry in force.
+        assert_eq!(record(2, registered(&told)), Some(0));
+        assert_eq!(record(3, sealed(3)), Some(1));
+        assert_eq!(record(4, registered(&told)), Some(1), "the same entry");
+        assert_eq!(record(5, registered(&plain)), Some(0));
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub struct DatasetState {
 impl DatasetState {
     /// The entry in force, as it holds of `snapshot`: rows that were held to another one
     /// may have combinations that this one says are impossible.
-    fn entry_for(&self, snapshot: &SnapshotState) -> CatalogueEntry {
+    pub(crate) fn entry_for(&self, snapshot: &SnapshotState) -> CatalogueEntry {
         let mut entry = self.entry.clone();
         if snapshot.version != self.version {
             entry.impossible.clear();

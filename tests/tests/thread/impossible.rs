@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use sluice_domain::contract::Table;
+use sluice_domain::{candidate::CellValue, contract::Table};
 
 use crate::{
     quantiles::job,
@@ -35,6 +35,13 @@ async fn nobody_where_nobody_can_be_is_no_secret() {
         *shown.entry(there > 0).or_default() += 1;
     }
     assert_eq!(shown, [(false, 72), (true, 18)].into(), "18 plans at 5 rates");
+
+    // That a plan's people are those of the plan at its deductible is no news either.
+    let by_deductible = "SELECT plan, idp, count(DISTINCT zper) AS persons FROM claims GROUP BY plan, idp";
+    let product = town.product(&job(&[("deductibles", by_deductible)]), None).await;
+    let page = town.city.service.product(&town.city.operator, &product).await.unwrap();
+    let cells = &page.tables[0].cells;
+    assert_eq!((cells.len(), cells.iter().filter(|c| matches!(c.value, CellValue::Withheld(_))).count()), (36, 0));
 
     // What the contract was frozen with says so, by the columns' finest parts.
     let state = town.city.service.snapshot().await.unwrap();

@@ -88,6 +88,7 @@ fn axis(column: &str, parts: u32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
     use sluice_domain::contract::{Tabulation, Totals};
 
     use super::*;
@@ -123,6 +124,16 @@ mod tests {
         let part = place(&[("age", 3, &[0, 1]), ("sex", 2, &[1])]);
         let kinds = Place::kinds(&[&cell, &whole, &part], &[]).unwrap();
         assert_eq!(kinds, BTreeSet::from([vec![0, 1, 2], vec![0, 1], vec![1]]));
+        // Nobody of age 1 or 2 has sex 1: the cell's people are those of age 0.
+        let never = json!({"age": {"parts": 3, "inside": [1, 2]}, "sex": {"parts": 2, "inside": [1]}});
+        let never: Combination = serde_json::from_value(never).unwrap();
+        let kinds = |places: &[&Place]| Place::kinds(places, std::slice::from_ref(&never)).unwrap();
+        let young = place(&[("age/3", 3, &[0]), ("sex/2", 2, &[1])]);
+        let cell = place(&[("sex/2", 2, &[1])]);
+        assert_eq!(kinds(&[&cell, &young]), BTreeSet::from([vec![0, 1], vec![]]));
+        assert_eq!(Place::kinds(&[&cell, &young], &[]).unwrap().len(), 3);
+        // Where age is not asked for, somebody of sex 1 may be of age 0.
+        assert_eq!(kinds(&[&cell]), BTreeSet::from([vec![0], vec![]]));
         let wide: Vec<Place> =
             (0..8).flat_map(|c| (0..4).map(move |i| place(&[(&format!("c{c}"), 4, &[i])]))).collect();
         assert_eq!(Place::kinds(&wide.iter().collect::<Vec<_>>(), &[]), None);

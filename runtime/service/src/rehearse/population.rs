@@ -1,7 +1,7 @@
 //! 合成数据: people who do not exist, drawn from a catalogue entry and nothing else.
 //!
 //! What is read: column names, types, whether a value may be missing, code lists,
-//! declared ranges, impossible combinations (rows that have one are left out). So a column's values follow its code list or range and say nothing
+//! declared ranges, impossible combinations (a row that has one is drawn again). So a column's values follow its code list or range and say nothing
 //! about the real ones: no distribution, no relation between columns, no count.
 //!
 //! The same entry, units and seed give the same bytes. Edge cases come first, on
@@ -22,7 +22,7 @@ use sluice_rows::arrow::{
         ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListBuilder, NullArray,
         PrimitiveBuilder, StringArray, StringBuilder, TimestampMicrosecondArray,
     },
-    compute::filter_record_batch,
+    compute::{filter_record_batch, interleave},
     datatypes::{Field, Float64Type, Int64Type, Schema},
     record_batch::RecordBatch,
 };
@@ -32,6 +32,8 @@ use sluice_vault::Impossible;
 const WORDS: [&str; 8] = ["", "甲", "数闸 Sluice", "é\u{301}", "𠮷野家", "a,\"b\"\nc", "👩‍👩‍👧", "x"];
 /// Largest ordinary number where no range is declared.
 const ORDINARY: i64 = 1000;
+/// How often a row is drawn again that cannot be; one in ten may be, and there are plenty.
+const REDRAWN_MAX: usize = 100;
 /// Rows of the unit with many.
 const MANY: u64 = 64;
 
@@ -84,11 +86,10 @@ impl Population {
             owners.extend((0..rows).map(|_| (unit, edge)));
         }
         let arrays = entry.columns.iter().map(|column| drawn(column, &owners, &mut dice));
-        let arrays = arrays.collect::<Vec<_>>();
+        let mut arrays = arrays.collect::<Vec<_>>();
+        let possible = make_possible(entry, &mut arrays, &owners, &mut dice)?;
         let fields = entry.columns.iter().zip(&arrays);
         let fields: Vec<_> = fields.map(|(c, array)| Field::new(&c.name, array.data_type().clone(), true)).collect();
-        let impossible = Impossible::of(entry);
-        let possible: BooleanArray = (0..owners.len()).map(|row| Some(!impossible.is_at(&arrays, row))).collect();
         let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|_| failed())?;
         Ok(Self { rows: filter_record_batch(&rows, &possible).map_err(|_| failed())? })
     }
@@ -100,6 +101,36 @@ impl Population {
         writer.write(&self.rows).map_err(|_| failed())?;
         writer.close().map(drop).map_err(|_| failed())
     }
+}
+
+/// Draws the columns of impossible combinations again where a row has one; says which rows
+/// have none in the end.
+fn make_possible(
+    entry: &CatalogueEntry,
+    arrays: &mut [ArrayRef],
+    owners: &[(u32, Edge)],
+    dice: &mut Dice,
+) -> Result<BooleanArray, Refusal> {
+    let impossible = Impossible::of(entry);
+    for _ in 0..REDRAWN_MAX {
+        let bad: Vec<usize> = (0..owners.len()).filter(|row| impossible.is_at(arrays, *row)).collect();
+        if bad.is_empty() {
+            break;
+        }
+        let again: Vec<(u32, Edge)> =
+            bad.iter().filter_map(|row| owners.get(*row)).map(|(u, _)| (*u, Edge::None)).collect();
+        let mut from: Vec<(usize, usize)> = (0..owners.len()).map(|row| (0, row)).collect();
+        for (new, row) in bad.iter().enumerate() {
+            if let Some(place) = from.get_mut(*row) {
+                *place = (1, new);
+            }
+        }
+        for (column, array) in entry.columns.iter().zip(arrays.iter_mut()).filter(|(c, _)| entry.is_bound(&c.name)) {
+            let redrawn = drawn(column, &again, dice);
+            *array = interleave(&[array.as_ref(), redrawn.as_ref()], &from).map_err(|_| failed())?;
+        }
+    }
+    Ok((0..owners.len()).map(|row| Some(!impossible.is_at(arrays, row))).collect())
 }
 
 fn failed() -> Refusal {
