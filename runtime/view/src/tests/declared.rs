@@ -4,13 +4,13 @@
 use sluice_domain::{
     agreement::Mask,
     catalogue::{CatalogueEntry, Key},
-    contract::{Tabulation, Totals},
+    contract::{EventFile, SurvivalFile, Tabulation, Totals},
     state::GrantedView,
 };
 use sluice_rows::cells::{Cells, Zeros};
 
 use super::{ALL, Row, TOWN, batch, granted, reader, row};
-use crate::{plan_table, view_schema};
+use crate::{plan_survival, plan_table, view_schema};
 
 const BINNINGS: [(&str, &str); 3] = [
     (
@@ -31,12 +31,17 @@ const BINNINGS: [(&str, &str); 3] = [
 ];
 
 fn town() -> GrantedView {
+    town_where("")
+}
+
+/// The town with more at the end of its catalogue.
+fn town_where(more: &str) -> GrantedView {
     let toml = BINNINGS.iter().fold(TOWN.to_owned(), |toml, (after, binning)| {
         assert!(toml.contains(after), "{after}");
         toml.replacen(after, &format!("{after}{binning}"), 1)
     });
     let mut view = granted(&ALL, None, &[]);
-    view.entry = CatalogueEntry::parse(&toml).unwrap();
+    view.entry = CatalogueEntry::parse(&format!("{toml}{more}")).unwrap();
     view.view.measures = [("both".to_owned(), "spend + 2 * visits".to_owned())].into();
     view
 }
@@ -191,6 +196,36 @@ fn a_measure_that_is_not_plain_arithmetic_is_refused() {
     for name in ["spend", "age_band", "__unit", "a b"] {
         assert_eq!(code(name, "spend", None), "view.measure", "{name}");
     }
+}
+
+/// What is impossible of a column is known by its codes, and not by a mask's bins, nor by
+/// how a curve counts it.
+#[test]
+fn a_column_of_impossible_combinations_is_no_dimension_behind_a_bin_and_ends_no_curve() {
+    let view = town();
+    let by_plan =
+        |view: &GrantedView| plan_table(std::slice::from_ref(view), "SELECT plan, count(*) FROM people GROUP BY plan");
+    let curve = |view: &GrantedView, time: &str, event| {
+        let (time, event) = (time.to_owned(), EventFile::Codes(event));
+        let file = SurvivalFile { view: view.id.clone(), time, event, by: vec![], steps: vec![1.0], filter: [].into() };
+        plan_survival(std::slice::from_ref(view), "s", &file).map(drop).map_err(|refusal| refusal.code)
+    };
+    let sexes = || [("sex".to_owned(), vec![Key::Text("f".into())])].into();
+    let kinds = || [("kind".to_owned(), vec![Key::Text("first".into())])].into();
+    assert_eq!(by_plan(&view).unwrap().impossible, []);
+    assert_eq!([curve(&view, "plan", sexes()), curve(&view, "visits", kinds())], [Ok(()), Ok(())]);
+
+    let mut view = town_where("[[impossible]]\nbasis = 'b'\ncodes = { kind = ['rest'], age_band = ['young'] }\n");
+    let [told] = by_plan(&view).unwrap().impossible.try_into().unwrap();
+    // The kind holds plans 2 and 3; the ages are cut at 18 and 65.
+    assert_eq!((&told.side("plan").unwrap().inside, told.side("age").unwrap().parts), (&vec![1, 2], 3));
+    let bound = Err("survival.impossible");
+    assert_eq!([curve(&view, "plan", sexes()), curve(&view, "visits", kinds())], [bound, bound]);
+    assert_eq!(curve(&view, "visits", sexes()), Ok(()));
+    view.view.masks = [("plan".to_owned(), Mask::Bin { from: 0, to: 4, width: 2 })].into();
+    assert_eq!(by_plan(&view).unwrap_err().code, "sql.dimension");
+    view.entry.impossible.clear();
+    assert!(by_plan(&view).is_ok(), "a bin is a dimension else");
 }
 
 #[test]
