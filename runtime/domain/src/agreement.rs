@@ -198,7 +198,7 @@ impl Agreement {
                     );
                 }
                 if let Mask::Bin { from, to, width } = mask
-                    && (*width <= 0 || to <= from || (to - from) / width > 10_000)
+                    && (*width <= 0 || to <= from || i128::from(*to) - i128::from(*from) > 10_000 * i128::from(*width))
                 {
                     return content(
                         &format!("view.{id}.masks.{column}"),

@@ -25,6 +25,7 @@ use crate::{
 pub struct State {
     rulepack: RulePack,
     next_seq: u64,
+    at: Timestamp,
     domain: Option<DomainInfo>,
     people: BTreeMap<PersonId, Person>,
     datasets: BTreeMap<DatasetId, DatasetState>,
@@ -247,6 +248,7 @@ impl State {
         Self {
             rulepack,
             next_seq: 0,
+            at: Timestamp::MIN,
             domain: None,
             people: BTreeMap::new(),
             datasets: BTreeMap::new(),
@@ -265,6 +267,7 @@ impl State {
     pub fn apply(&mut self, entry: &Entry) {
         self.next_seq = entry.seq.saturating_add(1);
         let at = entry.at;
+        self.at = self.at.max(at);
         match entry.event.clone() {
             Event::DomainCreated { name, kind, ledger_key, rulepack, rulepack_digest } => {
                 self.domain = Some(DomainInfo { name, kind, ledger_key, rules: (rulepack, rulepack_digest) })
@@ -415,6 +418,12 @@ impl State {
     /// The rule pack in force.
     pub fn rulepack(&self) -> &RulePack {
         &self.rulepack
+    }
+
+    /// The moment of what is recorded at `now`: a clock that was set back stands still, or a
+    /// year that is over would have budget again, and an agreement that has ended be in force.
+    pub fn moment(&self, now: Timestamp) -> Timestamp {
+        self.at.max(now)
     }
 
     /// Position of the next entry.

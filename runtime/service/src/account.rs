@@ -121,7 +121,7 @@ impl Service {
         year: i16,
     ) -> Result<Bits, Refusal> {
         let rules = &state.rulepack().refusals;
-        let told = inbox::refusals(state, agreement, year).count();
+        let told = inbox::refusals(state, agreement, year, Self::now()).len();
         Ok(Bits {
             refusals: told.min(rules.bits_max),
             refusals_max: rules.bits_max,
