@@ -26,6 +26,7 @@ pub struct State {
     rulepack: RulePack,
     next_seq: u64,
     at: Timestamp,
+    last_number: u64,
     domain: Option<DomainInfo>,
     people: BTreeMap<PersonId, Person>,
     datasets: BTreeMap<DatasetId, DatasetState>,
@@ -249,6 +250,7 @@ impl State {
             rulepack,
             next_seq: 0,
             at: Timestamp::MIN,
+            last_number: 0,
             domain: None,
             people: BTreeMap::new(),
             datasets: BTreeMap::new(),
@@ -303,6 +305,7 @@ impl State {
             }
             Event::JobAccepted { job, person, operator, contract, contract_digest, .. } => {
                 let contract = *contract;
+                self.last_number = self.last_number.max(job.number());
                 self.jobs.insert(
                     job.clone(),
                     JobState { id: job, person, operator, contract, contract_digest, at, run: None },
@@ -312,6 +315,7 @@ impl State {
                 self.refused.push(RefusedJob { operator, name, code, at })
             }
             Event::RunStarted { run, job, snapshots, charges, delta } => {
+                self.last_number = self.last_number.max(run.number());
                 self.start_run(run, job, snapshots, (charges, delta), at)
             }
             Event::RunFinished { run, candidate, pre_noise, rounds, lineage, evidence, sealed_object } => {
@@ -350,6 +354,8 @@ impl State {
                 self.products.insert(product.clone(), ProductState { id: product, run, files, at });
             }
             Event::DomainRestored { years, charges, agreements, .. } => {
+                // What the lost entries numbered is not numbered anew.
+                self.last_number = self.last_number.max(entry.seq);
                 self.closed.extend(years);
                 for charge in charges {
                     let spent = Spent { rho: charge.rho, delta: charge.delta };
@@ -418,6 +424,12 @@ impl State {
     /// The rule pack in force.
     pub fn rulepack(&self) -> &RulePack {
         &self.rulepack
+    }
+
+    /// The number of the next job, and of its run: jobs are counted, not entries. An
+    /// operator sees it, and entries tell when runs start and end.
+    pub fn next_number(&self) -> u64 {
+        self.last_number.saturating_add(1)
     }
 
     /// The moment of what is recorded at `now`: a clock that was set back stands still, or a

@@ -26,7 +26,8 @@ pub fn is_invisible(c: char) -> bool {
 /// tab: the keys that lead there, with dots between them; a member of a list goes by its
 /// `name`.
 pub fn hidden_in(file: &impl Serialize) -> Option<String> {
-    let value = serde_json::to_value(file).ok()?;
+    // What cannot be looked at is not taken for clean.
+    let Ok(value) = serde_json::to_value(file) else { return Some(String::new()) };
     hidden(&value).map(|place| place.join("."))
 }
 

@@ -54,13 +54,17 @@ async fn attack_56_nobody_sees_when_the_next_job_starts() {
     service.run(&first).await.unwrap();
     assert_eq!([seen(&town, &first).await, seen(&town, &waiting).await], before, "one of them was charged and has run");
     assert_eq!(before[0].0, JobStatus::Running);
+    // Attack 98: a number that counted entries would count those of the run between.
+    assert_eq!(waiting.number(), first.number() + 1);
+    let third = submit("third").await;
+    assert_eq!(third.number(), waiting.number() + 1);
 
-    until(service.tick(&waiting).await.unwrap()).await;
+    until(service.tick(&third).await.unwrap()).await;
     assert_eq!(seen(&town, &first).await.0, JobStatus::InReview);
     let (status, at_tick, left) = seen(&town, &waiting).await;
     assert!(status == JobStatus::NotRun && at_tick && left != before[1].2, "it was not charged");
     let accounts = service.accounts(&town.city.bureau).await.unwrap();
-    assert_eq!(accounts.roots[0].agreements[0].bits.refusals, 1);
+    assert_eq!(accounts.roots[0].agreements[0].bits.refusals, 2);
 }
 
 /// Attack 57. Long ticks first: a bit counts from the moment that it shows, or the jobs

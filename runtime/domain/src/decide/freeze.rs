@@ -257,8 +257,12 @@ fn unresolved_curve(table: &TableFile) -> Option<(String, Survival)> {
 /// may hold a character that shows nothing or moves its neighbours.
 fn readable(file: &JobFile) -> Result<(), Refusal> {
     for (place, words) in [("job.name", &file.job.name), ("product.title", &file.product.title)] {
-        if words.trim().is_empty() || words.chars().count() > NAME_CHARS_MAX {
-            let (zh, en) = (format!("须为 1 至 {NAME_CHARS_MAX} 字"), format!("1 to {NAME_CHARS_MAX} characters"));
+        let fits = !words.trim().is_empty() && words.chars().count() <= NAME_CHARS_MAX;
+        if !fits || words.contains(char::is_control) {
+            let (zh, en) = (
+                format!("须为一行，1 至 {NAME_CHARS_MAX} 字"),
+                format!("one line of 1 to {NAME_CHARS_MAX} characters"),
+            );
             return Err(bad("job.name", place, zh, en));
         }
     }

@@ -61,7 +61,7 @@ pub fn accept_job(
             text("重新登录后再提交", "sign in again and submit"),
         ));
     }
-    let job = JobId::numbered(state.next_seq());
+    let job = JobId::numbered(state.next_number());
     let event = Event::JobAccepted {
         job: job.clone(),
         person: by.clone(),
@@ -100,7 +100,7 @@ pub fn start_run(state: &State, job: &JobState, now: Timestamp) -> Result<(RunId
     let charges = charges(state, &job.contract, Some(&job.id), now)?;
     let snapshots =
         granted.get().iter().map(|v| (v.view.dataset.clone(), v.snapshot.clone())).collect::<BTreeMap<_, _>>();
-    let run = RunId::numbered(state.next_seq());
+    let run = RunId::numbered(job.id.number());
     let event = Event::RunStarted {
         run: run.clone(),
         job: job.id.clone(),
@@ -120,28 +120,37 @@ pub struct Left {
     pub roots: Vec<(DatasetId, Spent)>,
 }
 
-/// What `agreement` and its roots have left in the year of `now`, once every accepted job
-/// is paid for: a job counts from its acceptance, for it is charged when it starts, and
-/// when it starts tells how long the runs before it took. `own` is not counted.
-pub fn left(state: &State, agreement: &Agreement, own: Option<&JobId>, now: Timestamp) -> Left {
-    let (year, budget, terms) = (day_of(now).year(), &state.rulepack().budget, &agreement.agreement);
-    let waiting: Vec<&JobState> =
-        state.jobs().filter(|j| j.run.is_none() && now < tick_of(j) && own != Some(&j.id)).collect();
-    let touches = |job: &&&JobState, root: &DatasetId| {
+/// Jobs that were accepted and may still start, but for `own`. Their cost is set aside: a
+/// job is charged when it starts, and when it starts tells how long the runs before it took.
+fn waiting<'a>(state: &'a State, own: Option<&JobId>, now: Timestamp) -> impl Iterator<Item = &'a JobState> {
+    state.jobs().filter(move |j| j.run.is_none() && now < tick_of(j) && own != Some(&j.id))
+}
+
+/// What is set aside of `root` for accepted jobs other than `own`.
+pub fn set_aside(state: &State, root: &DatasetId, own: Option<&JobId>, now: Timestamp) -> Spent {
+    let touches = |job: &&JobState| {
         state.agreement(&job.contract.agreement).is_some_and(|a| a.views.values().any(|v| v.dataset == *root))
     };
+    waiting(state, own, now).filter(touches).fold(Spent::default(), |mut sum, job| {
+        sum += Spent { rho: job.contract.rho, delta: job.contract.delta };
+        sum
+    })
+}
+
+/// What `agreement` and its roots have left in the year of `now`, once every accepted job
+/// but `own` is paid for.
+pub fn left(state: &State, agreement: &Agreement, own: Option<&JobId>, now: Timestamp) -> Left {
+    let (year, budget, terms) = (day_of(now).year(), &state.rulepack().budget, &agreement.agreement);
     let open = if state.is_closed(year) { 0.0 } else { 1.0 };
     let root = |root: DatasetId| {
         let mut spent = state.spent(&root, year);
-        for job in waiting.iter().filter(|job| touches(job, &root)) {
-            spent += Spent { rho: job.contract.rho, delta: job.contract.delta };
-        }
+        spent += set_aside(state, &root, own, now);
         let rho = open * (budget.rho_per_root_and_year - spent.rho).max(0.0);
         let delta = open * (budget.delta_per_root_and_year - spent.delta).max(0.0);
         (root, Spent { rho, delta })
     };
-    let reserved: f64 = waiting.iter().filter(|j| j.contract.agreement == terms.id).map(|j| j.contract.rho).sum();
-    let charged = state.spent_under(&terms.id, year) + reserved;
+    let theirs = waiting(state, own, now).filter(|j| j.contract.agreement == terms.id);
+    let charged = state.spent_under(&terms.id, year) + theirs.map(|j| j.contract.rho).sum::<f64>();
     // Every root that the agreement's views could touch is charged: an upper bound
     // that no choice of input can get around.
     let roots: BTreeSet<DatasetId> = agreement.views.values().map(|v| v.dataset.clone()).collect();
