@@ -1,6 +1,8 @@
 //! Route D against what several numbers say together: attack 58. A guest's number is taken
 //! to be a total of its rows; with the totals of their parts it is one of the rest.
 
+#![expect(clippy::single_range_in_vec_init, reason = "rows as the ranges that they are")]
+
 use std::ops::Range;
 
 use roaring::RoaringBitmap;
