@@ -16,6 +16,7 @@
 
 #[path = "../../runtime/gate/tests/common/mod.rs"]
 mod common;
+mod held_together;
 mod jobs;
 mod office;
 mod sequences;

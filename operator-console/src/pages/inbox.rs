@@ -67,8 +67,7 @@ struct JobLine {
 pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Response, Problem> {
     let inbox = app.service.inbox(&visitor.who).await.map_err(Problem::on_page)?;
     let (lang, now) = (visitor.here.lang, Timestamp::now());
-    let moving =
-        |job: &OperatorJob| matches!(job.status, JobStatus::Accepted | JobStatus::Running | JobStatus::InReview);
+    let moving = |job: &OperatorJob| matches!(job.status, JobStatus::Running | JobStatus::InReview);
     let poll = !inbox.waiting.is_empty() || inbox.jobs.iter().any(moving);
     let mut frame = Frame::inside(&app, &visitor, Section::Inbox, texts(lang).inbox.title).await;
     frame.poll_seconds = poll.then_some(POLL_SECONDS);
@@ -107,9 +106,9 @@ fn job_line(j: OperatorJob, now: Timestamp, lang: Lang) -> JobLine {
         operator: j.operator.to_string(),
         status: j.status.text().of(lang).to_owned(),
         tone: match j.status {
-            JobStatus::Accepted | JobStatus::Running => "plain",
+            JobStatus::Running => "plain",
             JobStatus::InReview => "open",
-            JobStatus::Returned => "warn",
+            JobStatus::Returned | JobStatus::NotRun => "warn",
             JobStatus::Rejected | JobStatus::Void => "risk",
             JobStatus::Released => "good",
         },

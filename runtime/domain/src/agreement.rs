@@ -198,7 +198,7 @@ impl Agreement {
                     );
                 }
                 if let Mask::Bin { from, to, width } = mask
-                    && (*width <= 0 || to <= from || (to - from) / width > 10_000)
+                    && (*width <= 0 || to <= from || i128::from(*to) - i128::from(*from) > 10_000 * i128::from(*width))
                 {
                     return content(
                         &format!("view.{id}.masks.{column}"),
@@ -209,5 +209,22 @@ impl Agreement {
             }
         }
         Ok(this)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Agreement;
+
+    #[test]
+    fn bins_over_everything_are_too_many_and_no_overflow() {
+        let file = include_str!("../../../guest-examples/domain/insurance-pricing-2026.toml");
+        let with = |bin: &str| {
+            let file = file.replace("xage = \"drop\"", &format!("xage = {{ bin = {bin} }}"));
+            Agreement::parse(&file).map_err(|refusal| refusal.code)
+        };
+        with("{ from = 0, to = 100, width = 10 }").unwrap();
+        let all = format!("{{ from = {}, to = {}, width = 1 }}", i64::MIN, i64::MAX);
+        assert_eq!(with(&all).unwrap_err(), "agreement.content");
     }
 }

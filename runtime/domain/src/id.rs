@@ -83,9 +83,14 @@ ids! {
 macro_rules! numbered {
     ($($name:ident $prefix:literal)*) => {$(
         impl $name {
-            /// The name of the thing that ledger entry `seq` brought about.
-            pub fn numbered(seq: u64) -> Self {
-                Self(format!(concat!($prefix, "-{:06}"), seq))
+            /// The name with this number.
+            pub fn numbered(number: u64) -> Self {
+                Self(format!(concat!($prefix, "-{:06}"), number))
+            }
+
+            /// Its number; 0 where it has none.
+            pub fn number(&self) -> u64 {
+                self.0.rsplit('-').next().and_then(|digits| digits.parse().ok()).unwrap_or(0)
             }
         }
     )*};

@@ -25,6 +25,8 @@ use crate::{
 pub struct State {
     rulepack: RulePack,
     next_seq: u64,
+    at: Timestamp,
+    last_number: u64,
     domain: Option<DomainInfo>,
     people: BTreeMap<PersonId, Person>,
     datasets: BTreeMap<DatasetId, DatasetState>,
@@ -262,6 +264,8 @@ impl State {
         Self {
             rulepack,
             next_seq: 0,
+            at: Timestamp::MIN,
+            last_number: 0,
             domain: None,
             people: BTreeMap::new(),
             datasets: BTreeMap::new(),
@@ -280,6 +284,7 @@ impl State {
     pub fn apply(&mut self, entry: &Entry) {
         self.next_seq = entry.seq.saturating_add(1);
         let at = entry.at;
+        self.at = self.at.max(at);
         match entry.event.clone() {
             Event::DomainCreated { name, kind, ledger_key, rulepack, rulepack_digest } => {
                 self.domain = Some(DomainInfo { name, kind, ledger_key, rules: (rulepack, rulepack_digest) })
@@ -318,6 +323,7 @@ impl State {
             }
             Event::JobAccepted { job, person, operator, contract, contract_digest, .. } => {
                 let contract = *contract;
+                self.last_number = self.last_number.max(job.number());
                 self.jobs.insert(
                     job.clone(),
                     JobState { id: job, person, operator, contract, contract_digest, at, run: None },
@@ -327,6 +333,7 @@ impl State {
                 self.refused.push(RefusedJob { operator, name, code, at })
             }
             Event::RunStarted { run, job, snapshots, charges, delta } => {
+                self.last_number = self.last_number.max(run.number());
                 self.start_run(run, job, snapshots, (charges, delta), at)
             }
             Event::RunFinished { run, candidate, pre_noise, rounds, lineage, evidence, sealed_object } => {
@@ -365,6 +372,8 @@ impl State {
                 self.products.insert(product.clone(), ProductState { id: product, run, files, at });
             }
             Event::DomainRestored { years, charges, agreements, .. } => {
+                // What the lost entries numbered is not numbered anew.
+                self.last_number = self.last_number.max(entry.seq);
                 self.closed.extend(years);
                 for charge in charges {
                     let spent = Spent { rho: charge.rho, delta: charge.delta };
@@ -433,6 +442,18 @@ impl State {
     /// The rule pack in force.
     pub fn rulepack(&self) -> &RulePack {
         &self.rulepack
+    }
+
+    /// The number of the next job, and of its run: jobs are counted, not entries. An
+    /// operator sees it, and entries tell when runs start and end.
+    pub fn next_number(&self) -> u64 {
+        self.last_number.saturating_add(1)
+    }
+
+    /// The moment of what is recorded at `now`: a clock that was set back stands still, or a
+    /// year that is over would have budget again, and an agreement that has ended be in force.
+    pub fn moment(&self, now: Timestamp) -> Timestamp {
+        self.at.max(now)
     }
 
     /// Position of the next entry.

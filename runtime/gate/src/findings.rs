@@ -333,8 +333,8 @@ fn whole(candidate: &Candidate, contract: &Contract, rulepack: &RulePack) -> Res
         found.push((
             Risk::Note,
             text(
-                "已与同一快照上此前所有运行（不分运营单位）的路线 C 表作线性比对；未能显示：跨作业的区间推断、行数与单位数相减",
-                "compared by linear algebra with the route-C tables of every earlier run on this snapshot, whoever asked; this cannot show what intervals across jobs, or counts of rows less counts of units, would bound",
+                "已与此前所有运行（不分运营单位与快照）公布的数比对：线性组合、区间、行数与单位数之差；未能显示：两个量之积",
+                "held against what every earlier run published, whoever asked and on whichever snapshot: linear combinations, bounds, rows less units; this cannot show what products of two quantities tell",
             ),
         ));
         found.push((

@@ -54,8 +54,8 @@ pub(crate) fn held_history(job: &str) -> Refusal {
     Refusal::refused(
         "gate.held-history",
         text(
-            "输入与此前某个路线 D 产品的输入、或路线 C 某个已公布的数所依据的行只差不足 k 个单位，两者相比会暴露他们",
-            "its input differs from that of an earlier product of route D, or from the rows under a published number of route C, by fewer than k units, whom the two would show",
+            "输入与此前路线 D 产品的输入、或路线 C 已公布的数所依据的行（单独或合计）只差不足 k 个单位，相比会暴露他们",
+            "its input differs from those of earlier products of route D, or from the rows under published numbers of route C, alone or together, by fewer than k units, whom they would show",
         ),
         text("使用完全相同的输入，或改用路线 A", "use the very same input, or route A"),
     )

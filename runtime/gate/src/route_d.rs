@@ -147,9 +147,11 @@ fn against_history(
         let numbers: Vec<_> = of_root.map(|(at, (_, rows))| (at, Ledger::held(rows))).collect();
         let people = ledger.people(rules, usize::try_from(dominance_n).unwrap_or(usize::MAX));
         let entries = ledger.read(&numbers, rules);
-        if !examine(&ledger.history(rules), &entries, &people, &Work::default())?.withhold.is_empty() {
+        let examined = examine(&ledger.history(rules), &entries, &people, &Work::default())?;
+        if !examined.withhold.is_empty() {
             return Err(refusals::held_history(&contract.name));
         }
+        record.limit_reached |= examined.limit_reached;
         record.roots.push(ledger.root(numbers.into_iter().map(|(_, number)| number).collect()));
     }
     Ok(record)

@@ -44,7 +44,12 @@ pub struct RootAccount {
 /// The account of `root` at `now`.
 pub(crate) fn of(state: &State, root: &DatasetId, now: Timestamp) -> RootAccount {
     let (year, budget) = (day_of(now).year(), &state.rulepack().budget);
-    let (of_year, ever) = (state.spent(root, year), state.spent_ever(root));
+    // A receipt is the operator's: what is set aside counts as charged, for when a job starts
+    // tells how long others took.
+    let aside = decide::set_aside(state, root, None, now);
+    let (mut of_year, mut ever) = (state.spent(root, year), state.spent_ever(root));
+    of_year += aside;
+    ever += aside;
     RootAccount {
         root: root.clone(),
         year,
@@ -121,7 +126,7 @@ impl Service {
         year: i16,
     ) -> Result<Bits, Refusal> {
         let rules = &state.rulepack().refusals;
-        let told = inbox::refusals(state, agreement, year).count();
+        let told = inbox::refusals(state, agreement, year, Self::now()).len();
         Ok(Bits {
             refusals: told.min(rules.bits_max),
             refusals_max: rules.bits_max,

@@ -83,15 +83,16 @@ pub(crate) fn render(
     let prf = |bytes: &[u8]| service.mark_prf(bytes);
     let Some(marks) = Marks::of(&job.contract, product, &prf) else {
         let bundle = product::render(released.get(), &job.contract, product)?;
-        final_check::check(released.get(), &job.contract, &bundle, "", &|_, _| None)?;
+        final_check::check(released.get(), &job.contract, &bundle, &|_, _| None)?;
         return Ok((bundle, None));
     };
     let mut bundle = Bundle::default();
     let copies = copies(&job.operator, &job.contract);
     for (recipient, prefix) in &copies {
-        bundle.extend(prefix, product::render(&marks.copy(released, recipient), &job.contract, product)?);
+        let copy = product::render(&marks.copy(released, recipient), &job.contract, product)?;
         let slack = |table, measure| marks.slack(table, measure);
-        final_check::check(released.get(), &job.contract, &bundle, prefix, &slack)?;
+        final_check::check(released.get(), &job.contract, &copy, &slack)?;
+        bundle.extend(prefix, copy);
     }
     let (MarkPolicy::Rounding(base), Some(bits)) =
         (job.contract.product.mark, marks::bits(&job.contract, released.get()))

@@ -1,10 +1,13 @@
 //! The last look (gate.md G12): reads the finished files back with readers that
-//! share nothing with the writers, and compares every cell with the candidate. A
+//! share nothing with the writers, and compares every cell with the candidate, in the table
+//! files and on the page. It does not read charts back. A
 //! file that prints what was withheld never leaves; a marked copy is off by less than
 //! the base of its mark and nowhere else; no field of a CSV begins a formula. A held
 //! table is held to its contract too: declared keys, numbers in range and on their grid.
 
-use std::collections::BTreeMap;
+mod page;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::Field;
@@ -18,6 +21,9 @@ use sluice_domain::{
 
 use crate::product::Bundle;
 
+/// The page of a product.
+const PAGE: &str = "report.html";
+
 /// Key → one number per measure, then the errors of those that have one; `None` for the
 /// whole row when it is withheld.
 type Seen = BTreeMap<Vec<String>, Option<Vec<Option<f64>>>>;
@@ -25,8 +31,8 @@ type Seen = BTreeMap<Vec<String>, Option<Vec<Option<f64>>>>;
 /// How far a number of (table, measure) may stand from the candidate's; `None`: not at all.
 type Slack<'a> = &'a dyn Fn(usize, usize) -> Option<f64>;
 
-/// Compares every table file of `bundle` whose name begins with `prefix` with the
-/// approved `candidate`, and those of held tables with `contract`.
+/// Compares every file of `bundle`, one copy of the product, with the approved `candidate`,
+/// and those of held tables with `contract`. A file that nothing accounts for is a fault.
 ///
 /// # Errors
 /// `release.final-check`, naming the file.
@@ -34,30 +40,37 @@ pub(crate) fn check(
     candidate: &Candidate,
     contract: &Contract,
     bundle: &Bundle,
-    prefix: &str,
     slack: Slack<'_>,
 ) -> Result<(), Refusal> {
+    let mut accounted = BTreeSet::from([PAGE.to_owned()]);
     for artefact in candidate.report.artefacts() {
-        let name = format!("{prefix}{}", artefact.name);
-        let seen = bundle.file(&name).and_then(|bytes| Artefact::parse(&artefact.name, bytes));
+        let seen = bundle.file(&artefact.name).and_then(|bytes| Artefact::parse(&artefact.name, bytes));
         if seen.as_ref() != Some(artefact) {
-            return Err(differs(&name));
+            return Err(differs(&artefact.name));
         }
+        accounted.insert(artefact.name.clone());
     }
     for (t, (table, declared)) in candidate.tables.iter().zip(&contract.tables).enumerate() {
         let wanted = wanted(table);
         for (name, read) in [
-            (format!("{prefix}{}.csv", table.name), csv_rows as Reader),
-            (format!("{prefix}{}.parquet", table.name), parquet_rows as Reader),
+            (format!("{}.csv", table.name), csv_rows as Reader),
+            (format!("{}.parquet", table.name), parquet_rows as Reader),
         ] {
             let seen = bundle.file(&name).and_then(|bytes| read(table, bytes));
             let passes = |seen: Seen| agree(&seen, &wanted, &|measure| slack(t, measure)) && fits(declared, &seen);
             if !seen.is_some_and(passes) {
                 return Err(differs(&name));
             }
+            accounted.insert(name);
         }
     }
-    Ok(())
+    if !bundle.file(PAGE).is_some_and(|bytes| page::agrees(&candidate.tables, bytes, slack)) {
+        return Err(differs(PAGE));
+    }
+    match bundle.files().find(|(name, _)| !accounted.remove(*name)) {
+        Some((stray, _)) => Err(differs(stray)),
+        None => Ok(()),
+    }
 }
 
 /// The same keys, the same cells withheld, every number exact or within its slack.
@@ -140,6 +153,9 @@ fn csv_rows(table: &CandidateTable, bytes: &[u8]) -> Option<Seen> {
     }
     let mut reader = csv::Reader::from_reader(bytes);
     let mut seen = Seen::new();
+    if !columns_fit(table, reader.headers().ok()?.iter()) {
+        return None;
+    }
     for record in reader.deserialize::<BTreeMap<String, String>>() {
         let row = record.ok()?;
         let number = |name: &str| match row.get(name).map(String::as_str) {
@@ -147,7 +163,9 @@ fn csv_rows(table: &CandidateTable, bytes: &[u8]) -> Option<Seen> {
             Some(digits) => digits.parse::<f64>().ok().map(Some),
             None => None,
         };
-        insert(table, &mut seen, |name| row.get(name).map(|field| as_meant(field)), number, row.get("status")?)?;
+        let said = row.iter().filter(|(_, field)| !field.is_empty()).map(|(name, _)| name.as_str());
+        let word = |name: &str| row.get(name).map(|field| as_meant(field));
+        insert(table, &mut seen, word, number, (row.get("status")?, said))?;
     }
     Some(seen)
 }
@@ -182,6 +200,10 @@ fn computes(piece: &str, n: usize) -> bool {
 fn parquet_rows(table: &CandidateTable, bytes: &[u8]) -> Option<Seen> {
     let reader = SerializedFileReader::new(bytes::Bytes::copy_from_slice(bytes)).ok()?;
     let mut seen = Seen::new();
+    let schema = reader.metadata().file_metadata().schema_descr();
+    if !columns_fit(table, schema.columns().iter().map(|c| c.name())) {
+        return None;
+    }
     for row in reader.get_row_iter(None).ok()? {
         let row = row.ok()?;
         let field = |name: &str| row.get_column_iter().find(|(n, _)| *n == name).map(|(_, f)| f.clone());
@@ -196,17 +218,37 @@ fn parquet_rows(table: &CandidateTable, bytes: &[u8]) -> Option<Seen> {
             Field::Double(x) => Some(Some(x)),
             _ => None,
         };
-        insert(table, &mut seen, word, number, &word("status")?)?;
+        let said = row.get_column_iter().filter(|(_, field)| **field != Field::Null).map(|(name, _)| name.as_str());
+        insert(table, &mut seen, word, number, (&word("status")?, said))?;
     }
     Some(seen)
 }
 
-fn insert(
+/// Columns of every row that say nothing of its numbers.
+const OF_A_ROW: [&str; 2] = ["status", "made_by"];
+
+/// Whether a file has the columns of `table` and no other, each once.
+fn columns_fit<'a>(table: &CandidateTable, columns: impl Iterator<Item = &'a str>) -> bool {
+    let of_measure = |m: &CandidateMeasure| {
+        let ends: &[&str] = if m.error_95.is_some() { &["", "_sigma", "_error95", "_made"] } else { &["", "_made"] };
+        ends.iter().map(|end| format!("{}{end}", m.name)).collect::<Vec<_>>()
+    };
+    let dimensions = table.dimensions.iter().map(|d| d.name.clone());
+    let of_a_row = OF_A_ROW.iter().map(|name| (*name).to_owned());
+    let mut known: BTreeSet<String> =
+        dimensions.chain(table.measures.iter().flat_map(of_measure)).chain(of_a_row).collect();
+    let mut columns = columns;
+    columns.all(|name| known.remove(name))
+}
+
+/// Takes up one row: its words, its numbers, its status, and which of its columns say
+/// something; of a withheld row that are its keys and the words of every row alone.
+fn insert<'a>(
     table: &CandidateTable,
     seen: &mut Seen,
     word: impl Fn(&str) -> Option<String>,
     number: impl Fn(&str) -> Option<Option<f64>>,
-    status: &str,
+    (status, mut said): (&str, impl Iterator<Item = &'a str>),
 ) -> Option<()> {
     let key = table.dimensions.iter().map(|d| word(&d.name)).collect::<Option<Vec<_>>>()?;
     let headings = table.measures.iter().map(|m| m.name.clone());
@@ -214,7 +256,9 @@ fn insert(
     let numbers = headings.chain(errors).map(|name| number(&name)).collect::<Option<Vec<_>>>()?;
     let value = match status {
         "published" => Some(numbers),
-        "withheld" if numbers.iter().all(Option::is_none) => None,
+        "withheld" if said.all(|name| OF_A_ROW.contains(&name) || table.dimensions.iter().any(|d| d.name == name)) => {
+            None
+        }
         _ => return None,
     };
     seen.insert(key, value).is_none().then_some(())
@@ -223,7 +267,7 @@ fn insert(
 #[cfg(test)]
 mod tests {
     use sluice_domain::{
-        candidate::{CandidateMeasure, CandidateTable, Cell, CellValue, Made, Route},
+        candidate::{CandidateMeasure, CandidateTable, Cell, CellValue, Made, Reason, Route},
         catalogue::Key,
         contract::{Dimension, KeyKind, Law, MeasureA, OpenTable, Table},
         held::{Held, Model},
@@ -279,6 +323,27 @@ mod tests {
             delta: 5e-9,
         };
         (table, Table::Open(declared))
+    }
+
+    #[test]
+    fn a_column_that_nobody_declared_does_not_pass_nor_a_withheld_row_that_says_something() {
+        let (mut table, declared) = open(&["a", "b"]);
+        table.cells[1].value = CellValue::Withheld([Reason::Threshold].into());
+        let good = String::from_utf8(crate::product::csv::write(&table, &declared).unwrap()).unwrap();
+        let passes =
+            |text: &str| csv_rows(&table, text.as_bytes()).is_some_and(|seen| agree(&seen, &wanted(&table), &|_| None));
+        assert!(passes(&good));
+        let with = |column: &str, a: &str, b: &str| {
+            let mut lines = good.lines();
+            let mut next = |more: &str| format!("{}{more}\r\n", lines.next().unwrap());
+            [next(column), next(a), next(b)].concat()
+        };
+        assert!(passes(&with("", "", "")));
+        assert!(!passes(&with(",reasons", ",", ",threshold")), "a column of its own");
+        assert!(!passes(&with(",units", ",-61", ",")), "a column twice");
+        let bare = good.lines().nth(2).unwrap();
+        assert!(bare.starts_with("b,,,,"), "{bare}");
+        assert!(!passes(&good.replace("b,,,,", "b,,,,7 units")), "a word beside the mark");
     }
 
     #[test]

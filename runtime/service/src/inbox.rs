@@ -1,11 +1,13 @@
 //! What each person sees first: reviewers what waits for them, operators how their
 //! jobs stand.
 
+use std::collections::BTreeSet;
+
 use sluice_domain::{
     Refusal, Timestamp,
     approval::Decision,
     day_of, decide,
-    id::AgreementId,
+    id::{AgreementId, JobId},
     person::Role,
     state::{JobState, RunState, Stage, State},
     text,
@@ -52,54 +54,64 @@ fn waiting_line(state: &State, run: &RunState, who: &SignedIn) -> Option<Waiting
     })
 }
 
-/// The void runs under `agreement` in `year` that told a bit, or would have.
-pub(crate) fn refusals<'a>(state: &'a State, agreement: &AgreementId, year: i16) -> impl Iterator<Item = &'a RunState> {
-    let tells = |r: &&RunState| r.void.as_deref().is_some_and(crate::lineage::depends_on_data);
-    state.runs().filter(tells).filter(move |r| {
-        day_of(r.at).year() == year && state.job(&r.job).is_some_and(|j| j.contract.agreement == *agreement)
-    })
+/// The jobs under `agreement` whose end told a bit in `year`, or would have, in the order
+/// in which it showed: at their ticks, however long their runs took and whenever they were
+/// submitted. That a job was not started in time tells how long those before it took.
+pub(crate) fn refusals<'a>(
+    state: &'a State,
+    agreement: &AgreementId,
+    year: i16,
+    now: Timestamp,
+) -> BTreeSet<(Timestamp, &'a JobId)> {
+    let tells = |job: &JobState| match job.run.as_ref().and_then(|run| state.run(run)) {
+        None | Some(RunState { stage: Stage::Started, .. }) => true,
+        Some(run) => run.void.as_deref().is_some_and(crate::lineage::depends_on_data),
+    };
+    let told = state.jobs().filter(|job| job.contract.agreement == *agreement && tells(job));
+    let at = told.map(|job| (decide::tick_of(job), &job.id));
+    at.filter(|(tick, _)| *tick <= now && day_of(*tick).year() == year).collect()
 }
 
-/// Whether a void run is one refusal more than its agreement's year may show: each that
-/// depends on data tells a bit. In order of the runs' start.
-fn beyond_cap(state: &State, job: &JobState, run: &RunState) -> bool {
-    let of_year = || refusals(state, &job.contract.agreement, day_of(run.at).year());
-    let before = of_year().filter(|r| (r.at, &r.id) < (run.at, &run.id)).count();
-    of_year().any(|r| r.id == run.id) && before >= state.rulepack().refusals.bits_max
+/// Whether the end of `job` is one that its agreement's year shows no more: such a job
+/// stays in review for its operator.
+fn beyond_cap(state: &State, job: &JobState, now: Timestamp) -> bool {
+    let tick = decide::tick_of(job);
+    let told = refusals(state, &job.contract.agreement, day_of(tick).year(), now);
+    told.iter().position(|at| *at == (tick, &job.id)).is_some_and(|before| before >= state.rulepack().refusals.bits_max)
 }
 
-/// How a job stands for its operator. Before the tick the answer depends on the
-/// contract and the clock alone: not on how long the run took, nor on how it ended.
+/// Before the tick the answer is the contract's and the clock's, not the data's: neither
+/// whether the run has started nor whether it is over shows.
 fn operator_job(state: &State, job: &JobState, now: Timestamp) -> OperatorJob {
     let tick = decide::tick_of(job);
     let run = job.run.as_ref().and_then(|r| state.run(r));
     let last_vote = run.and_then(|r| r.votes.last());
-    let (status, since) = match run {
-        None => (JobStatus::Accepted, job.at),
-        Some(_) if now < tick => (JobStatus::Running, job.at),
-        Some(r) => match r.stage {
-            Stage::Void if beyond_cap(state, job, r) => (JobStatus::InReview, tick),
-            Stage::Started | Stage::Void => (JobStatus::Void, tick),
-            Stage::InReview | Stage::Approved => (JobStatus::InReview, tick),
-            Stage::Declined => {
-                let rejected = r.votes.iter().any(|v| v.decision == Decision::Reject);
-                (
-                    if rejected { JobStatus::Rejected } else { JobStatus::Returned },
-                    last_vote.map_or(tick, |v| v.at.max(tick)),
-                )
-            }
-            Stage::Released => {
-                (JobStatus::Released, r.product.as_ref().and_then(|p| state.product(p)).map_or(tick, |p| p.at))
-            }
-        },
+    let (status, since) = match run.map(|r| (r, r.stage)) {
+        _ if now < tick => (JobStatus::Running, job.at),
+        None | Some((_, Stage::Started | Stage::Void)) if beyond_cap(state, job, now) => (JobStatus::InReview, tick),
+        None => (JobStatus::NotRun, tick),
+        Some((_, Stage::Started | Stage::Void)) => (JobStatus::Void, tick),
+        Some((_, Stage::InReview | Stage::Approved)) => (JobStatus::InReview, tick),
+        Some((r, Stage::Declined)) => {
+            let rejected = r.votes.iter().any(|v| v.decision == Decision::Reject);
+            (
+                if rejected { JobStatus::Rejected } else { JobStatus::Returned },
+                last_vote.map_or(tick, |v| v.at.max(tick)),
+            )
+        }
+        Some((r, Stage::Released)) => {
+            (JobStatus::Released, r.product.as_ref().and_then(|p| state.product(p)).map_or(tick, |p| p.at))
+        }
     };
     let holder = match status {
-        JobStatus::Accepted | JobStatus::Running => text("数闸主机", "Sluice"),
+        JobStatus::Running => text("数闸主机", "Sluice"),
         JobStatus::InReview => text("审核专家", "the reviewers"),
-        JobStatus::Returned | JobStatus::Rejected | JobStatus::Void => text("运营单位", "the operator"),
+        JobStatus::Returned | JobStatus::Rejected | JobStatus::Void | JobStatus::NotRun => {
+            text("运营单位", "the operator")
+        }
         JobStatus::Released => text("无", "nobody"),
     };
-    let shown = !matches!(status, JobStatus::Accepted | JobStatus::Running | JobStatus::InReview);
+    let shown = !matches!(status, JobStatus::Running | JobStatus::InReview);
     let comments = run
         .filter(|_| shown)
         .map(|r| r.votes.iter().filter(|v| v.decision != Decision::Approve).map(|v| v.comment.clone()).collect());

@@ -8,7 +8,11 @@
 //! Rows are numbered per snapshot; where earlier runs read another snapshot of the same
 //! dataset, its rows are read again under the views of this run, to see who changed.
 
-use std::{collections::BTreeMap, fs::File, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::File,
+    time::Duration,
+};
 
 use sluice_domain::{
     Digest, Kind, Refusal, Text,
@@ -59,8 +63,14 @@ impl Service {
             None => self.snapshot().await?,
         };
         let mut ledgers = Vec::new();
-        for (root, views) in roots {
+        for (root, mut views) in roots {
             let mut past = self.past(&state, &root.0)?;
+            if contract.held().next().is_some() {
+                let known: BTreeSet<&String> = past.values().flatten().filter_map(|n| n.quantity.column()).collect();
+                for view in granted.get() {
+                    views.entry(view.id.clone()).and_modify(|reading| reading.recall(&known, view));
+                }
+            }
             let (columns, now) = rows(reader, &views).await?;
             let now = (now, past.remove(&root.1).unwrap_or_default());
             let mut earlier = Vec::new();
@@ -174,6 +184,17 @@ struct Reading {
 impl Reading {
     fn of(view: &GrantedView) -> Self {
         Self { filter: view.view.filter.clone(), columns: BTreeMap::new() }
+    }
+
+    /// Columns that earlier releases read, for a held product: which rows have a value there.
+    fn recall(&mut self, known: &BTreeSet<&String>, view: &GrantedView) {
+        let plain = |name: &&&String| {
+            let kind = view.entry.column(name).map(|c| c.kind);
+            view.view.columns.contains(name)
+                && !view.view.masks.contains_key(**name)
+                && matches!(kind, Some(ColumnType::Int | ColumnType::Float))
+        };
+        self.columns.extend(known.iter().filter(plain).map(|name| ((*name).clone(), (*name).clone())));
     }
 
     /// The columns of a table's measures; with a derived measure, those that it may be

@@ -71,10 +71,10 @@ pub struct OperatorJob {
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobStatus {
-    /// Taken in, not yet started.
-    Accepted,
-    /// From the start until the tick, however long the run takes.
+    /// From acceptance until the tick, whenever the run starts and however long it takes.
     Running,
+    /// It was not started before its tick, and not charged.
+    NotRun,
     /// Two reviewers decide.
     InReview,
     /// A reviewer sent it back.
@@ -91,8 +91,8 @@ impl JobStatus {
     /// Its name for people.
     pub fn text(self) -> Text {
         let (zh, en) = match self {
-            Self::Accepted => ("已受理", "Accepted"),
             Self::Running => ("运行中", "Running"),
+            Self::NotRun => ("未运行，未计费", "Not run, not charged"),
             Self::InReview => ("审核中", "In review"),
             Self::Returned => ("已退回", "Returned"),
             Self::Rejected => ("已驳回", "Rejected"),

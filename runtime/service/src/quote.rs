@@ -5,7 +5,7 @@ use serde::Serialize;
 use sluice_domain::{
     Digest, Refusal,
     contract::{Combine, Contract, MeasureA, Table, TableA},
-    day_of,
+    decide,
     id::DatasetId,
     state::Spent,
 };
@@ -81,13 +81,11 @@ impl Service {
     /// `agreement.*` when it is not in force.
     pub async fn offer(&self, who: &SignedIn, contract: &Contract) -> Result<Quote, Refusal> {
         let (state, now) = (self.snapshot().await?, Self::now());
-        let (year, budget) = (day_of(now).year(), &state.rulepack().budget);
-        let terms = &state.agreement_of(&who.person().org, &contract.agreement)?.agreement;
+        let budget = &state.rulepack().budget;
+        let left = decide::left(&state, state.agreement_of(&who.person().org, &contract.agreement)?, None, now);
         let granted = state.authorise(&contract.agreement, now)?;
-        let roots: std::collections::BTreeSet<_> = granted.get().iter().map(|v| v.view.dataset.clone()).collect();
-        let left = |root: &DatasetId| (budget.rho_per_root_and_year - state.spent(root, year).rho).max(0.0);
-        let roots: Vec<_> = roots.into_iter().map(|root| (root.clone(), left(&root))).collect();
-        let agreement_left = (terms.rho_per_year - state.spent_under(&contract.agreement, year)).max(0.0);
+        let roots: Vec<_> = left.roots.into_iter().map(|(root, left)| (root, left.rho)).collect();
+        let agreement_left = left.agreement;
         let allowed = roots.iter().map(|(_, left)| *left).fold(agreement_left.min(budget.rho_per_product), f64::min);
         let k = threshold(state.rulepack(), granted.get());
         Ok(Quote {

@@ -31,7 +31,7 @@ impl Service {
         let mut state = self.state.lock().await;
         for _ in 0..ATTEMPTS {
             self.catch_up(&mut state).await?;
-            let now = Self::now();
+            let now = state.moment(Self::now());
             let subject = decide(&state, now)?;
             match self.ledger.record(state.next_seq(), now, actor.clone(), subject).await {
                 Ok(recorded) => {

@@ -1,6 +1,8 @@
 //! 合规安全审核: reviewers open a candidate, vote on its bytes, and two of them
 //! make an approval.
 
+use std::collections::BTreeSet;
+
 use sluice_domain::{
     Digest, Kind, Refusal,
     approval::{Approval, Vote, vote_message},
@@ -8,6 +10,7 @@ use sluice_domain::{
     day_of, decide,
     event::Event,
     evidence::Evidence,
+    held::Held,
     id::RunId,
     state::{RunState, Stage, State},
     text,
@@ -223,6 +226,10 @@ fn findings(
     found.extend(history);
     found.sort_by_key(|finding| finding.risk);
     let mut found: Vec<_> = found.into_iter().map(|f| Finding { weight: weight(f.risk), text: f.text }).collect();
+    if job.contract.held().next().is_some() {
+        let notes = found.iter().position(|f| f.weight != Weight::Risk).unwrap_or(found.len());
+        found.insert(notes, instalments(state, job));
+    }
     let first_of_its_name =
         !state.jobs().any(|j| j.id != job.id && j.operator == job.operator && j.contract.name == job.contract.name);
     if first_of_its_name {
@@ -234,9 +241,34 @@ fn findings(
     found.push(Finding {
         weight: Weight::Limit,
         text: text(
-            "与历史的比对只作线性代数，且只在同一快照内：跨作业的区间推断与外部资料，须由审核专家留意",
-            "the comparison with history is linear algebra on one snapshot: bounds across jobs, and what others know already, are the reviewers' to keep in mind",
+            "与历史的比对不知道外部资料：已知某些人取值者还能推出什么，须由审核专家留意",
+            "the comparison with history does not know what others know already: what that adds is the reviewers' to keep in mind",
         ),
     });
     Ok(found)
+}
+
+/// What the held products of `job`'s roots can carry, this one included: each product has its
+/// cap, and what is too much for one may come in several.
+fn instalments(state: &State, job: &sluice_domain::state::JobState) -> Finding {
+    let roots = |run: &RunState| run.snapshots.iter().map(|(root, _)| root.clone()).collect::<BTreeSet<_>>();
+    let own = job.run.as_ref().and_then(|run| state.run(run)).map(roots).unwrap_or_default();
+    let of_roots = state.runs().filter(|r| r.candidate.is_some() && !roots(r).is_disjoint(&own));
+    let bits = of_roots.filter_map(|r| {
+        let contract = &state.job(&r.job)?.contract;
+        contract.held().next().is_some().then(|| contract.held().map(Held::capacity_bits).sum::<f64>())
+    });
+    let (count, bits) = bits.fold((0, 0.0), |(count, sum), bits| (count + 1, sum + bits));
+    let most = state.rulepack().evidence.held_capacity_bits_max;
+    Finding {
+        weight: if bits > most { Weight::Risk } else { Weight::Note },
+        text: text(
+            format!(
+                "同一数据上的路线 D 产品至今 {count} 个（含本次），合计可容纳 {bits:.0} 比特；一个产品至多 {most:.0} 比特"
+            ),
+            format!(
+                "{count} products of route D on these data so far, this one included, can hold {bits:.0} bits together; one may hold {most:.0}"
+            ),
+        ),
+    }
 }

@@ -13,6 +13,7 @@ use sluice_domain::{
     rulepack::RulePack,
     state::{GrantedView, State},
     text,
+    visible::is_invisible,
 };
 use sluice_vault::ObjectKind;
 use sluice_worker::{InspectLimits, Interface, RoomLimits};
@@ -27,6 +28,9 @@ use crate::{
 
 /// Most bytes of a job file.
 const JOB_FILE_MAX: usize = 256 * 1024;
+
+/// Characters that are kept of a refused job's name.
+const REFUSED_NAME_CHARS_MAX: usize = 120;
 
 impl Service {
     /// Takes a job in: parse → resolve → freeze → sign → compile → record.
@@ -75,7 +79,9 @@ impl Service {
         match decided.await {
             Ok(recorded) => Ok(recorded.get().0.clone()),
             Err(refusal) => {
+                // What was refused may be its name: it is kept as far as anybody can read it.
                 let name = JobFile::parse(job_toml).map(|f| f.job.name).unwrap_or_default();
+                let name: String = name.chars().filter(|c| !is_invisible(*c)).take(REFUSED_NAME_CHARS_MAX).collect();
                 let operator = who.person().org.clone();
                 let guest = guests.inner.map(Digest::of);
                 let code = refusal.code.to_owned();

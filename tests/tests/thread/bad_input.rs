@@ -40,7 +40,7 @@ async fn every_bad_submission_is_refused_clearly_and_recorded() {
         assert!(refusal.code.starts_with(code), "{} for {code}", refusal.code);
     }
 
-    let jobs: [(String, &str); 12] = [
+    let jobs: [(String, &str); 18] = [
         ("[job".to_owned(), "job.form"),
         (VISITS_REPORT.replace("insurance-pricing-2026", "no-such-agreement"), "agreement.unknown"),
         (VISITS_REPORT.replace("scenario = \"insurance-pricing\"", "scenario = \"marketing\""), "job.scenario"),
@@ -52,6 +52,15 @@ async fn every_bad_submission_is_refused_clearly_and_recorded() {
         (with_sql("SELECT site, count(*) FROM claims GROUP BY site; DROP TABLE claims"), "sql."),
         (with_sql("SELECT site, sum(xage) FROM claims GROUP BY site"), "sql."),
         (SPENDING_CHANGE.replace("rho = 0.02", "rho = 0.2"), "job.rho"),
+        // A charge that a sum of charges could lose, and one that is no number.
+        (SPENDING_CHANGE.replace("rho = 0.02", "rho = 1e-18"), "job.rho"),
+        (SPENDING_CHANGE.replace("rho = 0.02", "rho = nan"), "job.rho"),
+        // Attack 61: what a reviewer reads is not what stands there.
+        (with_sql("SELECT site, count(*) FROM claims GROUP BY site -- \\u202eMORF"), "job.hidden-character"),
+        // Attack 62: a column that the pages would take for the end of another's interval.
+        (with_sql("SELECT site, count(*) AS n, sum(mdvis) AS n_low95 FROM claims GROUP BY site"), "job.headings"),
+        (VISITS_REPORT.replace("title = \"", "title = \"\\u2066"), "job.hidden-character"),
+        (VISITS_REPORT.replacen("name = \"", &format!("name = \"{}", "很".repeat(200)), 1), "job.name"),
         (SPENDING_CHANGE.replace("dimensions = [\"coins\"]", "dimensions = [\"meddol\"]"), "job.dimension"),
     ];
     for (job, code) in jobs {
@@ -61,7 +70,7 @@ async fn every_bad_submission_is_refused_clearly_and_recorded() {
 
     let after = city.service.snapshot().await.unwrap();
     assert_eq!(after.jobs().count(), before.jobs().count(), "nothing was taken in");
-    assert_eq!(after.refused().len(), before.refused().len() + 16, "every refusal left a trace");
+    assert_eq!(after.refused().len(), before.refused().len() + 22, "every refusal left a trace");
 }
 
 /// Budget: what a contract costs is held against what is left, before anything runs.

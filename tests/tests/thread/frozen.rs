@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 
 use sluice::demo::city::password;
-use sluice_domain::contract::JobFile;
+use sluice_domain::{Timestamp, contract::JobFile, decide, state::State};
 use sluice_service::Guests;
 
 use crate::{
     impostor::{Impostor, reopened},
     operator::zeroed,
-    town::{SPENDING_CHANGE, Town, guest},
+    town::{SPENDING_CHANGE, Town, entries, guest},
 };
 
 /// What submitting and running the same jobs says, until the budget is gone.
@@ -88,4 +88,42 @@ async fn whatever_is_tuned_makes_another_contract() {
         assert!(digests.contains(&taken), "what runs is what was quoted");
     }
     assert_eq!(charged, [0.02; 3]);
+}
+
+/// Attack 59. A job that was accepted under one rule pack, in a domain that opens under
+/// another: it is refused before it is charged, and says what to do.
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_59_a_contract_of_another_rule_pack_does_not_start() {
+    let town = Town::start().await;
+    let job = town
+        .city
+        .service
+        .submit(&town.city.operator, password(), SPENDING_CHANGE, Some(&guest("spending_change.wasm")))
+        .await
+        .unwrap();
+    let under = async |version: &str| {
+        let mut rules = town.city.service.snapshot().await.unwrap().rulepack().clone();
+        rules.version = version.to_owned();
+        let mut state = State::new(rules);
+        entries(&town).await.iter().for_each(|entry| state.apply(entry));
+        state
+    };
+    let (now, ours) = (Timestamp::now(), town.city.service.snapshot().await.unwrap().rulepack().version.clone());
+    let state = under(&ours).await;
+    decide::start_run(&state, state.job(&job).unwrap(), now).unwrap();
+    let state = under("2099.1").await;
+    let refusal = decide::start_run(&state, state.job(&job).unwrap(), now).unwrap_err();
+    assert_eq!(refusal.code, "job.rulepack");
+    assert!(refusal.cause.en.contains("not charged") && refusal.next.en.contains("submit the same job file again"));
+}
+
+/// Attack 60. The clock of the host is set back: a year that is over has no budget again.
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_60_a_clock_that_is_set_back_stands_still() {
+    let town = Town::start().await;
+    let last = entries(&town).await.last().unwrap().at;
+    let state = town.city.service.snapshot().await.unwrap();
+    let ago = |hours: i64| Timestamp::from_second(last.as_second() - hours * 3600).unwrap();
+    assert_eq!(state.moment(ago(24 * 400)), last);
+    assert_eq!(state.moment(ago(-1)), ago(-1));
 }

@@ -231,6 +231,23 @@ async fn attack_37_weights_that_hold_a_file() {
     submit(&town, &weights(48)).await.unwrap();
 }
 
+/// Attack 97. What one product may not hold comes in several: the reviewers of each read the sum.
+#[tokio::test(flavor = "multi_thread")]
+async fn attack_97_what_several_products_can_hold_is_summed_for_the_reviewers() {
+    let town = town().await;
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let (_, run, _) = ended(&town, VISITS_TREE).await;
+        let bench = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
+        let found = bench.findings.iter().find(|f| f.text.en.contains("products of route D on these data")).unwrap();
+        let numbers = found.text.en.split(' ').filter_map(|word| word.parse::<f64>().ok());
+        told.push((found.weight == Weight::Risk, numbers.collect::<Vec<_>>()));
+    }
+    let [(first, one), (_, _), (third, three)] = &told[..] else { panic!("three runs") };
+    assert!(one[0] == 1.0 && three[0] == 3.0 && (three[1] - 3.0 * one[1]).abs() <= 2.0, "{told:?}");
+    assert!(!first && *third == (three[1] > 1024.0), "{told:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_products_of_nearly_the_same_people_do_not_both_come_about() {
     let town = town().await;

@@ -28,6 +28,7 @@ mod operator;
 mod people;
 mod preflight;
 mod quantiles;
+mod queue;
 mod raw;
 mod rehearsal;
 mod released_keys;

@@ -15,6 +15,7 @@ use crate::{
     id::ViewId,
     lang::text,
     rulepack::RulePack,
+    visible::hidden_in,
 };
 
 /// Form of the contract.
@@ -25,6 +26,10 @@ const MARK_BASE_MAX: u32 = 1_000_000;
 const RESERVED: &str = "params";
 /// Column of every product file.
 const STATUS: &str = "status";
+/// Longest name of a job, and title of a product.
+const NAME_CHARS_MAX: usize = 120;
+/// Least ρ of a table: 10⁶ times what a sum of charges in an f64 can lose.
+const RHO_MIN: f64 = 1e-9;
 /// 2⁵³: beyond it a float no longer counts grid units exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
@@ -62,6 +67,7 @@ pub(super) fn bad(
 /// `job.*` refusals that name the field.
 pub fn freeze(file: JobFile, resolved: Resolved, rulepack: &RulePack) -> Result<Contract, Refusal> {
     let answered = file.tables.iter().filter(|t| !matches!(t, TableFile::C { .. })).count();
+    readable(&file)?;
     has_what_it_needs(&file, &resolved, answered)?;
     let limits = limits(&file.limits, rulepack)?;
     marks(&file)?;
@@ -248,6 +254,30 @@ fn unresolved_curve(table: &TableFile) -> Option<(String, Survival)> {
         impossible: Vec::new(),
     };
     Some((name.clone(), plan))
+}
+
+/// Reviewers and recipients read the file's texts by their look, its SQL among them: none
+/// may hold a character that shows nothing or moves its neighbours.
+fn readable(file: &JobFile) -> Result<(), Refusal> {
+    for (place, words) in [("job.name", &file.job.name), ("product.title", &file.product.title)] {
+        let fits = !words.trim().is_empty() && words.chars().count() <= NAME_CHARS_MAX;
+        if !fits || words.contains(char::is_control) {
+            let (zh, en) = (
+                format!("须为一行，1 至 {NAME_CHARS_MAX} 字"),
+                format!("one line of 1 to {NAME_CHARS_MAX} characters"),
+            );
+            return Err(bad("job.name", place, zh, en));
+        }
+    }
+    match hidden_in(file) {
+        None => Ok(()),
+        Some(place) => Err(bad(
+            "job.hidden-character",
+            place,
+            "含不可见或改变排列方向的字符",
+            "it holds a character that shows nothing or moves its neighbours",
+        )),
+    }
 }
 
 /// Guests and inputs are there where they are needed, and nowhere else.
@@ -585,14 +615,14 @@ fn table_b(file: TableFileB, resolved: &Resolved, rulepack: &RulePack) -> Result
 
 fn check_rho(rho: f64, rulepack: &RulePack) -> Result<(), Refusal> {
     let most = rulepack.budget.rho_per_product;
-    if rho.is_finite() && rho > 0.0 && rho <= most {
+    if (RHO_MIN..=most).contains(&rho) {
         return Ok(());
     }
     Err(bad(
         "job.rho",
         "rho",
-        format!("每个产品的 ρ 须大于 0 且不超过 {most}"),
-        format!("ρ of a product is above 0 and at most {most}"),
+        format!("每个产品的 ρ 须为 {RHO_MIN} 至 {most}"),
+        format!("ρ of a product is {RHO_MIN} to {most}"),
     ))
 }
 

@@ -1,9 +1,10 @@
 //! A frozen contract becomes a job; an accepted job becomes a charged run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     Timestamp,
+    agreement::Agreement,
     contract::{Contract, Table},
     day_of,
     event::{Event, job_message},
@@ -11,7 +12,7 @@ use crate::{
     lang::text,
     person::{Role, Signature},
     refusal::{Kind, Refusal},
-    state::{JobState, State},
+    state::{JobState, Spent, State},
 };
 
 use super::{freeze::bad, held::allows, require};
@@ -47,17 +48,10 @@ pub fn accept_job(
             "the agreement does not allow this form of product",
         ));
     }
-    if contract.rulepack != state.rulepack().version {
-        return Err(bad(
-            "job.rulepack",
-            "rulepack",
-            "规则包已更新，请重新提交",
-            "the rule pack has changed: submit again",
-        ));
-    }
+    rules_in_force(state, &contract)?;
     allows(terms, &contract)?;
     history_known(state, &contract)?;
-    charges(state, &contract, now)?;
+    charges(state, &contract, None, now)?;
     let digest = contract.digest();
     if !person.key.verifies(&job_message(&digest, by), &signature) {
         return Err(Refusal::new(
@@ -67,7 +61,7 @@ pub fn accept_job(
             text("重新登录后再提交", "sign in again and submit"),
         ));
     }
-    let job = JobId::numbered(state.next_seq());
+    let job = JobId::numbered(state.next_number());
     let event = Event::JobAccepted {
         job: job.clone(),
         person: by.clone(),
@@ -82,7 +76,7 @@ pub fn accept_job(
 /// Charges an accepted job and lets it start. The charge is never refunded.
 ///
 /// # Errors
-/// `job.already-run`, `job.tick-passed`, `agreement.not-in-force`, `job.budget`.
+/// `job.already-run`, `job.rulepack`, `job.tick-passed`, `agreement.not-in-force`, `job.budget`.
 pub fn start_run(state: &State, job: &JobState, now: Timestamp) -> Result<(RunId, Event), Refusal> {
     if job.run.is_some() {
         return Err(bad(
@@ -100,12 +94,13 @@ pub fn start_run(state: &State, job: &JobState, now: Timestamp) -> Result<(RunId
             "the contract's release tick has passed; it did not run and was not charged",
         ));
     }
+    rules_in_force(state, &job.contract)?;
     let granted = state.authorise(&job.contract.agreement, now)?;
     history_known(state, &job.contract)?;
-    let charges = charges(state, &job.contract, now)?;
+    let charges = charges(state, &job.contract, Some(&job.id), now)?;
     let snapshots =
         granted.get().iter().map(|v| (v.view.dataset.clone(), v.snapshot.clone())).collect::<BTreeMap<_, _>>();
-    let run = RunId::numbered(state.next_seq());
+    let run = RunId::numbered(job.id.number());
     let event = Event::RunStarted {
         run: run.clone(),
         job: job.id.clone(),
@@ -116,15 +111,64 @@ pub fn start_run(state: &State, job: &JobState, now: Timestamp) -> Result<(RunId
     Ok((run, event))
 }
 
+/// What is left of a year's budgets, for the jobs that are not accepted yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Left {
+    /// ρ of the agreement.
+    pub agreement: f64,
+    /// ρ and δ of every root that its views could touch.
+    pub roots: Vec<(DatasetId, Spent)>,
+}
+
+/// Jobs that were accepted and may still start, but for `own`. Their cost is set aside: a
+/// job is charged when it starts, and when it starts tells how long the runs before it took.
+fn waiting<'a>(state: &'a State, own: Option<&JobId>, now: Timestamp) -> impl Iterator<Item = &'a JobState> {
+    state.jobs().filter(move |j| j.run.is_none() && now < tick_of(j) && own != Some(&j.id))
+}
+
+/// What is set aside of `root` for accepted jobs other than `own`.
+pub fn set_aside(state: &State, root: &DatasetId, own: Option<&JobId>, now: Timestamp) -> Spent {
+    let touches = |job: &&JobState| {
+        state.agreement(&job.contract.agreement).is_some_and(|a| a.views.values().any(|v| v.dataset == *root))
+    };
+    waiting(state, own, now).filter(touches).fold(Spent::default(), |mut sum, job| {
+        sum += Spent { rho: job.contract.rho, delta: job.contract.delta };
+        sum
+    })
+}
+
+/// What `agreement` and its roots have left in the year of `now`, once every accepted job
+/// but `own` is paid for.
+pub fn left(state: &State, agreement: &Agreement, own: Option<&JobId>, now: Timestamp) -> Left {
+    let (year, budget, terms) = (day_of(now).year(), &state.rulepack().budget, &agreement.agreement);
+    let open = if state.is_closed(year) { 0.0 } else { 1.0 };
+    let root = |root: DatasetId| {
+        let mut spent = state.spent(&root, year);
+        spent += set_aside(state, &root, own, now);
+        let rho = open * (budget.rho_per_root_and_year - spent.rho).max(0.0);
+        let delta = open * (budget.delta_per_root_and_year - spent.delta).max(0.0);
+        (root, Spent { rho, delta })
+    };
+    let theirs = waiting(state, own, now).filter(|j| j.contract.agreement == terms.id);
+    let charged = state.spent_under(&terms.id, year) + theirs.map(|j| j.contract.rho).sum::<f64>();
+    // Every root that the agreement's views could touch is charged: an upper bound
+    // that no choice of input can get around.
+    let roots: BTreeSet<DatasetId> = agreement.views.values().map(|v| v.dataset.clone()).collect();
+    Left { agreement: open * (terms.rho_per_year - charged).max(0.0), roots: roots.into_iter().map(root).collect() }
+}
+
 /// ρ per dataset root, if every budget holds. Depends on the contract and on
-/// earlier charges alone, never on data.
-fn charges(state: &State, contract: &Contract, now: Timestamp) -> Result<Vec<(DatasetId, f64)>, Refusal> {
+/// what was accepted earlier alone, never on data.
+fn charges(
+    state: &State,
+    contract: &Contract,
+    own: Option<&JobId>,
+    now: Timestamp,
+) -> Result<Vec<(DatasetId, f64)>, Refusal> {
     if contract.rho <= 0.0 {
         return Ok(Vec::new());
     }
-    let year = day_of(now).year();
     let over = |left: f64| {
-        let left = left.max(0.0);
         Err(Refusal::refused(
             "job.budget",
             text(
@@ -134,29 +178,34 @@ fn charges(state: &State, contract: &Contract, now: Timestamp) -> Result<Vec<(Da
             text("降低 ρ，或等待下一年度", "lower ρ, or wait for the next year"),
         ))
     };
-    if state.is_closed(year) {
-        return over(0.0);
-    }
     let Some(agreement) = state.agreement(&contract.agreement) else { return over(0.0) };
-    let left = agreement.agreement.rho_per_year - state.spent_under(&contract.agreement, year);
-    if contract.rho > left + 1e-12 {
-        return over(left);
+    let left = left(state, agreement, own, now);
+    let least = left.roots.iter().map(|(_, left)| left.rho).fold(left.agreement, f64::min);
+    if contract.rho > least + 1e-12 {
+        return over(least);
     }
-    // Every root that the agreement's views could touch is charged: an upper bound
-    // that no choice of input can get around.
-    let roots: std::collections::BTreeSet<_> = agreement.views.values().map(|v| v.dataset.clone()).collect();
-    for root in &roots {
-        let (budget, spent) = (&state.rulepack().budget, state.spent(root, year));
-        let left = budget.rho_per_root_and_year - spent.rho;
-        if contract.rho > left + 1e-12 {
-            return over(left);
-        }
-        let left = budget.delta_per_root_and_year - spent.delta;
-        if contract.delta > left + 1e-24 {
-            return Err(no_delta(contract.delta, left.max(0.0)));
-        }
+    if let Some((_, left)) = left.roots.iter().find(|(_, left)| contract.delta > left.delta + 1e-24) {
+        return Err(no_delta(contract.delta, left.delta));
     }
-    Ok(roots.into_iter().map(|root| (root, contract.rho)).collect())
+    Ok(left.roots.into_iter().map(|(root, _)| (root, contract.rho)).collect())
+}
+
+/// A contract was judged and costed by the numbers of its rule pack: under others it is
+/// frozen again.
+fn rules_in_force(state: &State, contract: &Contract) -> Result<(), Refusal> {
+    let (theirs, ours) = (&contract.rulepack, &state.rulepack().version);
+    if theirs == ours {
+        return Ok(());
+    }
+    Err(Refusal::refused(
+        "job.rulepack",
+        text(
+            format!("合约按规则包 {theirs} 冻结，现行规则包为 {ours}；未曾运行，未计费"),
+            format!("the contract was frozen under rule pack {theirs}, in force is {ours}; it did not run and was not charged"),
+        ),
+        text("把同一作业文件重新提交，按现行规则包冻结", "submit the same job file again: it is frozen under the rule pack in force"),
+    )
+    .at("rulepack"))
 }
 
 /// A table of route C or D is held against everything that was released. After a restore

@@ -12,7 +12,7 @@ mod review;
 pub use agreement::{register_dataset, sign_agreement};
 pub use freeze::{Resolved, check, freeze};
 pub use held::allows;
-pub use job::{accept_job, start_run, tick_of};
+pub use job::{Left, accept_job, left, set_aside, start_run, tick_of};
 pub use people::{enrol, require};
 pub use restore::{Later, restore};
 pub use review::{may_open, may_see_product, record_vote, release};

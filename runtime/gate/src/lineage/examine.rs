@@ -13,6 +13,7 @@ use sluice_rows::cells::CellStats;
 use super::{
     Entry, History, Microdata, Origin, Quantity, SetHash, Standing,
     few::{ATOMS_MAX, Few},
+    held,
     refine::{Published, Refinement, World},
 };
 use crate::{
@@ -170,6 +171,7 @@ pub fn examine(
         }
     }
     curved_together(new, people, &mut examined);
+    held::together(history, new, people, work, &mut examined);
     let withhold = examined.withhold.clone();
     examined.review.retain(|cell| !withhold.contains(cell));
     Ok(examined)
@@ -365,13 +367,26 @@ fn linear(
         examined.limit_reached = true;
         examined.review.extend(fresh.iter().map(|(cell, _)| *cell));
     }
-    if !protected.is_empty() {
-        let candidates: Vec<Sparse> = of_out.iter().chain(of_fresh).map(|set| indicator(set)).collect();
-        let fates = sweep_beyond(out.len(), &candidates, &protected, refined.atoms.len());
-        let lost = fates.into_iter().skip(out.len()).zip(&fresh).filter(|(fate, _)| *fate == Fate::Suppressed);
-        examined.withhold.extend(lost.map(|(_, (cell, _))| *cell));
-    }
+    let cells: Vec<usize> = fresh.iter().map(|(cell, _)| *cell).collect();
+    examined.withhold.extend(last_to_complete((of_out, of_fresh), &protected, refined.atoms.len(), &cells));
     Ok(())
+}
+
+/// Of the new sets `of_fresh`, each of a cell of `cells`, those that complete a protected
+/// combination with the old ones and the new ones before them: their cells.
+pub(super) fn last_to_complete(
+    (of_out, of_fresh): (&[Vec<u32>], &[Vec<u32>]),
+    protected: &[Sparse],
+    atoms: usize,
+    cells: &[usize],
+) -> Vec<usize> {
+    if protected.is_empty() {
+        return Vec::new();
+    }
+    let candidates: Vec<Sparse> = of_out.iter().chain(of_fresh).map(|set| indicator(set)).collect();
+    let fates = sweep_beyond(of_out.len(), &candidates, protected, atoms);
+    let lost = fates.into_iter().skip(of_out.len()).zip(cells).filter(|(fate, _)| *fate == Fate::Suppressed);
+    lost.map(|(_, cell)| *cell).collect()
 }
 
 /// The work limit: what is known to be unsafe is withheld, the rest is for a person.
@@ -459,7 +474,7 @@ fn changed(
 
 /// Atoms and unions of two and three atoms that follow only with the new sets, and
 /// whether all of them were looked at.
-fn unions(
+pub(super) fn unions(
     quantity: &Quantity,
     refined: &Refinement,
     before: &World,

@@ -362,7 +362,7 @@ fn named(measure: &MeasureC, table: &TableC) -> Vec<(Option<Part>, Named)> {
 
 impl Named {
     /// The column that it reads.
-    fn column(&self) -> Option<&String> {
+    pub fn column(&self) -> Option<&String> {
         match self {
             Self::Rows | Self::Units | Self::Held => None,
             Self::Values(column)

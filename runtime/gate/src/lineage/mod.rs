@@ -16,7 +16,8 @@
 //!   two snapshots such a cell is withheld;
 //! - a quantile is not linear: a difference of fewer than k units withholds it. A
 //!   derived measure is compared so with the columns that it is computed from; a product
-//!   of route D with all others of route D, by rows and by units.
+//!   of route D with all others of route D, by rows and by units, and with whatever reads a
+//!   column, alone and together ([`held`]).
 //!
 //! A set that followed from history alone is not held against a new cell. Beyond the
 //! work limits the new cells go to a person, and the answer says so.
@@ -24,6 +25,7 @@
 mod bounds;
 mod examine;
 mod few;
+mod held;
 pub(crate) mod ledger;
 mod microdata;
 mod place;

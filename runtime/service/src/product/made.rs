@@ -100,9 +100,13 @@ fn headings(table: &Table) -> Vec<String> {
     let with = |name: &str, ends: &[&str]| {
         std::iter::once(name.to_owned()).chain(ends.iter().map(|end| format!("{name}_{end}"))).collect::<Vec<_>>()
     };
-    let companions = if table.is_noised() { COMPANIONS.as_slice() } else { &[] };
+    // What is called as the end of another column's interval is not shown by itself: a
+    // column of that name would reach the file unseen by its reviewers.
+    let companions =
+        if table.is_noised() { ["sigma", "error95"].as_slice() } else { &[] }.iter().chain(&SHARE_COMPANIONS);
+    let companions: Vec<&str> = companions.copied().collect();
     let keys = keys.into_iter().map(str::to_owned);
-    let numbers = numbers.into_iter().flat_map(|name| with(name, companions));
+    let numbers = numbers.into_iter().flat_map(|name| with(name, &companions));
     let shares = shares.iter().flat_map(|share| with(&share.name, &SHARE_COMPANIONS));
     keys.chain(numbers).chain(shares).chain(["status".to_owned(), MADE_BY.to_owned()]).collect()
 }
