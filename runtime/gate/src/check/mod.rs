@@ -125,7 +125,8 @@ fn clear(name: String, mut table: JobTable, source: &Source, case: &CaseRules) -
     for (i, cell) in table.judged.cells.iter_mut().enumerate() {
         let before = cell.reasons.len();
         cell.reasons.retain(|r| !for_a_person(*r));
-        if cell.reasons.len() < before {
+        cell.looked_at = cell.reasons.len() < before;
+        if cell.looked_at {
             for_person.insert(i);
         }
     }

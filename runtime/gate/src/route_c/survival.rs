@@ -148,7 +148,8 @@ impl Curve {
         let Self { table, cells, .. } = Self::at(plan, counted, self.group.clone(), vec![step], BTreeMap::new());
         let key = vec![Some(0)];
         let units = cells.rows(&key).len();
-        let cell = JudgedCell { key, units, reasons: BTreeSet::from([reason]), numbers: Vec::new(), known: false };
+        let (reasons, numbers) = (BTreeSet::from([reason]), Vec::new());
+        let cell = JudgedCell { key, units, reasons, numbers, known: false, looked_at: false };
         (table, cells, JudgedTable { cells: vec![cell], disjoint: true })
     }
 
