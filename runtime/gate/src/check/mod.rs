@@ -125,8 +125,8 @@ fn clear(name: String, mut table: JobTable, source: &Source, case: &CaseRules) -
     for (i, cell) in table.judged.cells.iter_mut().enumerate() {
         let before = cell.reasons.len();
         cell.reasons.retain(|r| !for_a_person(*r));
-        cell.looked_at = cell.reasons.len() < before;
-        if cell.looked_at {
+        if cell.reasons.len() < before {
+            cell.looked_at = cell.key.iter().all(Option::is_some);
             for_person.insert(i);
         }
     }

@@ -197,8 +197,7 @@ impl<'a> Secrets<'a> {
         };
         let attacker = |(knows, (own, _)): (usize, (&&[u32], &u64))| {
             let cells = units.iter().enumerate().filter(|(i, of)| *i != knows && !theirs(own, *of)).map(|(i, _)| i);
-            let others = (units.len()..vectors.len()).filter(|i| vectors.get(*i) != vectors.get(knows));
-            Attacker { knows, kept_from: cells.chain(others).collect() }
+            Attacker { knows, kept_from: cells.chain(units.len()..vectors.len()).collect() }
         };
         let alone = units.iter().enumerate().filter(|(_, (_, units))| **units == 1).map(attacker).collect();
         Self { frame, vectors, alone, out }
@@ -385,13 +384,8 @@ fn within(part: &[u32], whole: &[u32]) -> bool {
 
 /// Vectors to protect that are no cell of their own: see the module's text.
 fn unions(frame: &Frame, tables: &[(&TableC, &JudgedTable)], primary: &BTreeSet<usize>, rules: &Rules) -> Vec<Sparse> {
-    let safe: BTreeSet<&[u32]> = frame
-        .cells
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| !primary.contains(i))
-        .map(|(_, cell)| cell.variables.as_slice())
-        .collect();
+    // A union that is a cell is safe, or a secret already.
+    let cells: BTreeSet<&[u32]> = frame.cells.iter().map(|cell| cell.variables.as_slice()).collect();
     let mut unions: BTreeSet<Vec<u32>> = BTreeSet::new();
     for (t, (_, table)) in tables.iter().enumerate() {
         let mut groups: BTreeMap<CellKey, Vec<(&[u32], u64)>> = BTreeMap::new();
@@ -412,7 +406,7 @@ fn unions(frame: &Frame, tables: &[(&TableC, &JudgedTable)], primary: &BTreeSet<
             }
         }
     }
-    unions.into_iter().filter(|v| !v.is_empty() && !safe.contains(v.as_slice())).map(|v| indicator(&v)).collect()
+    unions.into_iter().filter(|v| !v.is_empty() && !cells.contains(v.as_slice())).map(|v| indicator(&v)).collect()
 }
 
 /// Every margin over `key`, the grand total included.
