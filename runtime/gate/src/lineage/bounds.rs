@@ -333,3 +333,41 @@ impl People<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{lineage::Microdata, route_c::Rules};
+
+    /// Rows 0..20, a person each; k = 5.
+    fn bounded(work: &Work) -> Examined {
+        let data = Microdata::new((0..20).collect(), vec![], |row| u128::from(row + 1) << 64 | u128::from(row + 1));
+        let rules = Rules { threshold: Some(5), ..Rules::none() };
+        let people = People { data: &data, rules: &rules, dominance_n: 2 };
+        let entry = |rows: std::ops::Range<u32>, standing| {
+            let value = f64::from(rows.end - rows.start);
+            Entry::new(Quantity::Count, rows.collect(), value, standing, &data, rules.threshold)
+        };
+        let mut history = History::default();
+        let (out, held) = (Standing::Published, Standing::Withheld);
+        // Ten and three of them, which may be 0 to 10; and eight of others.
+        history.enter([entry(0..10, out), entry(0..3, held), entry(10..18, out)]);
+        bounds(&history, &[(0, entry(0..9, out))], &people, work)
+    }
+
+    #[test]
+    fn above_the_work_limit_a_person_looks_at_what_is_new() {
+        let audited = bounded(&Work::default());
+        assert_eq!(audited, Examined::default(), "0 to 9 holds 0 to 5");
+        for work in [Work { bounds_max: 1, ..Work::default() }, Work { sets_max: 1, ..Work::default() }] {
+            let audited = bounded(&work);
+            assert!(audited.limit_reached && audited.review.contains(&0) && audited.withhold.is_empty());
+        }
+    }
+
+    #[test]
+    fn only_what_hangs_together_with_something_new_counts() {
+        // Two sets over three unknowns: the third set is of other people.
+        assert!(!bounded(&Work { bounds_max: 3, ..Work::default() }).limit_reached);
+    }
+}
