@@ -348,9 +348,10 @@ impl<'a> Secrets<'a> {
     }
 }
 
-/// Orders of candidates: what is out already, what a person looks at, then the most valuable first (by units, by the first number, margins
-/// before units), and simply from either end of the table, which leaves what is withheld
-/// close together. None is the best for every table, so the gate sweeps all.
+/// Orders of candidates: what is out already, what a person looks at, then the most
+/// valuable first (by units, by the first number, margins before units), and simply from
+/// either end of the table, which leaves what is withheld close together. None is the best
+/// for every table, so the gate sweeps all.
 fn orders<'a>(
     frame: &Frame,
     judged: impl Fn(usize) -> Option<&'a JudgedCell>,
