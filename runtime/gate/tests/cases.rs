@@ -198,6 +198,7 @@ fn a_bad_case_is_told_where_it_is_bad() {
     };
     assert_eq!(place("{\n \"schema\": 7"), ("case.form", "line 2, column 12".into()));
     assert_eq!(place(&with("").replace("case/1", "case/2")), ("case.form", "/schema".into()));
+    assert_eq!(place(&with("")).1, "/jobs");
     let at = |job: &str| place(&with(job)).1;
     assert_eq!(at(r#"{"dimensions":["no"],"measures":[{"agg":"count"}]}"#), "/jobs/0/dimensions/0");
     assert_eq!(at(r#"{"dimensions":["g"],"measures":[{"agg":"sum"}]}"#), "/jobs/0/measures/0");
@@ -209,6 +210,20 @@ fn a_bad_case_is_told_where_it_is_bad() {
     assert_eq!(at(r#"{"dimensions":["g"],"measures":[{"agg":"count"}],"domain":{"g":["a","a"]}}"#), "/jobs/0/domain/g");
     assert_eq!(at(r#"{"measures":[]}"#), "/jobs/0/measures");
     assert_eq!(at(r#"{"measures":[{"agg":"quantile","column":"u","q":2,"grid":1}]}"#), "/jobs/0/measures/0");
+}
+
+/// What a program would take for a number is none in a table of people, and a column that
+/// is there twice is nobody's.
+#[test]
+fn data_that_can_be_read_in_two_ways_are_refused() {
+    let case =
+        r#"{"schema":"sluice-gate-case/1","data":{"file":"f"},"jobs":[{"measures":[{"agg":"sum","column":"x"}]}]}"#;
+    let place = |csv: &str| check_case(case, |_| Ok(csv.into())).unwrap_err().place.unwrap().to_string();
+    for value in ["NaN", "inf", "-Infinity", "1e400", "1e200", "1_000", "\"1,000\"", "0x10"] {
+        assert_eq!(place(&format!("g,x\na,1\nb,{value}\n")), "f line 3", "{value}");
+    }
+    assert_eq!(place("x,x\n1,2\n"), "/jobs/0/measures/0/column");
+    assert!(check_case(case, |_| Ok("g,x\na, 1.5e2 \nb,\n".into())).is_ok());
 }
 
 proptest::proptest! {

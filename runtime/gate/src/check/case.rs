@@ -162,6 +162,9 @@ impl CaseFile {
         if case.schema != "sluice-gate-case/1" {
             return Err(bad("/schema", "the schema is `sluice-gate-case/1`"));
         }
+        if case.jobs.is_empty() {
+            return Err(bad("/jobs", "a case has at least one job"));
+        }
         let mut names = BTreeSet::new();
         for (i, job) in case.jobs.iter().enumerate() {
             if !names.insert(job.name(i)) {

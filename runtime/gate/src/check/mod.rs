@@ -126,6 +126,7 @@ fn clear(name: String, mut table: JobTable, source: &Source, case: &CaseRules) -
         let before = cell.reasons.len();
         cell.reasons.retain(|r| !for_a_person(*r));
         if cell.reasons.len() < before {
+            cell.looked_at = cell.key.iter().all(Option::is_some);
             for_person.insert(i);
         }
     }

@@ -21,6 +21,9 @@ use crate::{
 /// Most fields that a case's microdata may have.
 const FIELDS_MAX: usize = 20_000_000;
 
+/// Largest value: sums of squares of as many as there may be stay finite.
+const VALUE_MAX: f64 = 1e140;
+
 /// Rows of a case, a unit's rows adjacent.
 pub(super) struct Source {
     /// The rows, and what the jobs so far entered.
@@ -46,10 +49,12 @@ impl Source {
         };
         let header: Vec<String> = reader.headers().map_err(|e| fault(&e))?.iter().map(str::to_owned).collect();
         let find = |column: &str, place: &str| {
-            header
-                .iter()
-                .position(|name| name == column)
-                .ok_or_else(|| bad(place, &format!("the data file has no column `{column}`")))
+            let mut found = header.iter().enumerate().filter(|(_, name)| *name == column).map(|(at, _)| at);
+            match (found.next(), found.next()) {
+                (Some(at), None) => Ok(at),
+                (None, _) => Err(bad(place, &format!("the data file has no column `{column}`"))),
+                (Some(_), Some(_)) => Err(bad(place, &format!("the data file has two columns `{column}`"))),
+            }
         };
         let unit = case.data.unit.as_deref().map(|column| find(column, "/data/unit")).transpose()?;
         let (mut code_columns, mut measure_columns) = (BTreeMap::new(), BTreeMap::new());
@@ -91,7 +96,8 @@ impl Source {
                 Err(()) if numeric.contains(&name.as_str()) => {
                     Err(unreadable(file, line, &format!("column `{name}` holds something that is no number")))
                 }
-                Err(()) => Ok(None),
+                // Nothing is added up: any text is a value.
+                Err(()) => Ok(Some(1.0)),
                 Ok(value) => Ok(value),
             });
             records.push((unit, codes, values.collect::<Result<_, _>>()?));
@@ -183,13 +189,13 @@ fn numeric(case: &CaseFile) -> Vec<&str> {
     added.filter_map(|m| m.column.as_deref()).chain(fitted).collect()
 }
 
-/// A blank is missing, and so is what is not finite.
+/// A blank is missing; infinities, what is not a number, and what nobody can add up are none.
 pub(super) fn number(field: &str) -> Result<Option<f64>, ()> {
     let field = field.trim();
     if field.is_empty() {
         return Ok(None);
     }
-    field.parse::<f64>().map(|v| Some(v).filter(|v| v.is_finite())).map_err(|_| ())
+    field.parse::<f64>().ok().filter(|v| v.abs() <= VALUE_MAX).map(Some).ok_or(())
 }
 
 /// The file is the reader's own, so the key is no secret here; in a domain it is.

@@ -76,7 +76,15 @@ fn judge(key: CellKey, rows: &RoaringBitmap, measures: &[Measure], source: &Sour
         reasons.extend(if rows.is_empty() { case.rules.judge_empty() } else { measure.judge(&cell, &stats, case) });
         numbers.push(number(measure.aggregate, &cell, &stats));
     }
-    JudgedCell { key, units: source.data().units(rows), reasons, numbers, known: false, impossible: false }
+    JudgedCell {
+        key,
+        units: source.data().units(rows),
+        reasons,
+        numbers,
+        known: false,
+        looked_at: false,
+        impossible: false,
+    }
 }
 
 /// Whether a reason only asks for a person.

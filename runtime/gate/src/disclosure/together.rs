@@ -125,7 +125,7 @@ impl Together<'_> {
                     Some((*asked.places.get(*at)?, reason))
                 };
                 marks.extend(asked.entries.iter().filter_map(was));
-                let known = history.known(&asked.entries);
+                let known = history.known(&asked.entries, self.impossible(view));
                 for (table, cell) in known.iter().filter_map(|at| asked.places.get(*at)) {
                     if let Some(cell) = judged.get_mut(*table).and_then(|t| t.cells.get_mut(*cell)) {
                         cell.known = true;
@@ -194,7 +194,8 @@ impl Together<'_> {
                 };
                 found.extend(examined.withhold.union(&audited.withhold).filter_map(place).filter(fresh));
                 let position = |(t, cell): (usize, usize)| Some((u32::try_from(t).ok()?, u32::try_from(cell).ok()?));
-                record.review.extend(examined.review.iter().filter_map(place).filter_map(position));
+                let review = examined.review.union(&audited.review);
+                record.review.extend(review.filter_map(place).filter_map(position));
                 record.limit_reached |= examined.limit_reached || audited.limit_reached;
                 history.enter(entries.into_iter().map(|(_, entry)| entry));
                 entered.extend(numbers);

@@ -10,8 +10,9 @@
 //!
 //! What a number may be is audited with the atoms that exist: an attacker who does not
 //! know which combinations are empty knows less than that. What history alone bounds
-//! too closely is not held against a new cell. Above the work limit nothing is audited,
-//! and the answer says so.
+//! too closely is not held against a new cell, and what hangs together with no new number
+//! is not looked at. Above the work limit the new cells go to a person, and the answer
+//! says so.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -45,7 +46,10 @@ pub(crate) fn bounds(
         }
         match sets.audit(quantity, people, work) {
             Ok(found) => examined.withhold.extend(found),
-            Err(Unaudited) => examined.limit_reached = true,
+            Err(Unaudited) => {
+                examined.limit_reached = true;
+                examined.review.extend(sets.fresh.into_values());
+            }
         }
     }
     examined
@@ -102,7 +106,7 @@ impl<'a> Sets<'a> {
     }
 
     fn audit(&self, quantity: &Quantity, people: &People<'_>, work: &Work) -> Result<BTreeSet<usize>, Unaudited> {
-        if self.published.len() > work.bounds_max || self.secret.len() > work.bounds_max {
+        if self.published.len() > work.sets_max || self.secret.len() > work.sets_max {
             return Err(Unaudited);
         }
         let rows = self.published.iter().chain(&self.secret).map(|e| &e.rows);
@@ -112,11 +116,7 @@ impl<'a> Sets<'a> {
         }
         // A sum that can be negative is bounded by nothing, but it may still follow.
         let negative = rows.iter().any(|set| people.any_negative(quantity, set));
-        let free = vec![negative; 2 * work.bounds_max];
         let Refinement { atoms, of_set } = Refinement::of(&rows);
-        if atoms.len() > work.bounds_max {
-            return Err(Unaudited);
-        }
         let (shown, hidden) = of_set.split_at(self.published.len());
         let mut found = BTreeSet::new();
         let full: Vec<Target> = self
@@ -126,10 +126,10 @@ impl<'a> Sets<'a> {
             .filter(|(entry, _)| !entry.rows.is_empty())
             .map(|(entry, unknowns)| Target { unknowns: unknowns.clone(), need: people.need(quantity, entry) })
             .collect();
-        self.narrow((atoms.len(), &free), shown, &full, &mut found)?;
+        self.narrow(&vec![negative; atoms.len()], shown, full, &mut found, work)?;
 
-        let (unknowns, shown, empty) = self.with_empty(atoms.len(), shown, quantity, people, work)?;
-        self.narrow((unknowns, &free), &shown, &empty, &mut found)?;
+        let (unknowns, shown, empty) = self.with_empty(atoms.len(), shown, quantity, people)?;
+        self.narrow(&vec![negative; unknowns], &shown, empty, &mut found, work)?;
         Ok(found)
     }
 
@@ -142,21 +142,12 @@ impl<'a> Sets<'a> {
         shown: &[Vec<u32>],
         quantity: &Quantity,
         people: &People<'_>,
-        work: &Work,
     ) -> Result<(usize, Vec<Vec<u32>>, Vec<Target>), Unaudited> {
         let (count, nowhere) = (self.published.len(), Place::default());
         let empty = self.secret.iter().filter(|entry| entry.rows.is_empty());
         let places: Vec<&Place> =
             self.published.iter().chain(empty).map(|e| e.place.as_deref().unwrap_or(&nowhere)).collect();
-        let mut held_by: Vec<Vec<usize>> = vec![Vec::new(); atoms];
-        for (i, set) in shown.iter().enumerate() {
-            for atom in set {
-                if let Some(holders) = held_by.get_mut(*atom as usize) {
-                    holders.push(i);
-                }
-            }
-        }
-        let peopled: HashSet<Vec<usize>> = held_by.into_iter().collect();
+        let peopled: HashSet<Vec<usize>> = holders(atoms, shown).into_iter().collect();
         let mut shown = shown.to_vec();
         let mut of_cell: BTreeMap<usize, Vec<u32>> = (count..places.len()).map(|i| (i, Vec::new())).collect();
         let (mut unknowns, mut targets) = (atoms, Vec::new());
@@ -181,9 +172,6 @@ impl<'a> Sets<'a> {
                 targets.push(Target { unknowns: vec![unknown], need: Need::TwoCounts });
             }
         }
-        if unknowns > 2 * work.bounds_max {
-            return Err(Unaudited);
-        }
         targets.extend(of_cell.into_values().map(|unknowns| Target { unknowns, need: people.need_of_empty(quantity) }));
         Ok((unknowns, shown, targets))
     }
@@ -192,31 +180,54 @@ impl<'a> Sets<'a> {
     /// tells which unknowns may be below zero.
     fn narrow(
         &self,
-        (unknowns, free): (usize, &[bool]),
+        free: &[bool],
         shown: &[Vec<u32>],
-        targets: &[Target],
+        mut targets: Vec<Target>,
         found: &mut BTreeSet<usize>,
+        work: &Work,
     ) -> Result<(), Unaudited> {
+        let held_by = holders(free.len(), shown);
+        let fresh = self.fresh.keys().filter_map(|i| shown.get(*i)).flatten();
+        let touched = reached(fresh, shown, &held_by);
+        targets.retain(|target| target.unknowns.iter().any(|unknown| touched.contains(unknown)));
+        let reached = reached(touched.iter().chain(targets.iter().flat_map(|t| &t.unknowns)), shown, &held_by);
+        let asked = |i: &usize| shown.get(*i).and_then(|set| set.first()).is_some_and(|u| reached.contains(u));
+        let asked: Vec<usize> = (0..shown.len()).filter(asked).collect();
         if targets.is_empty() {
             return Ok(());
         }
+        if [asked.len(), targets.len(), reached.len()].into_iter().any(|size| size > work.bounds_max) {
+            return Err(Unaudited);
+        }
         let system = |holds: &dyn Fn(usize) -> bool| {
-            let equations = shown.iter().zip(&self.published).enumerate().filter(|(i, _)| holds(*i));
-            let equations = equations.map(|(_, (set, e))| (set.as_slice(), e.value));
-            System::of(unknowns, &equations.collect::<Vec<_>>(), free)
+            let equations = asked.iter().filter(|i| holds(**i)).filter_map(|i| {
+                let (set, entry) = shown.get(*i).zip(self.published.get(*i))?;
+                Some((set.as_slice(), entry.value))
+            });
+            System::of(free.len(), &equations.collect::<Vec<_>>(), free)
         };
         let mut now = system(&|_| true)?;
         now.scout(&targets.iter().map(|t| t.unknowns.as_slice()).collect::<Vec<_>>())?;
-        let mut before = None;
-        for target in targets {
+        // What fits all that is published fits a part of it as well.
+        let loosened = |holds: &dyn Fn(usize) -> bool, now: &System| {
+            let mut system = system(holds)?;
+            now.corners().for_each(|corner| system.believe(&corner));
+            Ok::<_, Contradiction>(system)
+        };
+        let (mut before, mut tried) = (None, 0);
+        for target in &targets {
             let met = |low, high, slack| target.need.met(low, high, slack);
+            let effort = now.effort() + before.as_ref().map_or(0, System::effort) + tried;
+            if effort > work.bounds_effort_max {
+                return Err(Unaudited);
+            }
             // What a cell found already holds may be wide enough without that cell.
             if now.allows(&target.unknowns, met)? || self.loosened(target, shown, found) {
                 continue;
             }
             let before = match &mut before {
                 Some(before) => before,
-                none => none.insert(system(&|i| i < self.before)?),
+                none => none.insert(loosened(&|i| i < self.before, &now)?),
             };
             if !before.allows(&target.unknowns, met)? {
                 continue;
@@ -225,7 +236,10 @@ impl<'a> Sets<'a> {
             let mut chosen = nearest.first().copied();
             // Of the nearest, the first whose loss is enough.
             for i in nearest.into_iter().take(TRIES_MAX) {
-                if system(&|other| other != i)?.allows(&target.unknowns, met)? {
+                let mut without = loosened(&|other| other != i, &now)?;
+                let enough = without.allows(&target.unknowns, met)?;
+                tried += without.effort();
+                if enough {
                     chosen = Some(i);
                     break;
                 }
@@ -249,6 +263,32 @@ impl<'a> Sets<'a> {
         nearest.sort_by_key(|i| (apart(i), size(i), *i));
         nearest
     }
+}
+
+/// The sets of `shown` that hold each of `count` unknowns, ascending.
+fn holders(count: usize, shown: &[Vec<u32>]) -> Vec<Vec<usize>> {
+    let mut held_by = vec![Vec::new(); count];
+    for (i, set) in shown.iter().enumerate() {
+        for unknown in set {
+            if let Some(holders) = held_by.get_mut(*unknown as usize) {
+                holders.push(i);
+            }
+        }
+    }
+    held_by
+}
+
+/// The unknowns that hang together with those of `from` through what is shown.
+fn reached<'a>(from: impl Iterator<Item = &'a u32>, shown: &[Vec<u32>], held_by: &[Vec<usize>]) -> HashSet<u32> {
+    let mut open: Vec<u32> = from.copied().collect();
+    let (mut reached, mut seen) = (HashSet::new(), HashSet::new());
+    while let Some(unknown) = open.pop() {
+        if reached.insert(unknown) {
+            let sets = held_by.get(unknown as usize).into_iter().flatten().filter(|set| seen.insert(**set));
+            open.extend(sets.filter_map(|set| shown.get(*set)).flatten());
+        }
+    }
+    reached
 }
 
 /// A withheld number, and what its interval must hold.
@@ -300,5 +340,43 @@ impl People<'_> {
             (Some(k), false) => Need::Wide(k as f64),
             (None, _) => Need::TwoCounts,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{lineage::Microdata, route_c::Rules};
+
+    /// Rows 0..20, a person each; k = 5.
+    fn bounded(work: &Work) -> Examined {
+        let data = Microdata::new((0..20).collect(), vec![], |row| u128::from(row + 1) << 64 | u128::from(row + 1));
+        let rules = Rules { threshold: Some(5), ..Rules::none() };
+        let people = People { data: &data, rules: &rules, dominance_n: 2 };
+        let entry = |rows: std::ops::Range<u32>, standing| {
+            let value = f64::from(rows.end - rows.start);
+            Entry::new(Quantity::Count, rows.collect(), value, standing, &data, rules.threshold)
+        };
+        let mut history = History::default();
+        let (out, held) = (Standing::Published, Standing::Withheld);
+        // Ten and three of them, which may be 0 to 10; and eight of others.
+        history.enter([entry(0..10, out), entry(0..3, held), entry(10..18, out)]);
+        bounds(&history, &[(0, entry(0..9, out))], (&people, &[]), work)
+    }
+
+    #[test]
+    fn above_the_work_limit_a_person_looks_at_what_is_new() {
+        let audited = bounded(&Work::default());
+        assert_eq!(audited, Examined::default(), "0 to 9 holds 0 to 5");
+        for work in [Work { bounds_max: 1, ..Work::default() }, Work { sets_max: 1, ..Work::default() }] {
+            let audited = bounded(&work);
+            assert!(audited.limit_reached && audited.review.contains(&0) && audited.withhold.is_empty());
+        }
+    }
+
+    #[test]
+    fn only_what_hangs_together_with_something_new_counts() {
+        // Two sets over three unknowns: the third set is of other people.
+        assert!(!bounded(&Work { bounds_max: 3, ..Work::default() }).limit_reached);
     }
 }

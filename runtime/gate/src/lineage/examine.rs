@@ -43,13 +43,22 @@ pub struct Work {
     pub sets_max: usize,
     /// Most atoms over which unions of three are looked at.
     pub unions_max: usize,
-    /// Most published sets, withheld ones, and atoms in the linear programmes of bounds.
+    /// Most published sets, withheld ones, and unknowns in the linear programmes of bounds:
+    /// of those that hang together with a new number.
     pub bounds_max: usize,
+    /// Most entries of these programmes in all, unknowns by equations.
+    pub bounds_effort_max: u64,
 }
 
 impl Default for Work {
     fn default() -> Self {
-        Self { rows_max: 50_000_000, sets_max: 2_500, unions_max: 1_500, bounds_max: 600 }
+        Self {
+            rows_max: 50_000_000,
+            sets_max: 2_500,
+            unions_max: 1_500,
+            bounds_max: 2_000,
+            bounds_effort_max: 30_000_000,
+        }
     }
 }
 

@@ -150,6 +150,7 @@ impl Ledger {
     /// Takes up what a job of a case file entered.
     pub(crate) fn enter(&mut self, numbers: impl IntoIterator<Item = Number>) {
         self.past.extend(numbers.into_iter().map(|number| (number, Origin::Current)));
+        self.known = self.knowing(self.past.iter().map(|(number, _)| (number, &number.rows)));
     }
 
     /// Its rows.

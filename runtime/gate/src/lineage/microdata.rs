@@ -262,9 +262,9 @@ fn total(terms: impl Iterator<Item = f64>) -> f64 {
     terms.collect::<Sum>().value()
 }
 
-/// Sorts contributions by size; the two largest, and the sum of the `n` largest.
+/// Sorts contributions by size, of one size the positive first; the two largest, and the sum of the `n` largest.
 fn largest(contributions: &mut [f64], n: usize) -> ([f64; 2], f64) {
-    contributions.sort_by(|a, b| b.abs().total_cmp(&a.abs()));
+    contributions.sort_by(|a, b| b.abs().total_cmp(&a.abs()).then(b.total_cmp(a)));
     let at = |i: usize| contributions.get(i).copied().unwrap_or(0.0);
     ([at(0), at(1)], total(contributions.iter().take(n).copied()))
 }

@@ -41,6 +41,7 @@ use std::{
 
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
+use sluice_domain::contract::Combination;
 
 pub(crate) use bounds::bounds;
 pub use examine::{Examined, People, Work, examine};
@@ -146,6 +147,10 @@ impl Entry {
         Self { place: Some(place), of, ..self }
     }
 
+    fn is_in(&self, places: &HashSet<Arc<Place>>) -> bool {
+        self.place.as_ref().is_some_and(|place| places.contains(place))
+    }
+
     fn is_published(&self) -> bool {
         self.standing == Standing::Published
     }
@@ -155,6 +160,9 @@ impl Entry {
         self.hash
     }
 }
+
+/// Most cells among which combinations are looked for that say what is known already.
+const TOLD_MAX: usize = 1_000;
 
 /// Most blocks of a sketch; for a larger k every pair is looked at.
 const BLOCKS_MAX: usize = 64;
@@ -177,13 +185,57 @@ impl History {
     }
 
     /// The cells of which every number was published before, as the same cell of these
-    /// rows: to publish them again adds nothing, and to withhold them protects nothing. Of
+    /// rows, or is a combination of such by contract, where nobody is in what is
+    /// `impossible`: to publish them adds nothing, and to withhold them protects nothing. Of
     /// another cell the same number would say that nobody is between the two.
-    pub(crate) fn known(&self, new: &[(usize, Entry)]) -> BTreeSet<usize> {
+    pub(crate) fn known(&self, new: &[(usize, Entry)], impossible: &[Combination]) -> BTreeSet<usize> {
         let cells: BTreeSet<usize> = new.iter().map(|(cell, _)| *cell).collect();
-        let fresh = new.iter().filter(|(_, e)| !self.was(e, Standing::Published));
+        let fresh: Vec<&(usize, Entry)> = new.iter().filter(|(_, e)| !self.was(e, Standing::Published)).collect();
+        let quantities: BTreeSet<&Quantity> = fresh.iter().map(|(_, e)| &e.quantity).collect();
+        let told: Vec<_> =
+            quantities.into_iter().filter_map(|quantity| self.told(quantity, &fresh, impossible)).collect();
+        let fresh =
+            fresh.into_iter().filter(|(_, e)| !told.iter().any(|(q, places)| *q == e.quantity && e.is_in(places)));
         let fresh: BTreeSet<usize> = fresh.map(|(cell, _)| *cell).collect();
         &cells - &fresh
+    }
+
+    /// Of the declared cells of `new`, those whose `quantity` is a combination of published
+    /// ones whatever the rows are. None where it does not add up over declared combinations
+    /// (distinct units do not), and above the work limit.
+    fn told(
+        &self,
+        quantity: &Quantity,
+        new: &[&(usize, Entry)],
+        impossible: &[Combination],
+    ) -> Option<(Quantity, HashSet<Arc<Place>>)> {
+        if !quantity.adds_up() || *quantity == Quantity::Units {
+            return None;
+        }
+        let out = self.entries.iter().filter(|e| e.is_published() && e.of == Origin::Current);
+        let out: HashSet<&Arc<Place>> =
+            out.filter(|e| e.quantity == *quantity).filter_map(|e| e.place.as_ref()).collect();
+        let asked = new.iter().filter(|(_, e)| e.quantity == *quantity).filter_map(|(_, e)| e.place.as_ref());
+        let asked: HashSet<&Arc<Place>> = asked.collect();
+        if out.is_empty() || out.len() + asked.len() > TOLD_MAX {
+            return None;
+        }
+        let places: Vec<&Arc<Place>> = out.iter().chain(&asked).copied().collect();
+        let kinds = Place::kinds(&places.iter().map(|place| place.as_ref()).collect::<Vec<_>>(), impossible)?;
+        let mut sets: Vec<Vec<u32>> = vec![Vec::new(); places.len()];
+        for (kind, holders) in (0u32..).zip(&kinds) {
+            for place in holders {
+                if let Some(set) = sets.get_mut(*place) {
+                    set.push(kind);
+                }
+            }
+        }
+        let (of_out, of_asked) = sets.split_at(out.len());
+        let mut published = refine::Published::default();
+        of_out.iter().for_each(|set| published.add(set));
+        let world = published.world(kinds.len());
+        let told = asked.into_iter().zip(of_asked).filter(|(_, set)| world.tells(set.iter().copied()));
+        Some((quantity.clone(), told.map(|(place, _)| Arc::clone(place)).collect()))
     }
 
     /// What became of the cell at `place` that sums these rows, if it was asked for and

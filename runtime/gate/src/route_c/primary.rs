@@ -36,12 +36,19 @@ pub(crate) struct JudgedCell {
     pub(crate) known: bool,
     /// Whether nobody can be in it, by the catalogue.
     pub(crate) impossible: bool,
+    /// Whether a person is asked to look at it: others are withheld in its place where they can be.
+    pub(crate) looked_at: bool,
 }
 
 impl JudgedCell {
     /// Whether it is out already and nothing speaks against that.
     pub(crate) fn is_out(&self) -> bool {
         self.known && self.reasons.is_empty()
+    }
+
+    /// What it counts for where as little as can be is withheld.
+    pub(crate) fn worth(&self) -> usize {
+        if self.looked_at { 3 } else { 1 }
     }
 
     /// Whether it is withheld for its own sake, and not because it was in an earlier run.
@@ -153,7 +160,7 @@ fn judge(table: &TableC, key: CellKey, cell: &CellStats, rules: &Rules) -> Judge
         reasons.insert(Reason::Redacted);
     }
     let numbers = measures().map(|(m, stats)| number(m.aggregate, cell, stats)).collect();
-    JudgedCell { key, units: cell.units, reasons, numbers, known: false, impossible: false }
+    JudgedCell { key, units: cell.units, reasons, numbers, known: false, looked_at: false, impossible: false }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]

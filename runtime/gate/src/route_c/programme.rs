@@ -39,6 +39,8 @@ pub(crate) struct System {
     components: Vec<Component>,
     /// Which unknowns may be below zero.
     free: Vec<bool>,
+    /// Entries of the programmes solved so far.
+    effort: u64,
 }
 
 /// Unknowns that hang together.
@@ -78,7 +80,8 @@ impl System {
             })
             .collect();
         let fixed = fix(unknowns, &mut equations, free)?;
-        let mut system = Self { places: vec![None; unknowns], fixed, components: Vec::new(), free: free.to_vec() };
+        let mut system =
+            Self { places: vec![None; unknowns], fixed, components: Vec::new(), free: free.to_vec(), effort: 0 };
         system.split(equations);
         Ok(system)
     }
@@ -124,6 +127,7 @@ impl System {
                 let goal: Vec<(usize, f64)> = part.iter().map(|place| (*place, direction)).collect();
                 if let Some(component) = self.components.get_mut(*component) {
                     component.visit(&goal)?;
+                    self.effort += component.size();
                 }
                 if holds(self) {
                     return Ok(true);
@@ -138,12 +142,25 @@ impl System {
         for component in self.components.iter_mut().filter(|c| c.points.is_empty()) {
             component.visit(&[])?;
         }
-        let of_place = |(component, place): (usize, usize)| {
-            let points = self.components.get(component).map(|c| &c.points)?;
-            points.first()?.get(place).copied()
-        };
-        let values = self.fixed.iter().zip(&self.places);
-        Ok(values.map(|(fixed, place)| fixed.or(place.and_then(of_place)).unwrap_or(0.0)).collect())
+        Ok(self.corners().next().unwrap_or_else(|| self.fixed.iter().map(|fixed| fixed.unwrap_or(0.0)).collect()))
+    }
+
+    /// Points that satisfy everything, one visited in each component.
+    pub(crate) fn corners(&self) -> impl Iterator<Item = Vec<f64>> {
+        let most = self.components.iter().map(|c| c.points.len()).max().unwrap_or(0);
+        (0..most).map(|turn| {
+            let of_place = |(component, place): (usize, usize)| {
+                let points = self.components.get(component).map(|c| &c.points)?;
+                points.get(turn).or(points.first())?.get(place).copied()
+            };
+            let values = self.fixed.iter().zip(&self.places);
+            values.map(|(fixed, place)| fixed.or(place.and_then(of_place)).unwrap_or(0.0)).collect()
+        })
+    }
+
+    /// How much was solved so far: the sizes of its programmes, unknowns by equations.
+    pub(crate) fn effort(&self) -> u64 {
+        self.effort
     }
 
     /// Keeps `point` wherever it satisfies the equations.
@@ -181,6 +198,7 @@ impl System {
                     .map(|place| (*place, if (place * (2 * turn + 3) + turn) % 7 < 3 { 1.0 } else { -1.0 }))
                     .collect();
                 component.visit(&goal)?;
+                self.effort += component.size();
             }
         }
         Ok(())
@@ -228,6 +246,11 @@ impl System {
 }
 
 impl Component {
+    /// Unknowns by equations.
+    fn size(&self) -> u64 {
+        (self.least.len() as u64).saturating_mul(self.equations.len() as u64)
+    }
+
     /// The range of a part's sum over the points visited so far.
     fn visited(&self, part: &[usize]) -> Option<(f64, f64)> {
         let sums = self.points.iter().map(|point| part.iter().filter_map(|i| point.get(*i)).sum::<f64>());

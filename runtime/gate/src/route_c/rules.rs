@@ -13,6 +13,10 @@ use sluice_domain::{
 };
 use sluice_rows::cells::{CellStats, MeasureStats, Squares};
 
+/// How far a sum of floats may be off for rounding alone, relative to the sizes of its
+/// terms: closer than this to a limit counts as exactly there, as it is in decimals.
+const ROUNDING: f64 = 1e-14;
+
 /// Whether the view holds a column of the highest level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sensitivity {
@@ -124,8 +128,8 @@ impl Rules {
             Part::Total => self.judge_magnitude(stats),
             Part::Squares => {
                 let Squares { sum, top, top_n_sum, all_same, .. } = stats.squares.unwrap_or_default();
-                let any_negative = false;
-                self.judge_magnitude(&MeasureStats { sum, top, top_n_sum, all_same, any_negative, ..*stats })
+                let (abs_sum, any_negative) = (sum, false);
+                self.judge_magnitude(&MeasureStats { sum, abs_sum, top, top_n_sum, all_same, any_negative, ..*stats })
             }
         }
     }
@@ -156,16 +160,16 @@ impl Rules {
             return BTreeSet::from([Reason::Negative]);
         }
         let (total, [first, second]) = (stats.sum, stats.top);
-        let rest = total - first - second;
+        let (rest, slack) = (total - first - second, ROUNDING * stats.abs_sum);
         let nothing = first == 0.0;
-        if self.p_percent.is_some_and(|p| nothing || rest / first < p) {
+        if self.p_percent.is_some_and(|p| nothing || (rest - p * first) * first.signum() < -slack) {
             reasons.insert(Reason::PPercent);
         }
-        if total > 0.0 {
-            if self.dominance_share.is_some_and(|share| stats.top_n_sum / total >= share) {
+        if total > slack {
+            if self.dominance_share.is_some_and(|share| stats.top_n_sum >= share * total - slack) {
                 reasons.insert(Reason::Dominance);
             }
-            if self.largest_share.is_some_and(|share| first / total > share) {
+            if self.largest_share.is_some_and(|share| first > share * total + slack) {
                 reasons.insert(Reason::LargestShare);
             }
         }

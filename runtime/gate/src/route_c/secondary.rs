@@ -23,8 +23,8 @@ use super::{
     frame::{Axes, Frame, frames},
     primary::{JudgedCell, JudgedTable},
     room::Room,
-    rules::Rules,
-    span::{Fate, Guard, Sparse, indicator, sweep_asking, sweep_beyond, sweep_guarded},
+    rules::{Rules, Switch},
+    span::{Attacker, Fate, Guard, Sparse, indicator, sweep_asking, sweep_beyond, sweep_guarded},
 };
 
 /// Checks, from the contract alone, that a job's tables are small enough.
@@ -104,10 +104,11 @@ pub(crate) fn suppress(
     let secrets = Secrets::of(depth, frame, tables, &primary, rules, &out);
     let first = &primary | &unsafe_differences(frame, tables, rules);
     let orders = orders(frame, judged, &out);
-    let swept: Vec<_> = orders.iter().map(|order| (order, &first | &secrets.give_away(order, &first))).collect();
-    let Some(fewest) = swept.iter().min_by_key(|(_, withheld)| withheld.len()) else { return BTreeSet::new() };
+    let worth = |withheld: &BTreeSet<usize>| withheld.iter().filter_map(|i| judged(*i)).map(JudgedCell::worth).sum();
+    let swept = orders.iter().map(|order| &first | &secrets.give_away(order, &first));
+    let Some(fewest) = swept.min_by_key(|withheld| -> usize { worth(withheld) }) else { return BTreeSet::new() };
     if depth < Depth::Audited {
-        return &fewest.1 - &primary;
+        return &fewest - &primary;
     }
     // From what elimination withholds, or from nothing but the unsafe cells; the most
     // valuable seen to first, or last: none is the best for every table.
@@ -117,10 +118,10 @@ pub(crate) fn suppress(
     let propose = |(start, seen): (&BTreeSet<usize>, &[usize])| {
         secrets.propose((usual, seen), (&first, start), Audit::of(frame, tables, rules), prices.clone())
     };
-    let ways = [(&first, usual), (&first, &turned), (&fewest.1, usual), (&fewest.1, &turned)];
+    let ways = [(&first, usual), (&first, &turned), (&fewest, usual), (&fewest, &turned)];
     let tried = ways.get(..if frame.cells.len() > LARGE { 1 } else { ways.len() }).unwrap_or_default();
     // Without a proposal nothing goes out.
-    let withheld = side_by_side(tried, propose).into_iter().min_by_key(BTreeSet::len).unwrap_or(all);
+    let withheld = side_by_side(tried, propose).into_iter().min_by_key(|w| -> usize { worth(w) }).unwrap_or(all);
     &withheld - &primary
 }
 
@@ -141,15 +142,18 @@ fn side_by_side<I: Copy + Send, O: Send>(items: &[I], of: impl Fn(I) -> O + Sync
     })
 }
 
-/// What withholding each cell costs: one, and up to one more for its units. A cell that is
-/// out already cannot be withheld.
+/// What withholding each cell costs: its worth, and up to as much again for its units. A
+/// cell that is out already cannot be withheld.
 fn prices<'a>(frame: &Frame, judged: impl Fn(usize) -> Option<&'a JudgedCell>, out: &BTreeSet<usize>) -> Vec<f64> {
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-    let units: Vec<f64> =
-        (0..frame.cells.len()).map(|i| judged(i).map_or(0.0, |c| (1 + c.units) as f64).ln()).collect();
-    let most = units.iter().fold(1.0, |most: f64, units| most.max(*units));
-    let price = |(i, units): (usize, &f64)| if out.contains(&i) { f64::INFINITY } else { 1.0 + units / most };
-    units.iter().enumerate().map(price).collect()
+    let cells: Vec<(f64, f64)> = (0..frame.cells.len())
+        .map(|i| judged(i).map_or((1.0, 0.0), |c| (c.worth() as f64, ((1 + c.units) as f64).ln())))
+        .collect();
+    let most = cells.iter().fold(1.0, |most: f64, (_, units)| most.max(*units));
+    let price = |(i, (worth, units)): (usize, &(f64, f64))| {
+        if out.contains(&i) { f64::INFINITY } else { worth * (1.0 + units / most) }
+    };
+    cells.iter().enumerate().map(price).collect()
 }
 
 /// Cells above which one way of choosing is tried, not four.
@@ -160,8 +164,8 @@ struct Secrets<'a> {
     frame: &'a Frame,
     /// Unsafe cells, then unions of them.
     vectors: Vec<Sparse>,
-    /// Of these, the cells of one contributor, who knows what is in it.
-    alone: Vec<usize>,
+    /// The contributors who are alone in one of them, and so know what is in it.
+    alone: Vec<Attacker>,
     /// Cells that are out already: to withhold them would protect nothing.
     out: &'a BTreeSet<usize>,
 }
@@ -186,8 +190,16 @@ impl<'a> Secrets<'a> {
         if depth < Depth::Unions {
             return Self { frame, vectors, alone: Vec::new(), out };
         }
-        let alone = units.values().enumerate().filter(|(_, units)| **units == 1).map(|(i, _)| i).collect();
         vectors.extend(unions(frame, tables, primary, rules));
+        // Where it is no secret that nobody else is there, a larger cell of the same one is theirs too.
+        let theirs = |own: &[u32], (of, units): (&&[u32], &u64)| {
+            rules.zeros == Switch::Off && *units == 1 && (within(own, of) || within(of, own))
+        };
+        let attacker = |(knows, (own, _)): (usize, (&&[u32], &u64))| {
+            let cells = units.iter().enumerate().filter(|(i, of)| *i != knows && !theirs(own, *of)).map(|(i, _)| i);
+            Attacker { knows, kept_from: cells.chain(units.len()..vectors.len()).collect() }
+        };
+        let alone = units.iter().enumerate().filter(|(_, (_, units))| **units == 1).map(attacker).collect();
         Self { frame, vectors, alone, out }
     }
 
@@ -251,7 +263,7 @@ impl<'a> Secrets<'a> {
     /// Of `candidates`, the ones after the first `given` that must stay withheld.
     fn betraying(&self, given: usize, candidates: &[usize], vectors: &[Sparse]) -> BTreeSet<usize> {
         let of_candidates: Vec<Sparse> = candidates.iter().map(|i| self.vector(*i)).collect();
-        let guard = Guard { vectors, targets: self.vectors.len(), known: &self.alone };
+        let guard = Guard { vectors, attackers: &self.alone };
         let fates = sweep_guarded(given, &of_candidates, guard, self.frame.variables);
         candidates.iter().zip(fates).filter(|(_, fate)| *fate == Fate::Suppressed).map(|(i, _)| *i).collect()
     }
@@ -271,7 +283,7 @@ impl<'a> Secrets<'a> {
         let of_candidates: Vec<Sparse> = candidates.iter().map(|i| self.vector(*i)).collect();
         let of_first = first.iter().map(|i| self.vector(*i)).filter(|v| !v.is_empty());
         let vectors: Vec<Sparse> = self.vectors.iter().cloned().chain(of_first).collect();
-        let guard = Guard { vectors: &vectors, targets: self.vectors.len(), known: &self.alone };
+        let guard = Guard { vectors: &vectors, attackers: &self.alone };
         sweep_asking(given, &of_candidates, guard, self.frame.variables, |at| {
             candidates.get(at).is_some_and(|cell| room.spare(*cell, &withheld) && withheld.remove(cell))
         });
@@ -336,9 +348,10 @@ impl<'a> Secrets<'a> {
     }
 }
 
-/// Orders of candidates: what is out already, then the most valuable first (by units, by the first number, margins
-/// before units), and simply from either end of the table, which leaves what is withheld
-/// close together. None is the best for every table, so the gate sweeps all.
+/// Orders of candidates: what is out already, what a person looks at, then the most
+/// valuable first (by units, by the first number, margins before units), and simply from
+/// either end of the table, which leaves what is withheld close together. None is the best
+/// for every table, so the gate sweeps all.
 fn orders<'a>(
     frame: &Frame,
     judged: impl Fn(usize) -> Option<&'a JudgedCell>,
@@ -352,8 +365,8 @@ fn orders<'a>(
     let margins = |i: &usize| judged(*i).map_or(0, |c| c.key.iter().filter(|part| part.is_none()).count());
     let ordered = |before: &dyn Fn(&usize, &usize) -> std::cmp::Ordering| {
         let mut order: Vec<usize> = (0..frame.cells.len()).collect();
-        let first = |i: &usize| !out.contains(i);
-        order.sort_by(|a, b| first(a).cmp(&first(b)).then(before(b, a)).then(terms(b).cmp(&terms(a))).then(a.cmp(b)));
+        let last = |i: &usize| (!out.contains(i), judged(*i).is_none_or(|c| !c.looked_at));
+        order.sort_by(|a, b| last(a).cmp(&last(b)).then(before(b, a)).then(terms(b).cmp(&terms(a))).then(a.cmp(b)));
         order
     };
     [
@@ -372,13 +385,8 @@ fn within(part: &[u32], whole: &[u32]) -> bool {
 
 /// Vectors to protect that are no cell of their own: see the module's text.
 fn unions(frame: &Frame, tables: &[(&TableC, &JudgedTable)], primary: &BTreeSet<usize>, rules: &Rules) -> Vec<Sparse> {
-    let safe: BTreeSet<&[u32]> = frame
-        .cells
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| !primary.contains(i))
-        .map(|(_, cell)| cell.variables.as_slice())
-        .collect();
+    // A union that is a cell is safe, or a secret already.
+    let cells: BTreeSet<&[u32]> = frame.cells.iter().map(|cell| cell.variables.as_slice()).collect();
     let mut unions: BTreeSet<Vec<u32>> = BTreeSet::new();
     for (t, (_, table)) in tables.iter().enumerate() {
         let mut groups: BTreeMap<CellKey, Vec<(&[u32], u64)>> = BTreeMap::new();
@@ -399,7 +407,7 @@ fn unions(frame: &Frame, tables: &[(&TableC, &JudgedTable)], primary: &BTreeSet<
             }
         }
     }
-    unions.into_iter().filter(|v| !v.is_empty() && !safe.contains(v.as_slice())).map(|v| indicator(&v)).collect()
+    unions.into_iter().filter(|v| !v.is_empty() && !cells.contains(v.as_slice())).map(|v| indicator(&v)).collect()
 }
 
 /// Every margin over `key`, the grand total included.

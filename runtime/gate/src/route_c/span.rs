@@ -37,10 +37,16 @@ pub(crate) enum Fate {
 pub(crate) struct Guard<'a> {
     /// None of these.
     pub(crate) vectors: &'a [Sparse],
-    /// Nor any of so many first ones, for somebody who knows one of `known` as well.
-    pub(crate) targets: usize,
-    /// Places in `vectors`: each is what one attacker knows.
-    pub(crate) known: &'a [usize],
+    /// Nor, for somebody who knows one of them, what they are kept from.
+    pub(crate) attackers: &'a [Attacker],
+}
+
+/// Somebody who knows something: places in [`Guard::vectors`].
+#[derive(Clone)]
+pub(crate) struct Attacker {
+    pub(crate) knows: usize,
+    /// No multiples of what they know.
+    pub(crate) kept_from: Vec<usize>,
 }
 
 /// The fate of each of `candidates` in order, so that none of `protected` is in the
@@ -78,18 +84,6 @@ pub(super) fn sweep_asking(
     let mut vectors: Vec<Sparse> = candidates.iter().chain(guard.vectors).cloned().collect();
     let mut sketches: Vec<Sketch> = vectors.iter().map(sketch).collect();
     let n = candidates.len();
-    // Who knows a target already cannot be kept from it.
-    let secrets = |own: usize| {
-        guard
-            .vectors
-            .get(..guard.targets)
-            .into_iter()
-            .flatten()
-            .enumerate()
-            .filter_map(move |(target, vector)| (Some(vector) != guard.vectors.get(own)).then_some(n + target))
-    };
-    let attackers: Vec<(usize, Vec<usize>)> =
-        guard.known.iter().map(|own| (n + own, secrets(*own).collect())).collect();
     // Which vectors may hold a row: entries go stale and are checked when used.
     let mut holders: Vec<Vec<usize>> = vec![Vec::new(); rows];
     for (i, vector) in vectors.iter().enumerate() {
@@ -106,13 +100,14 @@ pub(super) fn sweep_asking(
             // The row that the fewest vectors hold fills in the least.
             let fewest = |(row, _): &&(u32, u64)| holders.get(*row as usize).map_or(0, Vec::len);
             let Some((pivot, scale)) = vector.iter().min_by_key(fewest).copied() else { return Fate::Redundant };
-            let betrays = |(known, secrets): &(usize, Vec<usize>)| {
-                let plane = sketches.get(*known).map(|known| cross(&own_sketch, known)).unwrap_or_default();
-                secrets.iter().filter_map(|target| sketches.get(*target)).any(|target| dot(&plane, target) == 0)
+            let of = |place: usize| sketches.get(n + place);
+            let betrays = |attacker: &Attacker| {
+                let plane = of(attacker.knows).map(|known| cross(&own_sketch, known)).unwrap_or_default();
+                attacker.kept_from.iter().filter_map(|target| of(*target)).any(|target| dot(&plane, target) == 0)
             };
             if candidate >= given
                 && (vectors.iter().skip(n).any(|p| proportional(p, &vector))
-                    || attackers.iter().any(betrays)
+                    || guard.attackers.iter().any(betrays)
                     || !may(candidate))
             {
                 return Fate::Suppressed;
@@ -225,7 +220,7 @@ pub(crate) fn inverse(a: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Fate::*, Guard, P, indicator, inverse, sweep, sweep_guarded, times};
+    use super::{Attacker, Fate::*, Guard, P, indicator, inverse, sweep, sweep_guarded, times};
 
     #[test]
     fn inverse_is_an_inverse() {
@@ -256,7 +251,8 @@ mod tests {
         let sums = [vec![0, 1], vec![2, 3], vec![0, 2], vec![1, 3]].map(|v| indicator(&v));
         let secret = [0, 3].map(|i| indicator(&[i]));
         assert_eq!(sweep(&sums, &secret, 4), [Published, Published, Published, Redundant]);
-        let guard = Guard { vectors: &secret, targets: 2, known: &[0] };
+        let attackers = [Attacker { knows: 0, kept_from: vec![1] }];
+        let guard = Guard { vectors: &secret, attackers: &attackers };
         assert_eq!(sweep_guarded(0, &sums, guard, 4), [Published, Published, Suppressed, Suppressed]);
     }
 }

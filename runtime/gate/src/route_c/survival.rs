@@ -154,6 +154,7 @@ impl Curve {
             reasons: BTreeSet::from([reason]),
             numbers: Vec::new(),
             known: false,
+            looked_at: false,
             impossible: false,
         };
         (table, cells, JudgedTable { cells: vec![cell], disjoint: true })
