@@ -57,7 +57,7 @@ async fn reviewers_see_what_changed_since_the_approved_version() {
     released(&town, &job, &run).await;
 
     let other = VISITS_REPORT.replace("FROM claims WHERE year = 1", "FROM claims WHERE year = 2");
-    let (_, run) = town.run(&other, None).await;
+    let (_, run) = town.run_soon(&other, None).await;
     let bench = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
     let changes = bench.changes.unwrap();
     assert_eq!(changes.since, job);
