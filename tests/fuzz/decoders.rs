@@ -109,6 +109,10 @@ fn seeds_are_what_they_should_be() {
             table.model.as_ref().is_none_or(reads)
         });
     }
+    use sluice_domain::held::ModelKind;
+    for (kind, leaves) in [(None, 0), (Some(ModelKind::Linear), 0), (Some(ModelKind::Tree), 3)] {
+        any("held-letter", &|b| targets::held_letter::leaves(kind, b) == Some(leaves));
+    }
     any("evidence", &|b| sluice_domain::evidence::Evidence::from_canonical_bytes(b).is_some());
     any("released-record", &|b| sluice_gate::lineage::Record::from_bytes(b).is_some());
     any("wire-place", &|b| wire::decode_place(b).is_ok());
@@ -306,6 +310,14 @@ fn put_gate(put: &dyn Fn(&str, &str, &[u8])) {
     let [feature, left, right] = [1.0, 1.0, 2.0].map(|root| [&[root][..], &leaf, &blank].concat());
     let [threshold, value] = [[7.0, 0.0, 0.0, 0.0, 0.0], [0.0, 3.0, -4.0, 0.0, 0.0]];
     answer("tree", None, &nodes, &[&feature, &left, &right, &threshold, &value]);
+
+    // A byte for the key of a row and one for each of its numbers, of which 0x80 is none and 255 is -1.
+    let leaf = |node: u8, value: u8| vec![node, 255, 255, 255, 0, value];
+    let split = |node: u8, feature: u8, left: u8| vec![node, feature, left, left + 1, 3, 0];
+    let tree = [split(0, 1, 1), leaf(1, 5), split(2, 0, 3), leaf(3, 0), leaf(4, 9), leaf(5, 0), leaf(6, 0)];
+    put("held-letter", "cells", &[4, 1, 0x80, 0, 0x85, 2]);
+    put("held-letter", "line", &[0, 1, 1, 0x86, 2, 255]);
+    put("held-letter", "tree", &tree.concat());
 
     let same = |word: &str| text(word, word);
     let series = vec![Series { name: "n".into(), values: vec![Some(1.5), None] }];

@@ -5,6 +5,9 @@
 //! `decoders.rs` runs them in every test run, and `cargo fuzz` with a nightly compiler
 //! (README.md). Decoders that need the heavy crates are in `decoders.rs` alone.
 
+#[path = "held_letter.rs"]
+pub mod held_letter;
+
 use std::sync::LazyLock;
 
 use sluice_domain::{
@@ -58,6 +61,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("debug-lines", debug_lines),
     ("intake", intake),
     ("held", held),
+    ("held-letter", held_letter::held_letter),
     ("evidence", evidence),
     ("released-record", released_record),
     ("candidate", candidate),

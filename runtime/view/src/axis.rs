@@ -11,7 +11,7 @@ use datafusion::{
 };
 use sluice_domain::{catalogue::Key, contract::Dimension};
 
-use crate::ViewError;
+use crate::{ViewError, texts::Texts};
 
 /// One dimension's places: its keys in declared order, then the margin.
 pub(crate) struct Axis {
@@ -27,14 +27,14 @@ enum Places {
         places: Vec<u32>,
     },
     Ints(HashMap<i64, u32>),
-    Texts(HashMap<String, u32, QualityRandomState>),
+    Texts(Texts),
 }
 
 /// Widest range of codes that a table of their places is kept for.
 const NEAR_MAX: u64 = 1 << 16;
 
 /// No code's place.
-const NOWHERE: u32 = u32::MAX;
+pub(crate) const NOWHERE: u32 = u32::MAX;
 
 impl Axis {
     /// The axis of a dimension's declared domain.
@@ -48,7 +48,7 @@ impl Axis {
                 Key::Text(s) => texts.insert(s.clone(), place),
             };
         }
-        let keys = if texts.is_empty() { Places::of(ints) } else { Places::Texts(texts) };
+        let keys = if texts.is_empty() { Places::of(ints) } else { Places::Texts(Texts::new(texts)) };
         Self { keys, len }
     }
 
@@ -57,20 +57,24 @@ impl Axis {
     /// # Errors
     /// [`ViewError::Domain`] if one of them is not in the domain.
     pub(crate) fn places(&self, column: &ArrayRef) -> Result<Vec<u32>, ViewError> {
-        let ints = column.as_primitive_opt::<Int64Type>().filter(|c| c.null_count() == 0).map(|c| c.values().iter());
-        let texts = column.as_string_opt::<i32>();
-        let places: Option<Vec<u32>> = match (&self.keys, ints, texts) {
+        if column.null_count() > 0 {
+            return Err(ViewError::Domain);
+        }
+        let ints = column.as_primitive_opt::<Int64Type>().map(|c| c.values().iter());
+        // What is not found is looked at once, after the loop.
+        let places: Vec<u32> = match (&self.keys, ints, column.as_string_opt::<i32>()) {
             (Places::Near { from, places }, Some(column), _) => {
-                // What is below wraps around to far above. Looked at once, after the loop.
+                // What is below wraps around to far above.
                 let at = |n: &i64| usize::try_from(n.wrapping_sub(*from).cast_unsigned()).unwrap_or(usize::MAX);
-                let found: Vec<u32> = column.map(|n| places.get(at(n)).copied().unwrap_or(NOWHERE)).collect();
-                (!found.contains(&NOWHERE)).then_some(found)
+                column.map(|n| places.get(at(n)).copied().unwrap_or(NOWHERE)).collect()
             }
-            (Places::Ints(places), Some(column), _) => column.map(|n| places.get(n).copied()).collect(),
-            (Places::Texts(places), _, Some(column)) => column.iter().map(|s| places.get(s?).copied()).collect(),
-            _ => None,
+            (Places::Ints(places), Some(column), _) => {
+                column.map(|n| places.get(n).copied().unwrap_or(NOWHERE)).collect()
+            }
+            (Places::Texts(places), _, Some(column)) => places.places(column),
+            _ => return Err(ViewError::Domain),
         };
-        places.ok_or(ViewError::Domain)
+        if places.contains(&NOWHERE) { Err(ViewError::Domain) } else { Ok(places) }
     }
 }
 

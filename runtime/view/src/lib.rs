@@ -43,6 +43,7 @@ mod session;
 mod survive;
 mod table;
 mod tabulate;
+mod texts;
 mod units;
 
 #[cfg(test)]

@@ -55,16 +55,16 @@ pub(crate) fn runs(batch: &RecordBatch, last: Option<u64>) -> Result<Vec<(u64, u
     if units.null_count() > 0 {
         return Err(ViewError::Order);
     }
-    let mut runs: Vec<(u64, usize, usize)> = Vec::new();
-    for (row, unit) in units.values().iter().enumerate() {
-        match runs.last_mut() {
-            Some((open, _, len)) if open == unit => *len += 1,
-            Some((open, ..)) if *open > *unit => return Err(ViewError::Order),
-            None if last.is_some_and(|last| last > *unit) => return Err(ViewError::Order),
-            _ => runs.push((*unit, row, 1)),
+    let (mut before, mut from) = (last, 0);
+    let run = |run: &[u64]| {
+        let unit = run.first().copied().unwrap_or_default();
+        if before.replace(unit).is_some_and(|before| before > unit) {
+            return Err(ViewError::Order);
         }
-    }
-    Ok(runs)
+        from += run.len();
+        Ok((unit, from - run.len(), run.len()))
+    };
+    units.values().chunk_by(|a, b| a == b).map(run).collect()
 }
 
 struct Cutter {

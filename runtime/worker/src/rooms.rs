@@ -48,25 +48,13 @@ impl Rooms {
         &self.0
     }
 
-    /// Runs the guest on each unit once. Each room has a sink of its own, which gets
-    /// one outcome per unit that the room met, in order. Returns how many units.
+    /// Runs the guest on each unit once. Each room has a sink of its own, which gets one
+    /// outcome per unit that the room met, in order, with the unit's number, from 0.
+    /// Returns how many units.
     ///
     /// # Errors
     /// The first room's that breaks; the others stop early, and what the sinks have
     /// got is part of a void run. [`WorkerError::Closed`] without a sink for each room.
-    pub fn map_all<U, S>(&mut self, units: U, sinks: impl IntoIterator<Item = S>) -> Result<u64, WorkerError>
-    where
-        U: IntoIterator<Item: Into<Invocation>>,
-        U::IntoIter: Send,
-        S: FnMut(UnitOutcome) + Send,
-    {
-        self.map_numbered(units, sinks.into_iter().map(|mut sink| move |_, outcome| sink(outcome)))
-    }
-
-    /// As [`Rooms::map_all`]; each outcome comes with the number of its unit, from 0.
-    ///
-    /// # Errors
-    /// As [`Rooms::map_all`].
     pub fn map_numbered<U, S>(&mut self, units: U, sinks: impl IntoIterator<Item = S>) -> Result<u64, WorkerError>
     where
         U: IntoIterator<Item: Into<Invocation>>,

@@ -193,16 +193,19 @@ fn rooms_side_by_side_answer_every_unit_once() {
     let guest = compiled(&component(&module("", TAKE_VALUE, ONE_VALUE)));
     let mut rooms = Rooms::open(&programs(), &guest, &limits(), &[], &[], two).unwrap();
     let mut got = [Vec::new(), Vec::new()];
-    let sinks = got.each_mut().map(|got| |o| got.push(value(o).unwrap()));
-    assert_eq!(rooms.map_all((0..5000).map(|n| unit(&[n])), sinks).unwrap(), 5000);
+    let sinks = got.each_mut().map(|got| |number, o| got.push((number, value(o).unwrap())));
+    assert_eq!(rooms.map_numbered((0..5000).map(|n| unit(&[n])), sinks).unwrap(), 5000);
     assert!(got.iter().all(|got| got.is_sorted()));
     let mut got = got.concat();
     got.sort_unstable();
-    assert!(got.into_iter().eq(0..5000));
+    assert!(got.into_iter().eq((0..5000).map(|n| (n as u64, n))), "each outcome is its unit's");
     // One that dies makes the run void.
     let pid = rustix::process::Pid::from_raw(rooms.rooms()[1].pid() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-    assert!(matches!(rooms.map_all((0..5000).map(|n| unit(&[n])), [drop, drop]), Err(WorkerError::Died)));
+    assert!(matches!(
+        rooms.map_numbered((0..5000).map(|n| unit(&[n])), [(); 2].map(|()| |_, _| ())),
+        Err(WorkerError::Died)
+    ));
 }
 
 #[test]

@@ -5,7 +5,6 @@ use reqwest::StatusCode;
 use sluice::demo::city::password;
 use sluice_domain::{
     artefact::{Content, Report},
-    contract::JobFile,
     id::ProductId,
 };
 use sluice_service::{Guests, RunEnd};
@@ -63,12 +62,6 @@ fn chart(word: &str, number: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-fn job() -> String {
-    let mut file = JobFile::parse(REPORT).unwrap();
-    file.limits.wall_seconds = Some(20);
-    toml::to_string(&file).unwrap()
-}
-
 /// Words that a browser reads as words.
 fn is_text(page: &str, place: &str) {
     assert!(!page.contains("<script>alert") && !page.contains("<img"), "{place}");
@@ -85,7 +78,7 @@ async fn a_hostile_report_is_words_in_every_page_and_file() {
     let word = "\"><script>alert(1)</script><b>";
     let guest = composer(&[("notes.md", SCRIPT.as_bytes()), ("a.chart.json", &chart(word, "1e15"))]);
     let guests = Guests { composes: Some(&guest), ..Guests::default() };
-    let job = service.submit_with(&operator, password(), &job(), &guests).await.unwrap();
+    let job = service.submit_with(&operator, password(), &hall.pace.fits(REPORT).unwrap(), &guests).await.unwrap();
     let (run, end) = service.run(&job).await.unwrap();
     assert_eq!(end, RunEnd::InReview);
 
@@ -153,7 +146,7 @@ async fn what_is_no_text_and_no_chart_spoils_the_whole_report() {
     // The same through the room: the tables go on to review without the report.
     let guest = composer(&[fine, hostile[3]]);
     let guests = Guests { composes: Some(&guest), ..Guests::default() };
-    let job = service.submit_with(&operator, password(), &job(), &guests).await.unwrap();
+    let job = service.submit_with(&operator, password(), &hall.pace.fits(REPORT).unwrap(), &guests).await.unwrap();
     let (run, end) = service.run(&job).await.unwrap();
     assert_eq!(end, RunEnd::InReview);
     let reviewer = service.sign_in("zhao-reviewer", password()).await.unwrap();

@@ -1,11 +1,14 @@
 //! A served console and browsers to ask it with.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Instant};
 
 use reqwest::{Client, StatusCode, header::HeaderMap, redirect::Policy};
 use sluice::{
     Output,
-    demo::city::{City, password},
+    demo::{
+        city::{City, password},
+        pace::Pace,
+    },
 };
 use sluice_console::{ConsoleConfig, serve_on};
 use sluice_domain::{
@@ -30,6 +33,8 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 pub(crate) struct Hall {
     pub(crate) service: Arc<Service>,
     pub(crate) address: SocketAddr,
+    /// How slow the machine was when it was founded.
+    pub(crate) pace: Pace,
     _folder: TempDir,
 }
 
@@ -46,7 +51,7 @@ pub(crate) const PEOPLE: [(&str, &str, Role); 6] = [
 impl Hall {
     /// A domain with people and nothing else; `name` is what the operator is called.
     pub(crate) async fn empty(name: &str, adjust: impl FnOnce(&mut ConsoleConfig)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, began) = (tempfile::tempdir().unwrap(), Instant::now());
         let kek = Kek::generate_file(&folder.path().join("domain.key")).unwrap();
         let programs = Programs::beside_current_exe().unwrap();
         let home = folder.path().join("domain");
@@ -59,19 +64,17 @@ impl Hall {
                 bureau = Some(service.sign_in(id, password()).await.unwrap());
             }
         }
-        Self::open(service, folder, adjust).await
+        Self::open(service, folder, Pace::of_founding(began.elapsed()), adjust).await
     }
 
     /// The demo's city with a released product (first) and a candidate that waits
     /// (second), and a second operator who owns neither.
     pub(crate) async fn city(title: &str) -> (Self, RunId, RunId) {
         let (city, folder) = founded().await;
+        let pace = city.pace;
         let mut runs = Vec::new();
         for _ in 0..2 {
-            let mut file = JobFile::parse(VISITS_REPORT).unwrap();
-            file.limits.wall_seconds = Some(12);
-            file.product.title = title.to_owned();
-            let text = toml::to_string(&file).unwrap();
+            let text = pace.fits(&changed(VISITS_REPORT, title, 12)).unwrap();
             let job = city.service.submit(&city.operator, password(), &text, None).await.unwrap();
             let (run, end) = city.service.run(&job).await.unwrap();
             assert_eq!(end, RunEnd::InReview);
@@ -81,41 +84,39 @@ impl Hall {
             }
             runs.push(run);
         }
-        let hall = Self::open(city.service, folder, |_| {}).await;
+        let hall = Self::open(city.service, folder, pace, |_| {}).await;
         (hall, runs.remove(0), runs.remove(0))
     }
 
     /// The demo's city before anything is submitted.
     pub(crate) async fn quiet() -> Self {
         let (city, folder) = founded().await;
-        Self::open(city.service, folder, |_| {}).await
+        let pace = city.pace;
+        Self::open(city.service, folder, pace, |_| {}).await
     }
 
     /// The demo's city with a held model that waits, made under an agreement that allows it.
     pub(crate) async fn held(title: &str) -> (Self, JobId, RunId) {
         let (city, folder) = founded().await;
+        let pace = city.pace;
         city.service.sign_agreement(&city.bureau, MODELS).await.unwrap();
-        let mut file = JobFile::parse(VISITS_TREE).unwrap();
-        file.product.title = title.to_owned();
-        // A tick that a busy machine keeps, too.
-        file.limits.fuel = Some(60_000_000);
         let guests = std::env::current_exe().unwrap().ancestors().nth(3).unwrap().join("guests");
         let wasm = std::fs::read(guests.join("visits_tree.wasm")).unwrap();
-        let text = toml::to_string(&file).unwrap();
+        let text = pace.fits(&changed(VISITS_TREE, title, 60)).unwrap();
         let job = city.service.submit(&city.operator, password(), &text, Some(&wasm)).await.unwrap();
         let (run, end) = city.service.run(&job).await.unwrap();
         assert_eq!(end, RunEnd::InReview);
-        (Self::open(city.service, folder, |_| {}).await, job, run)
+        (Self::open(city.service, folder, pace, |_| {}).await, job, run)
     }
 
-    async fn open(service: Service, folder: TempDir, adjust: impl FnOnce(&mut ConsoleConfig)) -> Self {
+    async fn open(service: Service, folder: TempDir, pace: Pace, adjust: impl FnOnce(&mut ConsoleConfig)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = Arc::new(service);
         let mut config = ConsoleConfig::on(address);
         adjust(&mut config);
         tokio::spawn(serve_on(listener, service.clone(), config, std::future::pending()));
-        Self { service, address, _folder: folder }
+        Self { service, address, pace, _folder: folder }
     }
 
     /// A browser that has not been here.
@@ -142,6 +143,14 @@ async fn founded() -> (City, TempDir) {
     let other = city.service.enrol(Some(&city.bureau), id, "吴".to_owned(), org, Role::Operator, password());
     other.await.unwrap();
     (city, folder)
+}
+
+/// The same job with this title and `wall_seconds`.
+fn changed(job: &str, title: &str, seconds: u32) -> String {
+    let mut file = JobFile::parse(job).unwrap();
+    file.product.title = title.to_owned();
+    file.limits.wall_seconds = Some(seconds);
+    toml::to_string(&file).unwrap()
 }
 
 /// A browser: keeps cookies, follows nothing by itself.

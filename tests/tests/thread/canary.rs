@@ -9,17 +9,14 @@ use std::{
 };
 
 use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
-use sluice::{
-    Output,
-    demo::city::{AGREEMENT, CATALOGUE, City},
-};
+use sluice::demo::city::{AGREEMENT, CATALOGUE, City};
 use sluice_domain::catalogue::{CatalogueEntry, ColumnRole};
 use sluice_rows::arrow::{
     array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray},
     datatypes::{DataType, Field, Float64Type, Int64Type, Schema},
 };
 
-use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest, quick, randhie};
+use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest, randhie, within};
 
 const WORD: &str = "金丝雀Canary7Q";
 
@@ -112,7 +109,6 @@ fn planted(folder: &Path) -> (PathBuf, String, Canaries) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_canary_is_found_outside_the_vault() {
-    let folder = tempfile::tempdir().unwrap();
     let outside = tempfile::tempdir().unwrap();
     let (data, catalogue, canaries) = planted(outside.path());
     // The search itself works: the raw file, decoded, is full of them.
@@ -127,15 +123,12 @@ async fn no_canary_is_found_outside_the_vault() {
 
     let agreement = AGREEMENT.replace("\"xage\"]", "\"xage\", \"income\", \"inpdol\", \"mhi\", \"memo\"]");
     assert_ne!(agreement, AGREEMENT);
-    let city = City::found_with(&folder.path().join("domain"), &data, &catalogue, &agreement, &Output::silent())
-        .await
-        .unwrap();
-    let town = Town { city, folder };
+    let town = Town::with(&data, &catalogue, &agreement).await;
     let city = &town.city;
-    let a = town.product(&quick(SPENDING_CHANGE), Some(&guest("spending_change.wasm"))).await;
-    let c = town.product(&quick(VISITS_REPORT), None).await;
+    let a = town.product(SPENDING_CHANGE, Some(&guest("spending_change.wasm"))).await;
+    let c = town.product(VISITS_REPORT, None).await;
     let money = VISITS_REPORT.replace("sum(mdvis) AS visits", "sum(meddol) AS spent, sum(income) AS earned");
-    let (_, run) = town.run(&quick(&money), None).await;
+    let (_, run) = town.run(&money, None).await;
 
     // What people are shown and given.
     let bench = city.service.open_candidate(&city.reviewers[0], &run).await.unwrap();
@@ -158,7 +151,7 @@ async fn no_canary_is_found_outside_the_vault() {
     // Every page, as a reviewer and as the operator are served it.
     let Town { city, folder } = town;
     let home = city.home.folder().to_owned();
-    let City { service, .. } = city;
+    let City { service, pace, .. } = city;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let config = sluice_console::ConsoleConfig::on(listener.local_addr().unwrap());
@@ -181,8 +174,7 @@ async fn no_canary_is_found_outside_the_vault() {
 
     // What the binary says and logs, at its most talkative.
     std::fs::write(folder.path().join("password"), "sluice-demo").unwrap();
-    std::fs::write(folder.path().join("job.toml"), VISITS_REPORT.replace("wall_seconds = 30", "wall_seconds = 8"))
-        .unwrap();
+    std::fs::write(folder.path().join("job.toml"), pace.fits(&within(VISITS_REPORT, 12)).unwrap()).unwrap();
     let said = std::process::Command::new(crate::command_line::sluice())
         .args([
             "job",

@@ -3,11 +3,12 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
+    time::Instant,
 };
 
-use sluice::demo::city::City;
+use sluice::demo::{city::City, pace::Pace};
 
-use crate::town::randhie;
+use crate::town::{VISITS_REPORT, randhie, within};
 
 /// The built binary. Tests run from `target/debug/deps`.
 pub(crate) fn sluice() -> PathBuf {
@@ -99,6 +100,7 @@ fn a_city_by_hand() {
         String::from_utf8(out.stdout).unwrap().trim().to_owned()
     };
 
+    let began = Instant::now();
     let key = ok(&["init", "--name", "ningan", "--admin", "lin", "--password-file", "password"]);
     for (id, org, role) in [
         ("wang", "health-bureau", "provider"),
@@ -116,8 +118,8 @@ fn a_city_by_hand() {
     assert!(ingested.ends_with("20190\t5912"), "{ingested}");
     ok(&["agreement", "sign", "--as", "lin", &here("guest-examples/domain/insurance-pricing-2026.toml")]);
 
-    std::fs::write(at.join("job.toml"), crate::town::VISITS_REPORT.replace("wall_seconds = 30", "wall_seconds = 8"))
-        .unwrap();
+    let pace = Pace::of_founding(began.elapsed());
+    std::fs::write(at.join("job.toml"), pace.fits(&within(VISITS_REPORT, 12)).unwrap()).unwrap();
     let job = ok(&["job", "submit", "job.toml", "--as", "chen"]);
     let waiting = ok(&["review", "list", "--as", "zhao"]);
     let candidate = waiting.split('\t').next().unwrap();

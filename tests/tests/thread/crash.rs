@@ -97,7 +97,7 @@ async fn what_was_recorded_is_finished_and_what_was_not_is_gone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_vote_is_in_or_not_and_an_approval_is_released() {
     let town = Town::start().await;
-    let (_, run) = town.run(&crate::town::quick(VISITS_REPORT), None).await;
+    let (_, run) = town.run_soon(VISITS_REPORT, None).await;
     let Town { city, folder } = town;
     std::fs::write(folder.path().join("password"), "sluice-demo").unwrap();
     drop(city);

@@ -8,7 +8,7 @@ use sluice_domain::{
 };
 use sluice_service::pages::Ballot;
 
-use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest, quick};
+use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest};
 
 const VISITS_TREE: &str = include_str!("../../../guest-examples/visits-tree/job.toml");
 const MODELS: &str = include_str!("../../../guest-examples/domain/insurance-models-2026.toml");
@@ -17,7 +17,7 @@ const MODELS: &str = include_str!("../../../guest-examples/domain/insurance-mode
 async fn reviewers_are_shown_evidence_that_no_byte_can_be_changed_of() {
     let town = Town::start().await;
     let service = &town.city.service;
-    let (_, run) = town.run(&quick(VISITS_REPORT), None).await;
+    let (_, run) = town.run(VISITS_REPORT, None).await;
     let bench = service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
 
     let kinds: Vec<CheckKind> = bench.evidence.iter().map(|shown| shown.check.kind).collect();
@@ -52,7 +52,7 @@ async fn reviewers_are_shown_evidence_that_no_byte_can_be_changed_of() {
 #[tokio::test(flavor = "multi_thread")]
 async fn there_is_none_on_noised_tables() {
     let town = Town::start().await;
-    let (_, run) = town.run(&quick(SPENDING_CHANGE), Some(&guest("spending_change.wasm"))).await;
+    let (_, run) = town.run(SPENDING_CHANGE, Some(&guest("spending_change.wasm"))).await;
     let bench = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
     assert!(bench.evidence.is_empty());
     assert!(!town.city.home.folder().join("vault/objects/evidence").exists());

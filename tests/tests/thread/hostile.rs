@@ -14,7 +14,7 @@ use sluice_rows::{
 use sluice_worker::{CacheKey, InspectLimits, LayerName, Profile, Programs, Room, RoomLimits, UnitOutcome};
 use zeroize::Zeroizing;
 
-use crate::town::{Town, guest, quick};
+use crate::town::{Town, guest};
 
 const LEAKY: &str = include_str!("../../../guest-examples/leaky/job.toml");
 /// What the target of the job file spent, for the guest to shout.
@@ -68,7 +68,7 @@ fn without_clamp_and_noise_leaky_gives_its_target_away() {
 async fn with_them_its_table_says_nothing() {
     let town = Town::start().await;
     let bytes = guest("leaky.wasm");
-    let mut job = JobFile::parse(&quick(LEAKY)).unwrap();
+    let mut job = JobFile::parse(LEAKY).unwrap();
     job.params.insert("target".to_owned(), "125024".to_owned());
     let job = toml::to_string(&job).unwrap();
     let product = town.product(&job, Some(&bytes)).await;

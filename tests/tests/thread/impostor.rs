@@ -95,8 +95,8 @@ async fn whatever_stands_in_the_rooms_place_the_operator_sees_one_word() {
     let impostor = Impostor::new();
     town.city.service = reopened(town.folder.path(), Some(impostor.programs())).await;
     let wasm = guest("spending_change.wasm");
-    let job = SPENDING_CHANGE.replace("rho = 0.02", "rho = 0.01").replace("wall_seconds = 30", "wall_seconds = 20");
-    assert!(job.contains("rho = 0.01") && job.contains("wall_seconds = 20"));
+    let job = town.soon(&SPENDING_CHANGE.replace("rho = 0.02", "rho = 0.01"));
+    assert!(job.contains("rho = 0.01"));
 
     let garbage: Vec<u8> = (0..100_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
     let before_asked = [ready(), frame(Tag::Output, b"before anybody asked").repeat(3)].concat();

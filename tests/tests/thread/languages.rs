@@ -6,11 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sluice::{Output, demo::city::City};
 use sluice_domain::{
     candidate::{Candidate, CandidateTable, CellValue},
     catalogue::Key,
-    contract::JobFile,
 };
 
 use crate::{
@@ -28,25 +26,8 @@ fn census() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("data/census_income.parquet")
 }
 
-/// A city over the census, or over a part of it.
-async fn census_town(data: &Path, catalogue: &str) -> Town {
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("domain");
-    let city = City::found_with(&home, data, catalogue, LABOUR, &Output::silent()).await.unwrap();
-    Town { city, folder }
-}
-
-/// The release tick must hold for an unoptimised compiler's time with an interpreter,
-/// beside other tests: ten times the fuel makes it later.
-fn patient(job: &str) -> String {
-    let mut file = JobFile::parse(job).unwrap();
-    file.limits.fuel = Some(file.limits.fuel.unwrap_or(300_000) * 10);
-    file.limits.wall_seconds = Some(7200);
-    toml::to_string(&file).unwrap()
-}
-
 async fn candidate(town: &Town, job: &str, component: &str) -> Candidate {
-    let (_, run) = town.run(&patient(job), Some(&guest(component))).await;
+    let (_, run) = town.run(job, Some(&guest(component))).await;
     let bench = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
     bench.candidate.clone()
 }
@@ -93,7 +74,7 @@ fn exact_gap() -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_python_guest_estimates_the_wage_gap_over_blocks() {
-    let town = census_town(&census(), CENSUS).await;
+    let town = Town::with(&census(), CENSUS, LABOUR).await;
     let candidate = candidate(&town, WAGE_GAP, "wage_gap.wasm").await;
     let table = &candidate.tables[0];
     let (gap, exact, error) = (cells(table)[0].1["gap"], exact_gap(), error(table, "gap"));
@@ -121,7 +102,7 @@ fn sample(folder: &Path) -> (PathBuf, Vec<parquet::record::Row>) {
 async fn a_javascript_guest_counts_weeks_worked_person_by_person() {
     let folder = tempfile::tempdir().unwrap();
     let (data, rows) = sample(folder.path());
-    let town = census_town(&data, &CENSUS.replace("format = \"parquet\"", "format = \"csv\"")).await;
+    let town = Town::with(&data, &CENSUS.replace("format = \"parquet\"", "format = \"csv\""), LABOUR).await;
     let candidate = candidate(&town, WEEKS_WORKED, "weeks_worked.wasm").await;
     let mut exact = BTreeMap::<String, (f64, f64)>::new();
     for row in rows.iter().filter(|row| (25..=64).contains(&raw::int(row, "age"))) {

@@ -2,33 +2,24 @@
 //! cells that have told more than the alert, and a comparison with history that was too
 //! much work to finish.
 
-use sluice::{
-    Output,
-    demo::city::{AGREEMENT, CATALOGUE, City, password},
-};
+use sluice::demo::city::{AGREEMENT, CATALOGUE};
 use sluice_domain::{
     candidate::{Cell, CellValue},
     id::RunId,
 };
-use sluice_service::{
-    RunEnd,
-    pages::{Finding, Weight, Workbench},
-};
+use sluice_service::pages::{Finding, Weight, Workbench};
 
-use crate::town::{Town, quick, randhie};
+use crate::town::{Town, randhie};
 
 /// Runs a job of one table, which must reach its reviewers.
 async fn bench(town: &Town, name: &str, sql: &str) -> (RunId, Workbench) {
-    let job = quick(&format!(
+    let job = format!(
         "[job]\nname = \"{name}\"\nagreement = \"insurance-pricing-2026\"\nscenario = \"insurance-pricing\"\n\
          [[table]]\nname = \"t\"\nroute = \"C\"\nsql = \"{sql}\"\n\
          [product]\ntitle = \"t\"\nform = \"data-report\"\nrecipients = [\"ning-an-insurance\"]\nmark = \"none\"\n"
-    ));
-    let service = &town.city.service;
-    let job = service.submit(&town.city.operator, password(), &job, None).await.unwrap();
-    let (run, end) = service.run(&job).await.unwrap();
-    assert_eq!(end, RunEnd::InReview, "{name}");
-    let bench = service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
+    );
+    let (_, run) = town.run(&job, None).await;
+    let bench = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
     (run, bench)
 }
 
@@ -70,10 +61,7 @@ async fn a_comparison_that_was_not_finished_goes_to_a_person() {
     let catalogue = CATALOGUE.replace(column, &binned);
     let agreement = AGREEMENT.replace("[view.claims.masks]\nxage = \"drop\"\n", "");
     assert!(catalogue != CATALOGUE && agreement != AGREEMENT);
-    let folder = tempfile::tempdir().unwrap();
-    let home = folder.path().join("domain");
-    let city = City::found_with(&home, &randhie(), &catalogue, &agreement, &Output::silent()).await.unwrap();
-    let town = Town { city, folder };
+    let town = Town::with(&randhie(), &catalogue, &agreement).await;
 
     let unfinished = "reached its work limit";
     let by = |dimensions: &str| format!("SELECT {dimensions}, count(*) AS n FROM claims GROUP BY {dimensions}");

@@ -8,10 +8,7 @@ use std::{
 };
 
 use parquet::arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder};
-use sluice::{
-    Output,
-    demo::city::{AGREEMENT, CATALOGUE, City},
-};
+use sluice::demo::city::{AGREEMENT, CATALOGUE};
 use sluice_domain::{
     candidate::{CandidateTable, CellValue, Reason},
     catalogue::Key,
@@ -27,24 +24,25 @@ use sluice_vault::{ObjectKind, Vault};
 
 use crate::{
     raw,
-    town::{Town, quick, randhie},
+    town::{Town, randhie},
 };
 
 /// k of the rule pack.
 const K: usize = 10;
 
 fn job(name: &str, sql: &str) -> String {
-    quick(&format!(
+    format!(
         "[job]\nname = \"{name}\"\nagreement = \"insurance-pricing-2026\"\nscenario = \"insurance-pricing\"\n\
          [[table]]\nname = \"t\"\nroute = \"C\"\nsql = \"{sql}\"\n\
          [product]\ntitle = \"t\"\nform = \"data-report\"\nrecipients = [\"ning-an-insurance\"]\nmark = \"none\"\n"
-    ))
+    )
 }
 
 /// Runs a job of one table and returns how it ended, whatever that is.
 async fn ended(town: &Town, name: &str, sql: &str) -> (RunId, RunEnd, Option<String>) {
     let service = &town.city.service;
-    let job = service.submit(&town.city.operator, sluice::demo::city::password(), &job(name, sql), None).await.unwrap();
+    let job = town.soon(&job(name, sql));
+    let job = service.submit(&town.city.operator, sluice::demo::city::password(), &job, None).await.unwrap();
     let (run, end) = service.run(&job).await.unwrap();
     let void = service.snapshot().await.unwrap().run(&run).unwrap().void.clone();
     (run, end, void)
@@ -257,11 +255,8 @@ async fn a_derived_measure_is_held_against_what_it_is_computed_from() {
     let without = format!(" AND site IN ({})", rest.join(", "));
 
     for (first, second) in [("spent", "spent"), ("meddol", "spent"), ("spent", "meddol")] {
-        let folder = tempfile::tempdir().unwrap();
         let agreement = format!("{AGREEMENT}\n[view.claims.measures]\nspent = \"meddol + outpdol\"\n");
-        let domain = folder.path().join("domain");
-        let city = City::found_with(&domain, &randhie(), CATALOGUE, &agreement, &Output::silent()).await.unwrap();
-        let town = Town { city, folder };
+        let town = Town::with(&randhie(), CATALOGUE, &agreement).await;
         let (_, end, void) = ended(&town, "all", &ask(first, "")).await;
         assert_eq!((end, void), (RunEnd::InReview, None), "{first}");
         let (_, _, void) = ended(&town, "rest", &ask(second, &without)).await;

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use crate::{
     command_line::sluice,
     impostor::{Impostor, reopened},
-    town::{SPENDING_CHANGE, Town, VISITS_REPORT, entries, guest, randhie},
+    town::{SPENDING_CHANGE, Town, VISITS_REPORT, entries, guest, patient, randhie},
 };
 
 /// The same persons and years, every visit and every sum of money zero: whatever is
@@ -154,8 +154,7 @@ async fn seen(town: &Town, wanted: RunEnd) -> Vec<String> {
     let (service, operator) = (&town.city.service, &town.city.operator);
     let mut stages = Vec::new();
     let wasm = guest("spending_change.wasm");
-    let job = SPENDING_CHANGE.replace("wall_seconds = 30", "wall_seconds = 200");
-    let job = service.submit(operator, password(), &job, Some(&wasm)).await.unwrap();
+    let job = service.submit(operator, password(), &patient(SPENDING_CHANGE), Some(&wasm)).await.unwrap();
     stages.extend(by_command(town, &job).await);
     let (run, end) = service.run(&job).await.unwrap();
     assert_eq!(end, wanted);
@@ -206,8 +205,7 @@ async fn a_list_of_two_jobs_is_the_same_too() {
         let (service, operator) = (&town.city.service, &town.city.operator);
         let mut first = None;
         for (job, guest) in [(SPENDING_CHANGE, Some(wasm.as_slice())), (VISITS_REPORT, None)] {
-            let job = job.replace("wall_seconds = 30", "wall_seconds = 120");
-            let job = service.submit(operator, password(), &job, guest).await.unwrap();
+            let job = service.submit(operator, password(), &patient(job), guest).await.unwrap();
             service.run(&job).await.unwrap();
             first.get_or_insert(job);
         }

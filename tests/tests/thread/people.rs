@@ -8,7 +8,7 @@ use sluice_domain::event::Event;
 use sluice_domain::id::{JobId, ProductId, RunId};
 use sluice_service::{Kek, Part, Presented, Programs, Receipt, Replayed, Restored, Service, verify_receipt};
 
-use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest, quick};
+use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest};
 
 fn csv(folder: &Path, file: &str) -> Vec<std::collections::BTreeMap<String, String>> {
     csv::Reader::from_path(folder.join(file)).unwrap().deserialize().collect::<Result<_, _>>().unwrap()
@@ -50,14 +50,14 @@ async fn files_say_how_each_number_was_made() {
 #[tokio::test(flavor = "multi_thread")]
 async fn reviewers_see_what_changed_since_the_approved_version() {
     let town = Town::start().await;
-    let (job, run) = town.run(&quick(VISITS_REPORT), None).await;
+    let (job, run) = town.run_soon(VISITS_REPORT, None).await;
     let first = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
     assert!(first.changes.is_none(), "there is no version before the first");
     assert!(first.bits.pattern > 0.0 && first.bits.refusals == 0);
     released(&town, &job, &run).await;
 
     let other = VISITS_REPORT.replace("FROM claims WHERE year = 1", "FROM claims WHERE year = 2");
-    let (_, run) = town.run(&quick(&other), None).await;
+    let (_, run) = town.run_soon(&other, None).await;
     let bench = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
     let changes = bench.changes.unwrap();
     assert_eq!(changes.since, job);
@@ -139,7 +139,7 @@ async fn a_verdict_is_worked_out_again_and_a_tampered_domain_is_found() {
     let later = VISITS_REPORT
         .replace("GROUP BY plan, year", "GROUP BY year, plan")
         .replace("name = \"visits-report\"", "name = \"later\"");
-    town.run(&quick(&later), None).await;
+    town.run(&later, None).await;
     let noised = town.product(SPENDING_CHANGE, Some(&guest("spending_change.wasm"))).await;
     assert_eq!(service.rederive(&city.operator, &receipt(&town, &first)).await.unwrap_err().code, "account.role");
     for (product, part) in [(&first, Part::RouteC), (&noised, Part::RoutesAAndB)] {

@@ -8,7 +8,7 @@ use sluice_service::TableQuote;
 
 use crate::{
     raw,
-    town::{Town, VISITS_REPORT, quick, randhie},
+    town::{Town, VISITS_REPORT, randhie},
 };
 
 const SHARES: &str = "SELECT coins, year, count(DISTINCT zper) AS persons, median(meddol) AS spent, quantile(mdvis, 0.9) AS visits FROM claims GROUP BY coins, year";
@@ -94,7 +94,7 @@ async fn a_quote_says_what_a_quantile_takes_and_a_run_withholds_what_has_less() 
     );
 
     // Only the plans with five hundred persons in a year can show the fiftieth of them.
-    let product = town.product(&quick(&job(&tables)), None).await;
+    let product = town.product(&job(&tables), None).await;
     let page = service.product(operator, &product).await.unwrap();
     let persons = sums("outpdol", |row| (raw::int(row, "plan"), raw::int(row, "year")));
     assert_eq!(persons.values().filter(|p| p.len() >= 500).count(), 8, "of the free plan and one other");

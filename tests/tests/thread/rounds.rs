@@ -4,14 +4,13 @@
 use sluice::demo::city::password;
 use sluice_domain::{
     artefact::{Content, Report},
-    contract::JobFile,
     id::RunId,
 };
 use sluice_service::{Guests, Replayed, RunEnd};
 
 use crate::{
     raw,
-    town::{Town, guest, randhie},
+    town::{Town, guest, patient, randhie},
 };
 
 const POISSON: &str = include_str!("../../../guest-examples/poisson-visits/job.toml");
@@ -71,7 +70,7 @@ async fn poisson_rounds_come_near_the_exact_fit_and_replay() {
     let town = Town::start().await;
     let wasm = guest("poisson_visits.wasm");
     let guests = Guests { inner: Some(&wasm), updates: Some(&wasm), composes: Some(&wasm) };
-    let run = run(&town, POISSON, &guests).await;
+    let run = run(&town, &patient(POISSON), &guests).await;
     let city = &town.city;
 
     let state = city.service.snapshot().await.unwrap();
@@ -99,9 +98,7 @@ async fn a_report_is_composed_of_cleared_cells_voted_on_and_delivered() {
     let city = &town.city;
     let wasm = guest("visits_report.wasm");
     let guests = Guests { composes: Some(&wasm), ..Guests::default() };
-    let mut file = JobFile::parse(REPORT).unwrap();
-    file.limits.wall_seconds = Some(25);
-    let toml = toml::to_string(&file).unwrap();
+    let toml = town.soon(REPORT);
     let without = city.service.submit_with(&city.operator, password(), &toml, &Guests::default()).await;
     assert_eq!(without.unwrap_err().code, "job.guest");
     let run = run(&town, &toml, &guests).await;
@@ -129,7 +126,7 @@ async fn an_outer_guest_that_fails_leaves_the_tables_alone() {
     let guests = Guests { composes: Some(&wasm), ..Guests::default() };
     // The guest looks for another table's name.
     let job = REPORT.replace("visits-by-plan", "visits-by-scheme");
-    let run = run(&town, &job, &guests).await;
+    let run = run(&town, &patient(&job), &guests).await;
     let bench = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
     assert_eq!(bench.candidate.report, Report::Failed);
     assert_eq!(bench.candidate.tables.len(), 2);

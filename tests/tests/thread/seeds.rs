@@ -3,7 +3,7 @@
 
 use std::{fs, path::Path};
 
-use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest, quick};
+use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "writes into the fuzzing corpus"]
@@ -18,7 +18,7 @@ async fn write_seeds() {
     for (name, job, guest) in
         [("route-a.json", SPENDING_CHANGE, Some(&spending_change[..])), ("route-c.json", VISITS_REPORT, None)]
     {
-        let (job, run) = town.run(&quick(job), guest).await;
+        let (job, run) = town.run_soon(job, guest).await;
         let bench = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
         put("candidate", name, &bench.candidate.canonical_bytes());
         put("contract", name, &bench.contract.canonical_bytes());

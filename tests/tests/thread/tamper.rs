@@ -4,7 +4,7 @@ use sluice::demo::city::password;
 use sluice_domain::approval::Decision;
 use sluice_service::pages::{Ballot, Voted};
 
-use crate::town::{Town, VISITS_REPORT, quick};
+use crate::town::{Town, VISITS_REPORT};
 
 fn ballot(run: &sluice_domain::id::RunId, seen: sluice_domain::Digest, decision: Decision, comment: &str) -> Ballot {
     Ballot { run: run.clone(), seen, decision, comment: comment.to_owned() }
@@ -14,7 +14,7 @@ fn ballot(run: &sluice_domain::id::RunId, seen: sluice_domain::Digest, decision:
 async fn a_changed_candidate_cannot_be_voted_on_or_released() {
     let town = Town::start().await;
     let city = &town.city;
-    let (job, run) = town.run(&quick(VISITS_REPORT), None).await;
+    let (job, run) = town.run_soon(VISITS_REPORT, None).await;
     let [first, second] = &city.reviewers;
     let seen = city.service.open_candidate(first, &run).await.unwrap().commitment;
     city.service.vote(first, password(), ballot(&run, seen, Decision::Approve, "")).await.unwrap();

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use sluice::{
     Output,
-    demo::city::{City, password},
+    demo::{
+        city::{AGREEMENT, CATALOGUE, City, password},
+        pace,
+    },
 };
 use sluice_domain::{
     contract::JobFile,
@@ -30,13 +33,33 @@ impl Town {
 
     /// A city over another file with the same columns.
     pub(crate) async fn over(data: &Path) -> Self {
+        Self::with(data, CATALOGUE, AGREEMENT).await
+    }
+
+    /// The same with another catalogue and agreement.
+    pub(crate) async fn with(data: &Path, catalogue: &str, agreement: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let city = City::found(&folder.path().join("domain"), data, &Output::silent()).await.unwrap();
+        let home = folder.path().join("domain");
+        let city = City::found_with(&home, data, catalogue, agreement, &Output::silent()).await.unwrap();
         Self { city, folder }
     }
 
-    /// Submits and runs a job; its candidate waits for review.
+    /// Submits and runs a job whose tick nobody waits for; its candidate waits for review.
     pub(crate) async fn run(&self, job: &str, guest: Option<&[u8]>) -> (JobId, RunId) {
+        self.run_as_it_is(&patient(job), guest).await
+    }
+
+    /// The same with a tick that a test can wait for.
+    pub(crate) async fn run_soon(&self, job: &str, guest: Option<&[u8]>) -> (JobId, RunId) {
+        self.run_as_it_is(&self.soon(job), guest).await
+    }
+
+    /// The job with a tick that a test can wait for.
+    pub(crate) fn soon(&self, job: &str) -> String {
+        self.city.pace.fits(&within(job, 20)).unwrap()
+    }
+
+    async fn run_as_it_is(&self, job: &str, guest: Option<&[u8]>) -> (JobId, RunId) {
         let job = self.city.service.submit(&self.city.operator, password(), job, guest).await.unwrap();
         let (run, end) = self.city.service.run(&job).await.unwrap();
         assert_eq!(end, RunEnd::InReview);
@@ -45,17 +68,24 @@ impl Town {
 
     /// All the way to a released product.
     pub(crate) async fn product(&self, job: &str, guest: Option<&[u8]>) -> ProductId {
-        let (job, run) = self.run(&quick(job), guest).await;
+        let (job, run) = self.run_soon(job, guest).await;
         self.city.approve(&run).await.unwrap();
         self.city.released(&job, &run).await.unwrap()
     }
 }
 
-/// The same job with a release tick soon enough for a test.
-pub(crate) fn quick(job: &str) -> String {
+/// The same job with so many seconds to its tick, if it is one of route C alone.
+pub(crate) fn within(job: &str, seconds: u32) -> String {
     let mut file = JobFile::parse(job).unwrap();
-    file.limits.wall_seconds = Some(20);
+    if file.job.guest.is_none() {
+        file.limits.wall_seconds = Some(seconds);
+    }
     toml::to_string(&file).unwrap()
+}
+
+/// The same job with a tick that nobody waits for.
+pub(crate) fn patient(job: &str) -> String {
+    pace::patient(job).unwrap()
 }
 
 pub(crate) fn randhie() -> PathBuf {

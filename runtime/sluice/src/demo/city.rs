@@ -1,6 +1,9 @@
 //! The demo's city: a domain of kind `demo`, its people, its data, its agreement.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::{Context, anyhow};
 use sluice_domain::{
@@ -18,7 +21,7 @@ use sluice_service::{
 use sluice_worker::{LayerName, LayerStatus};
 use zeroize::Zeroizing;
 
-use crate::{commands::Failure, output::Output};
+use crate::{commands::Failure, demo::pace::Pace, output::Output};
 
 /// The demo accounts' password. They exist in demo domains only, and a demo domain
 /// is served on loopback only.
@@ -54,6 +57,8 @@ pub struct City {
     pub auditor: SignedIn,
     /// 审核专家.
     pub reviewers: [SignedIn; 2],
+    /// How slow the machine was when it was founded.
+    pub pace: Pace,
 }
 
 /// The demo accounts' password.
@@ -95,6 +100,7 @@ impl City {
             "建立演示域，登记人员与目录",
             "making a demo domain, enrolling people, registering the catalogue",
         ));
+        let began = Instant::now();
         std::fs::create_dir_all(folder.parent().unwrap_or(Path::new("."))).context("folder")?;
         let key_file = beside(folder);
         let kek = if key_file.exists() { Kek::from_file(&key_file) } else { Kek::generate_file(&key_file) };
@@ -124,7 +130,8 @@ impl City {
         let reviewers =
             [service.sign_in("zhao-reviewer", password()).await?, service.sign_in("qian-reviewer", password()).await?];
         let key = service.snapshot().await?.domain().map(|d| d.ledger_key).context("domain")?;
-        Ok(Self { service, home: Home::new(folder), key, bureau, provider, operator, auditor, reviewers })
+        let pace = Pace::of_founding(began.elapsed());
+        Ok(Self { service, home: Home::new(folder), key, bureau, provider, operator, auditor, reviewers, pace })
     }
 
     /// Both reviewers open the candidate and approve what they saw.

@@ -20,7 +20,10 @@ use sluice_rows::arrow::{
 };
 use sluice_service::RunEnd;
 
-use super::city::{City, password};
+use super::{
+    city::{City, password},
+    pace::patient,
+};
 use crate::{commands::Failure, output::Output};
 
 const JOB: &str = include_str!("../../../../guest-examples/leaky/job.toml");
@@ -68,7 +71,7 @@ pub(super) async fn measure(data: &Path, guest: &[u8], output: &Output) -> Resul
     write_without(data, target, &without)?;
     let mut job = JobFile::parse(JOB)?;
     job.params.insert("target".to_owned(), target.to_string());
-    let job = toml::to_string(&job).context("job")?;
+    let job = patient(&toml::to_string(&job).context("job")?)?;
 
     let with = run_apart(&folder.path().join("with"), data, &job, guest, output).await?;
     let without = run_apart(&folder.path().join("without"), &without, &job, guest, output).await?;

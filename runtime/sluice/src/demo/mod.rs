@@ -3,6 +3,7 @@
 
 pub mod city;
 mod leak;
+pub mod pace;
 mod summary;
 mod tamper;
 
@@ -60,7 +61,8 @@ pub(crate) async fn demo(args: DemoArgs, output: &Output) -> Result<(), Failure>
             format!("job {name}: submitted, contract frozen, running in isolation"),
         ));
         let guest = guest.map(|file| read_guest(&args.guests, file)).transpose()?;
-        let job = city.service.submit(&city.operator, city::password(), job, guest.as_deref()).await?;
+        let job = city.pace.fits(job)?;
+        let job = city.service.submit(&city.operator, city::password(), &job, guest.as_deref()).await?;
         let (run, end) = city.service.run(&job).await?;
         if end != RunEnd::InReview {
             return Err(anyhow!("{name}: the run is void").into());

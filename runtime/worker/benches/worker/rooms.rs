@@ -94,8 +94,8 @@ pub(crate) fn persons(options: &Options) {
         let took = best(3, || {
             let units = (0..persons).map(|n| sample.call(n));
             let count = |failed: &mut u64, outcome| *failed += u64::from(matches!(outcome, UnitOutcome::Failed));
-            let sinks = failed.iter_mut().map(|failed| move |outcome| count(failed, outcome));
-            assert_eq!(rooms.map_all(units, sinks).unwrap(), persons as u64);
+            let sinks = failed.iter_mut().map(|failed| move |_, outcome| count(failed, outcome));
+            assert_eq!(rooms.map_numbered(units, sinks).unwrap(), persons as u64);
         });
         let failed: u64 = failed.into_iter().sum();
         let cpu = cpu() - before;

@@ -1,12 +1,11 @@
-//! Answers of route D in every form, as a plain function over bytes: [`held_answer`].
-//! Whatever the bytes, reading ends without a panic, an answer is taken exactly when it
-//! fits its contract to the letter, and a model that is read stores no number that no
-//! prediction reads.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests may fail loudly")]
+//! The target `held-letter`: answers of route D in every form, against code that shares
+//! nothing with the gate's. Whatever the bytes, reading ends without a panic, an answer is
+//! taken exactly when it fits its contract to the letter, and a model that is read stores
+//! no number that no prediction reads. The bytes are a row's key by place and its numbers,
+//! one each; the form in which a guest sends them is the target `held`.
 
 use std::collections::BTreeSet;
 
-use proptest::prelude::*;
 use sluice_domain::{
     catalogue::Key,
     contract::{Dimension, MeasureA},
@@ -30,7 +29,7 @@ type Row = (i8, Vec<Option<f64>>);
 
 /// Reads `bytes` as the answer to a held table of each form: a byte for the key of a row,
 /// a byte for each of its numbers.
-fn held_answer(bytes: &[u8]) {
+pub(super) fn held_letter(bytes: &[u8]) {
     for kind in KINDS {
         let held = table(kind);
         let rows = rows(bytes, held.measures.len());
@@ -45,6 +44,15 @@ fn held_answer(bytes: &[u8]) {
             predicts(&held, &fitted, exact.numbers());
         }
     }
+}
+
+/// Leaves of the model that `bytes` are read as, none for a form that has none; `None` where
+/// they are not taken.
+pub fn leaves(kind: Option<ModelKind>, bytes: &[u8]) -> Option<usize> {
+    let held = table(kind);
+    let exact = read(&held, &rows(bytes, held.measures.len()))?;
+    let Some(model) = &held.model else { return Some(0) };
+    Fitted::read(&held, model, exact.numbers()).ok().map(|fitted| fitted.leaves())
 }
 
 fn read(held: &Held, rows: &[Row]) -> Option<Exact> {
@@ -155,53 +163,4 @@ fn raw(held: &Held, rows: &[Row]) -> RawBatch {
     };
     let columns = std::iter::once(keys).chain((0..held.measures.len()).map(measure)).collect();
     RawBatch { rows: u32::try_from(rows.len()).unwrap(), columns }
-}
-
-const NONE: u8 = 255;
-
-/// Answers that are taken: cells, coefficients, and a tree of two splits.
-fn seeds() -> Vec<Vec<u8>> {
-    let leaf = |node: u8, value: u8| vec![node, NONE, NONE, NONE, 0, value];
-    let split = |node: u8, feature: u8, left: u8| vec![node, feature, left, left + 1, 3, 0];
-    vec![
-        vec![4, 1, 0x80, 0, 0x85, 2],
-        vec![0, 1, 1, 0x86, 2, 255],
-        [split(0, 1, 1), leaf(1, 5), split(2, 0, 3), leaf(3, 0), leaf(4, 9), leaf(5, 0), leaf(6, 0)].concat(),
-    ]
-}
-
-#[test]
-fn the_seeds_are_taken_and_the_tree_is_one() {
-    for (seed, kind) in seeds().iter().zip([None, Some(ModelKind::Linear), Some(ModelKind::Tree)]) {
-        held_answer(seed);
-        let held = table(kind);
-        let exact = read(&held, &rows(seed, held.measures.len())).unwrap();
-        let fitted = held.model.as_ref().map(|model| Fitted::read(&held, model, exact.numbers()).unwrap());
-        assert_eq!(fitted.map(|f| f.leaves()), kind.map(|kind| if kind == ModelKind::Tree { 3 } else { 0 }));
-    }
-}
-
-proptest! {
-    #[test]
-    fn no_bytes_make_a_reader_panic_or_err(bytes in prop::collection::vec(any::<u8>(), 0..160)) {
-        held_answer(&bytes);
-    }
-
-    /// Answers with a few bytes changed, and rows in another order.
-    #[test]
-    fn nearly_right_answers_are_told_from_right_ones(
-        seed in 0usize..3,
-        changes in prop::collection::vec((any::<prop::sample::Index>(), prop_oneof![0u8..9, 0x7eu8..0x88, 250u8..=255]), 0..4),
-        turn in any::<prop::sample::Index>(),
-    ) {
-        let mut bytes = seeds().swap_remove(seed);
-        for (at, byte) in changes {
-            let at = at.index(bytes.len());
-            bytes[at] = byte;
-        }
-        let width = [3, 2, 6][seed];
-        let first = turn.index(bytes.len() / width) * width;
-        bytes.rotate_left(first);
-        held_answer(&bytes);
-    }
 }
