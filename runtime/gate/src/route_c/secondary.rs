@@ -4,7 +4,8 @@
 //! cells may be published without giving a secret away (`span`), in the best of five
 //! orders. Linear programmes choose what else is withheld so that no withheld cell can be
 //! bounded too closely (`room`), and what turns out needless is given back; this is tried
-//! from four starts. The interval audit (`audit`) judges what is left: where it still
+//! from four starts, and then again from a part of the best (ruin and recreate: Schrimpf,
+//! Schneider, Stamm-Wilbrandt and Dueck 2000). The interval audit (`audit`) judges what is left: where it still
 //! finds a cell too narrow, one more goes. No withheld cell, primary or not, follows from
 //! what is published.
 //!
@@ -24,7 +25,7 @@ use super::{
     primary::{JudgedCell, JudgedTable},
     room::Room,
     rules::{Rules, Switch},
-    span::{Attacker, Fate, Guard, Sparse, indicator, sweep_asking, sweep_beyond, sweep_guarded},
+    span::{Attacker, Fate, Guard, P, Sparse, indicator, mixed, sweep_asking, sweep_beyond, sweep_guarded},
 };
 
 /// Checks, from the contract alone, that a job's tables are small enough.
@@ -104,9 +105,11 @@ pub(crate) fn suppress(
     let secrets = Secrets::of(depth, frame, tables, &primary, rules, &out);
     let first = &primary | &unsafe_differences(frame, tables, rules);
     let orders = orders(frame, judged, &out);
-    let worth = |withheld: &BTreeSet<usize>| withheld.iter().filter_map(|i| judged(*i)).map(JudgedCell::worth).sum();
+    let worth = |withheld: &BTreeSet<usize>| -> usize {
+        withheld.iter().filter_map(|i| judged(*i)).map(JudgedCell::worth).sum()
+    };
     let swept = orders.iter().map(|order| &first | &secrets.give_away(order, &first));
-    let Some(fewest) = swept.min_by_key(|withheld| -> usize { worth(withheld) }) else { return BTreeSet::new() };
+    let Some(fewest) = swept.min_by_key(worth) else { return BTreeSet::new() };
     if depth < Depth::Audited {
         return &fewest - &primary;
     }
@@ -120,8 +123,16 @@ pub(crate) fn suppress(
     };
     let ways = [(&first, usual), (&first, &turned), (&fewest, usual), (&fewest, &turned)];
     let tried = ways.get(..if frame.cells.len() > LARGE { 1 } else { ways.len() }).unwrap_or_default();
+    let least = |found: Vec<BTreeSet<usize>>| found.into_iter().min_by_key(worth);
     // Without a proposal nothing goes out.
-    let withheld = side_by_side(tried, propose).into_iter().min_by_key(|w| -> usize { worth(w) }).unwrap_or(all);
+    let mut withheld = least(side_by_side(tried, propose)).unwrap_or(all);
+    let (cells, most) = AGAIN;
+    for turn in (0..).take(most.min(cells / frame.cells.len().max(1))) {
+        let ways = [2 * turn, 2 * turn + 1];
+        let again = |way| secrets.again(way, (usual, &prices), (&first, &withheld), Audit::of(frame, tables, rules));
+        let found = side_by_side(&ways, again);
+        withheld = least(found).filter(|found| worth(found) <= worth(&withheld)).unwrap_or(withheld);
+    }
     &withheld - &primary
 }
 
@@ -158,6 +169,15 @@ fn prices<'a>(frame: &Frame, judged: impl Fn(usize) -> Option<&'a JudgedCell>, o
 
 /// Cells above which one way of choosing is tried, not four.
 const LARGE: usize = 3_000;
+
+/// Cells over all turns in which what was chosen is chosen again, and the most turns.
+const AGAIN: (usize, usize) = (3_000, 10);
+
+/// A number from 0 to 1, as good as chance and always the same.
+#[expect(clippy::cast_precision_loss, reason = "53 bits of it will do")]
+fn chance(way: u64, cell: usize) -> f64 {
+    mixed(way << 32 | cell as u64) as f64 / P as f64
+}
 
 /// What must not follow from the published cells of a frame.
 struct Secrets<'a> {
@@ -238,6 +258,25 @@ impl<'a> Secrets<'a> {
         let withheld = self.give_back(order, first, withheld, &mut room);
         let withheld = self.widen(order, withheld, audit.shown(&room));
         &withheld - &self.following(&withheld, first)
+    }
+
+    /// Half of `withheld` is given up and chosen again, at other prices and in another
+    /// order. `way` is all the chance there is: the same tables have the same answer.
+    fn again(
+        &self,
+        way: u64,
+        (usual, prices): (&[usize], &[f64]),
+        (first, withheld): (&BTreeSet<usize>, &BTreeSet<usize>),
+        audit: Audit<'_>,
+    ) -> BTreeSet<usize> {
+        let chance = |cell: usize, what: u64| chance(4 * way + what, cell);
+        let kept = withheld.iter().copied().filter(|i| chance(*i, 0) < 0.5).collect();
+        let prices = prices.iter().enumerate().map(|(i, price)| price * (0.5 + chance(i, 1))).collect();
+        let (mut order, mut seen) = (usual.to_vec(), usual.to_vec());
+        let out = |i: &usize| !self.out.contains(i);
+        order.sort_by(|a, b| out(a).cmp(&out(b)).then(chance(*a, 2).total_cmp(&chance(*b, 2))));
+        seen.sort_by(|a, b| chance(*a, 3).total_cmp(&chance(*b, 3)));
+        self.propose((&order, &seen), (first, &(first | &kept)), audit, prices)
     }
 
     /// `withheld` and what else must go until no interval is too narrow: the audit's word
