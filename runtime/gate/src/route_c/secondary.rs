@@ -105,8 +105,10 @@ pub(crate) fn suppress(
     let secrets = Secrets::of(depth, frame, tables, &primary, rules, &out);
     let first = &primary | &unsafe_differences(frame, tables, rules);
     let orders = orders(frame, judged, &out);
-    let worth = |withheld: &BTreeSet<usize>| -> usize {
-        withheld.iter().filter_map(|i| judged(*i)).map(JudgedCell::worth).sum()
+    // Of as many cells, those with the fewest units.
+    let worth = |withheld: &BTreeSet<usize>| -> (usize, u64) {
+        let cells = withheld.iter().filter_map(|i| judged(*i));
+        cells.fold((0, 0), |(worth, units), cell| (worth + cell.worth(), units + cell.units))
     };
     let swept = orders.iter().map(|order| &first | &secrets.give_away(order, &first));
     let Some(fewest) = swept.min_by_key(worth) else { return BTreeSet::new() };
