@@ -3,7 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use sluice_domain::{candidate::CellValue, contract::Table};
+use sluice::demo::city::password;
+use sluice_domain::{
+    Timestamp,
+    candidate::CellValue,
+    contract::Table,
+    decide,
+    event::{Actor, Entry, Event},
+    state::State,
+};
 
 use crate::{
     quantiles::job,
@@ -49,4 +57,21 @@ async fn nobody_where_nobody_can_be_is_no_secret() {
     let [Table::C(table)] = contract.tables.as_slice() else { panic!("one table") };
     assert_eq!(table.plan.impossible.len(), 7);
     assert!(table.plan.impossible.iter().all(|c| c.side("plan").is_some_and(|side| side.parts == 18)));
+}
+
+/// The gate would take for unknown what everybody knows by now, or the other way round.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_from_before_the_declaration_does_not_start() {
+    let town = Town::start().await;
+    let (service, file) = (&town.city.service, job(&[("rates", RATES)]));
+    let job = service.submit(&town.city.operator, password(), &file, None).await.unwrap();
+    let mut state = service.snapshot().await.unwrap();
+    let now = Timestamp::now();
+    let start = |state: &State| decide::start_run(state, state.job(&job).unwrap(), now).map(drop).map_err(|r| r.code);
+    assert_eq!(start(&state), Ok(()));
+    let mut entry = state.datasets().next().unwrap().entry.clone();
+    entry.impossible.pop();
+    let event = Event::DatasetRegistered { entry };
+    state.apply(&Entry { seq: state.next_seq(), at: now, actor: Actor::System, event });
+    assert_eq!(start(&state), Err("job.catalogue"));
 }

@@ -12,7 +12,7 @@ use crate::{
     lang::text,
     person::{Role, Signature},
     refusal::{Kind, Refusal},
-    state::{JobState, Spent, State},
+    state::{GrantedView, JobState, Spent, State},
 };
 
 use super::{freeze::bad, held::allows, require};
@@ -76,7 +76,7 @@ pub fn accept_job(
 /// Charges an accepted job and lets it start. The charge is never refunded.
 ///
 /// # Errors
-/// `job.already-run`, `job.rulepack`, `job.tick-passed`, `agreement.not-in-force`, `job.budget`.
+/// `job.already-run`, `job.rulepack`, `job.catalogue`, `job.tick-passed`, `agreement.not-in-force`, `job.budget`.
 pub fn start_run(state: &State, job: &JobState, now: Timestamp) -> Result<(RunId, Event), Refusal> {
     if job.run.is_some() {
         return Err(bad(
@@ -96,6 +96,7 @@ pub fn start_run(state: &State, job: &JobState, now: Timestamp) -> Result<(RunId
     }
     rules_in_force(state, &job.contract)?;
     let granted = state.authorise(&job.contract.agreement, now)?;
+    catalogue_as_frozen(granted.get(), &job.contract)?;
     history_known(state, &job.contract)?;
     let charges = charges(state, &job.contract, Some(&job.id), now)?;
     let snapshots =
@@ -206,6 +207,26 @@ fn rules_in_force(state: &State, contract: &Contract) -> Result<(), Refusal> {
         text("把同一作业文件重新提交，按现行规则包冻结", "submit the same job file again: it is frozen under the rule pack in force"),
     )
     .at("rulepack"))
+}
+
+/// What everybody knows to be empty is what the contract takes for empty: where the
+/// catalogue or its snapshot says otherwise by now, the contract is frozen again.
+fn catalogue_as_frozen(granted: &[GrantedView], contract: &Contract) -> Result<(), Refusal> {
+    let changed = granted.iter().find(|view| {
+        let known = view.entry.combinations();
+        contract.tables_c().iter().any(|(table, _)| table.plan.view == view.id && table.plan.impossible != known)
+    });
+    changed.map_or(Ok(()), |view| {
+        Err(Refusal::refused(
+            "job.catalogue",
+            text(
+                "合约冻结之后，目录声明的不可能组合已变更；未曾运行，未计费",
+                "the catalogue declares other impossible combinations than the contract was frozen with; it did not run and was not charged",
+            ),
+            text("把同一作业文件重新提交，按现行目录冻结", "submit the same job file again: it is frozen with the catalogue in force"),
+        )
+        .at(view.id.as_str()))
+    })
 }
 
 /// A table of route C or D is held against everything that was released. After a restore
