@@ -6,8 +6,7 @@ use sluice_service::{Guests, Service, SignedIn, rehearse::Preflight};
 
 use crate::town::{SPENDING_CHANGE, Town, VISITS_REPORT, guest};
 
-const FINE: &str =
-    "SELECT plan, site, female, count(*) AS n FROM claims WHERE year = 1 AND coins = 0 GROUP BY plan, site, female";
+const FINE: &str = "SELECT plan, site, female, count(*) AS n, quantile(outpdol, 0.02) AS low FROM claims WHERE year = 1 GROUP BY plan, site, female";
 /// 5 400 cells: more than a quote judges.
 const LARGE: &str =
     "SELECT plan, site, year, female, coins, count(*) AS n FROM claims GROUP BY plan, site, year, female, coins";
@@ -38,7 +37,7 @@ async fn a_verdict_needs_no_row_and_says_that_it_is_synthetic() {
     assert!(
         noised.said.en.contains("whatever the data") && noised.said.zh.contains("persons ±14") && noised.rho == 0.02
     );
-    // 216 cells for a few hundred made-up people: nearly all of them hold too few.
+    // A fiftieth takes 500 people in each of 216 cells, and fewer were made up.
     assert_eq!((fine.route, fine.cells), (Route::C, Some(18 * 6 * 2)));
     assert!(fine.withheld > Some(150) && fine.reasons[&Reason::Threshold] > 150, "{fine:?}");
     assert_eq!((coarse.cells, coarse.withheld), (Some(25), Some(0)), "{coarse:?}");
