@@ -17,7 +17,7 @@ use sluice_domain::{
     text,
 };
 
-use crate::{lineage::Record, noise::account::Cost};
+use crate::{lineage::Record, noise::account::Cost, route_c::primary::impossible};
 
 /// Bits of difference between copies below which a mark names nobody with odds of one
 /// in a million.
@@ -80,7 +80,11 @@ pub fn findings(candidate: &Candidate, contract: &Contract, rulepack: &RulePack)
                 );
                 noised(table, Law::Gaussian, b.rho, &bound)
             }
-            Table::C(c) => route_c(table, c.totals, smallest_count(table, c, &rulepack.disclosure)),
+            Table::C(c) => {
+                let nobody = if c.plan.impossible.is_empty() { Vec::new() } else { impossible(c)? };
+                let smallest = smallest_count((table, c), &nobody, &rulepack.disclosure);
+                route_c(table, c.totals, smallest).into_iter().chain(impossible_text(&nobody)).collect()
+            }
             Table::Regression(_) | Table::Survival(_) => route_c(table, Totals::None, None),
             Table::D(held) => route_d(held, rulepack),
         };
@@ -196,8 +200,8 @@ fn route_d(held: &Held, rulepack: &RulePack) -> Vec<(Risk, Text)> {
         (
             Risk::Note,
             text(
-                "其输入与此前每个路线 D 产品的输入、路线 C 每个已公布的（计数以外的）数所依据的行（均不分运营单位），或完全相同，或相差不少于 k 个单位；几个数合起来能推出什么，未作比对",
-                "its input is that of each earlier product of route D, and the rows under each published number of route C but for counts, whoever asked, or k units at least away from it; what several of them say together is not compared",
+                "其输入与此前每个路线 D 产品的输入、路线 C 每个已公布的（计数以外的）数所依据的行（均不分运营单位），或完全相同，或相差不少于 k 个单位；几个数合起来也推不出少于 k 个单位的行集（计数除外）",
+                "its input is that of each earlier product of route D, and the rows under each published number of route C but for counts, whoever asked, or k units at least away from it; nor does anything follow from several of them, but for counts, about fewer than k units",
             ),
         ),
     ]
@@ -272,8 +276,22 @@ fn route_c(table: &CandidateTable, totals: Totals, smallest: Option<(f64, Text)>
     found
 }
 
-/// The published count closest to k, as a multiple of k, and what to say about it.
-fn smallest_count(table: &CandidateTable, declared: &TableC, pack: &Disclosure) -> Option<(f64, Text)> {
+/// How many cells are out because `nobody` can be in them.
+fn impossible_text(nobody: &[bool]) -> Option<(Risk, Text)> {
+    let count = nobody.iter().filter(|nobody| **nobody).count();
+    let zh = format!("{count} 格是目录声明的不可能组合：不可能有人，公布为 0，人所共知");
+    let en =
+        format!("{count} cells are combinations that the catalogue declares impossible: their 0 is no news to anybody");
+    (count > 0).then(|| (Risk::Note, text(zh, en)))
+}
+
+/// The published count closest to k, as a multiple of k, and what to say about it; but for
+/// cells that `nobody` can be in.
+fn smallest_count(
+    (table, declared): (&CandidateTable, &TableC),
+    nobody: &[bool],
+    pack: &Disclosure,
+) -> Option<(f64, Text)> {
     let counts: Vec<usize> = declared
         .plan
         .measures
@@ -282,9 +300,9 @@ fn smallest_count(table: &CandidateTable, declared: &TableC, pack: &Disclosure) 
         .filter(|(_, m)| m.aggregate == Aggregate::Units)
         .map(|(i, _)| i)
         .collect();
-    let values = table.cells.iter().filter_map(|cell| match &cell.value {
-        CellValue::Published(values) => Some(values),
-        CellValue::Withheld(_) => None,
+    let values = table.cells.iter().enumerate().filter_map(|(i, cell)| match &cell.value {
+        CellValue::Published(values) if nobody.get(i) != Some(&true) => Some(values),
+        CellValue::Published(_) | CellValue::Withheld(_) => None,
     });
     let smallest = values
         .flat_map(|values| counts.iter().filter_map(|i| values.get(*i).copied().flatten()))

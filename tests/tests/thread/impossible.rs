@@ -43,6 +43,14 @@ async fn nobody_where_nobody_can_be_is_no_secret() {
     }
     assert_eq!(shown, [(false, 72), (true, 18)].into(), "18 plans at 5 rates");
 
+    // Reviewers are told why, and not that a count of nobody is far below k.
+    let state = town.city.service.snapshot().await.unwrap();
+    let run = state.product(&product).unwrap().run.clone();
+    let bench = town.city.service.open_candidate(&town.city.reviewers[0], &run).await.unwrap();
+    let said = |words: &str| bench.findings.iter().filter(|f| f.text.en.contains(words)).count();
+    assert_eq!((said("72 cells are combinations"), said("number of units is 0")), (1, 0));
+    assert_eq!(said("the smallest published number of units is"), 1);
+
     // That a plan's people are those of the plan at its rate is no news either.
     let by_plan = "SELECT plan, count(DISTINCT zper) AS persons FROM claims GROUP BY plan";
     let product = town.product(&job(&[("plans", by_plan)]), None).await;

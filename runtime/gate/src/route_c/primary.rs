@@ -98,8 +98,7 @@ impl JudgedTable {
 /// `gate.host-fault` when the tabulation does not fit the table: unknown or repeated
 /// keys, or a wrong number of measures.
 pub fn primary(table: &TableC, tabulated: &Cells, rules: &Rules) -> Result<JudgedTable, Refusal> {
-    let sizes: Vec<u32> =
-        table.plan.dimensions.iter().map(|d| u32::try_from(d.domain.len()).unwrap_or(u32::MAX)).collect();
+    let sizes = sizes(table);
     let mut found = std::collections::HashMap::new();
     for (key, stats) in tabulated.iter() {
         let inside =
@@ -129,11 +128,24 @@ pub fn primary(table: &TableC, tabulated: &Cells, rules: &Rules) -> Result<Judge
     Ok(JudgedTable { cells, disjoint: false })
 }
 
+/// Of each cell of `table`, in canonical order, whether nobody can be in it by the catalogue.
+///
+/// # Errors
+/// `gate.host-fault` when one name stands for two domains.
+pub(crate) fn impossible(table: &TableC) -> Result<Vec<bool>, Refusal> {
+    let axes = Axes::of(&[table], usize::MAX)?;
+    Ok(keys(&sizes(table), table.totals).map(|key| axes.is_impossible(table, &key)).collect())
+}
+
+fn sizes(table: &TableC) -> Vec<u32> {
+    table.plan.dimensions.iter().map(|d| u32::try_from(d.domain.len()).unwrap_or(u32::MAX)).collect()
+}
+
 /// Takes the reasons of cells where nobody can be, by the catalogue; but redacted margins
 /// stay so.
 fn spare_impossible(table: &TableC, cells: &mut [JudgedCell]) -> Result<(), Refusal> {
-    let axes = Axes::of(&[table], usize::MAX)?;
-    for cell in cells.iter_mut().filter(|cell| axes.is_impossible(table, &cell.key)) {
+    let impossible = impossible(table)?;
+    for (cell, _) in cells.iter_mut().zip(impossible).filter(|(_, impossible)| *impossible) {
         // Ingest refuses such a row: somebody is in it by a fault of ours.
         if cell.units > 0 {
             return Err(refusals::host_fault(
