@@ -251,7 +251,8 @@ impl Ledger {
         let (cell, measure) = self.data.stats_for(aggregate, rows, column, dominance_n);
         // Nothing follows from a quantile, so it is no secret of its own.
         let (value, own) = fate.part.map_or((0.0, false), |part| {
-            let own = !rules.judge_part(part, &cell, &measure).is_empty();
+            // Where no threshold is on, an empty cell is unsafe for being empty alone.
+            let own = !rules.judge_part(part, &cell, &measure).is_empty() || fate.cell.reasons.contains(&Reason::Zero);
             (amount(part, &cell, &measure).value, own)
         });
         let reasons = &fate.cell.reasons;
