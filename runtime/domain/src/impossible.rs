@@ -81,8 +81,7 @@ impl CatalogueEntry {
 
     /// Whether an impossible combination says something of the column.
     pub fn is_bound(&self, column: &str) -> bool {
-        let names = self.impossible.iter().flat_map(|i| i.codes.keys());
-        names.filter_map(|name| self.dimension(name)).any(|dimension| dimension.base_name() == column)
+        self.combinations().iter().any(|combination| combination.side(column).is_some())
     }
 
     /// What is wrong with the impossible combinations: the place, in Chinese and English.

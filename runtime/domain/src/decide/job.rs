@@ -212,9 +212,10 @@ fn rules_in_force(state: &State, contract: &Contract) -> Result<(), Refusal> {
 /// What everybody knows to be empty is what the contract takes for empty: where the
 /// catalogue or its snapshot says otherwise by now, the contract is frozen again.
 fn catalogue_as_frozen(granted: &[GrantedView], contract: &Contract) -> Result<(), Refusal> {
+    let tables = contract.tables_c();
     let changed = granted.iter().find(|view| {
         let known = view.entry.combinations();
-        contract.tables_c().iter().any(|(table, _)| table.plan.view == view.id && table.plan.impossible != known)
+        tables.iter().any(|(table, _)| table.plan.view == view.id && table.plan.impossible != known)
     });
     changed.map_or(Ok(()), |view| {
         Err(Refusal::refused(

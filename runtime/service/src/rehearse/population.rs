@@ -1,8 +1,9 @@
 //! 合成数据: people who do not exist, drawn from a catalogue entry and nothing else.
 //!
 //! What is read: column names, types, whether a value may be missing, code lists,
-//! declared ranges, impossible combinations (a row that has one is drawn again). So a column's values follow its code list or range and say nothing
-//! about the real ones: no distribution, no relation between columns, no count.
+//! declared ranges, impossible combinations (a row that has one is drawn again). So a
+//! column's values follow its code list or range and say nothing about the real ones: no
+//! distribution, no relation between columns but the declared, no count.
 //!
 //! The same entry, units and seed give the same bytes. Edge cases come first, on
 //! purpose: a unit with nothing but missing values where they may be, one with the
@@ -112,8 +113,9 @@ fn make_possible(
     dice: &mut Dice,
 ) -> Result<BooleanArray, Refusal> {
     let impossible = Impossible::of(entry);
+    let bound: Vec<bool> = entry.columns.iter().map(|column| entry.is_bound(&column.name)).collect();
+    let mut bad: Vec<usize> = (0..owners.len()).filter(|row| impossible.is_at(arrays, *row)).collect();
     for _ in 0..REDRAWN_MAX {
-        let bad: Vec<usize> = (0..owners.len()).filter(|row| impossible.is_at(arrays, *row)).collect();
         if bad.is_empty() {
             break;
         }
@@ -125,12 +127,14 @@ fn make_possible(
                 *place = (1, new);
             }
         }
-        for (column, array) in entry.columns.iter().zip(arrays.iter_mut()).filter(|(c, _)| entry.is_bound(&c.name)) {
+        for ((column, array), _) in entry.columns.iter().zip(arrays.iter_mut()).zip(&bound).filter(|(_, b)| **b) {
             let redrawn = drawn(column, &again, dice);
             *array = interleave(&[array.as_ref(), redrawn.as_ref()], &from).map_err(|_| failed())?;
         }
+        // A row that was not drawn again is as it was.
+        bad.retain(|row| impossible.is_at(arrays, *row));
     }
-    Ok((0..owners.len()).map(|row| Some(!impossible.is_at(arrays, row))).collect())
+    Ok((0..owners.len()).map(|row| Some(bad.binary_search(&row).is_err())).collect())
 }
 
 fn failed() -> Refusal {

@@ -1,6 +1,6 @@
 //! Rows that the catalogue says cannot be: found by declared codes alone.
 
-use sluice_domain::catalogue::{Binning, CatalogueEntry, ColumnRole, Key};
+use sluice_domain::catalogue::{Binning, CatalogueEntry, Column, ColumnRole, Key};
 use sluice_rows::arrow::{
     array::{Array as _, ArrayRef, AsArray as _},
     datatypes::{DataType, Date32Type, Float64Type, Int64Type},
@@ -23,7 +23,7 @@ impl Impossible {
     /// Those of `entry`, whose columns stand in its order.
     pub fn of(entry: &CatalogueEntry) -> Self {
         let side = |(name, codes): (&String, &Vec<Key>)| {
-            let column = |(at, c): (usize, &sluice_domain::catalogue::Column)| {
+            let column = |(at, c): (usize, &Column)| {
                 let binning = c.binnings.iter().find(|b| b.name == *name);
                 (binning.is_some() || (c.name == *name && c.role == ColumnRole::Dimension)).then(|| Side {
                     column: at,
